@@ -1,0 +1,185 @@
+"""The contract between the gateway and a platform.
+
+A connector is one folder below ``connectors/`` whose ``connector.py`` has an object named ``connector``.
+It translates: the platform's words come in as facts, our messages and audio go out. It keeps no account,
+no inbox and no call state, never retries by itself, and imports from ``kit``, ``audio`` and ``model`` alone.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
+
+from starlette.types import ASGIApp
+
+from chamade_mcp.audio.port import AudioPort
+from chamade_mcp.kit.clock import Clock
+from chamade_mcp.kit.manifest import Manifest
+from chamade_mcp.model.access import Scope
+from chamade_mcp.model.facts import Fact
+from chamade_mcp.model.ids import CallId, ConversationRef, ParticipantRef, RoomRef
+from chamade_mcp.model.messages import Attachment, Delivery, Outgoing
+
+ROOM = ParticipantRef("room")
+"""The key of a leg's one mixed port: everybody in the room but this leg."""
+
+
+class AuthNeeded(Exception):
+    """The platform no longer accepts the stored authorisation: stop, and ask the person."""
+
+
+class PlatformUnavailable(Exception):
+    """The platform cannot be reached; the supervisor opens the link again after `retry_after` seconds."""
+
+    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class EndReason(StrEnum):
+    ENDED = "ended"
+    """The platform closed the room, or the agent was removed from it."""
+    DISCONNECTED = "disconnected"
+    """The tie broke: the room may go on without us."""
+
+
+class InviteKind(StrEnum):
+    ROOM = "room"
+    CHAT = "chat"
+
+
+@dataclass(frozen=True, slots=True)
+class Invite:
+    """What a link that was handed to a person opens."""
+
+    scope: Scope
+    kind: InviteKind
+    ref: str
+    """The `RoomRef` or `ConversationRef` it opens."""
+    title: str
+    agent_name: str
+    expires_at: datetime
+
+
+class Invites(Protocol):
+    """Links that let a person in without an account. Kept by the core, hashed."""
+
+    async def issue(self, scope: Scope, kind: InviteKind, *, title: str, agent_name: str) -> tuple[str, Invite]:
+        """Makes a link of the account's usual lifetime; the token is told this once."""
+        ...
+
+    async def admit(self, token: str) -> Invite | None:
+        """What `token` opens; None when it is unknown, revoked or expired (told alike, on purpose)."""
+        ...
+
+    def watch(self, token: str) -> AbstractAsyncContextManager[Awaitable[None]]:
+        """Inside, the awaitable finishes once the link has been revoked or has expired."""
+        ...
+
+
+class Files(Protocol):
+    async def save(
+        self, scope: Scope, *, name: str, mime: str, chunks: AsyncIterator[bytes]
+    ) -> Attachment:
+        """Streams a file in; raises `TooLarge` at the first byte over the cap."""
+        ...
+
+
+Emit = Callable[[Scope, Fact], Awaitable[None]]
+"""Hands a fact to the core; returns once it is committed. Only then acknowledge it to the platform."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a live link may use of the gateway. It outlives no link."""
+
+    clock: Clock
+    emit: Emit
+    invites: Invites
+    files: Files
+    public_url: str
+    """Without a trailing slash, as people's browsers see it."""
+    settings: Mapping[str, str]
+    secret: Callable[[str], bytes]
+    """32 bytes derived from the gateway's key for a named purpose."""
+
+
+class CallLeg(Protocol):
+    """The platform side of one presence of the agent in a room."""
+
+    def ports(self) -> Mapping[ParticipantRef, AudioPort]:
+        """One mixed port under `ROOM`, or one per participant; empty on a platform without voice."""
+        ...
+
+    async def send_chat(self, message: Outgoing) -> Delivery: ...
+
+    async def typing(self) -> None: ...
+
+    async def ended(self) -> EndReason:
+        """Returns when the platform side is over. Leaving is the exit of `Calls.join`."""
+        ...
+
+
+class Calls(Protocol):
+    async def create(self, scope: Scope, agent_name: str) -> str:
+        """A new room's meeting URL. Only where the manifest says `creates_rooms`."""
+        ...
+
+    async def locate(self, meeting_url: str) -> RoomRef:
+        """The room a URL names; `InvalidRequest` when it is none of this platform's."""
+        ...
+
+    def join(
+        self, scope: Scope, room: RoomRef, call: CallId, agent_name: str
+    ) -> AbstractAsyncContextManager[CallLeg]:
+        """Entering joins; leaving leaves, and doing so twice is harmless."""
+        ...
+
+    async def refuse(self, room: RoomRef) -> None:
+        """Tells the platform that nobody will answer a `CallInvited` (refused or missed)."""
+        ...
+
+
+class Messages(Protocol):
+    async def send(self, to: ConversationRef, message: Outgoing) -> Delivery:
+        """Sends once per `message.key`; raises `PlatformRefused` with the platform's reason."""
+        ...
+
+    async def typing(self, to: ConversationRef) -> None:
+        """Shows the typing indicator; where the platform has none, does nothing."""
+        ...
+
+    async def invite(self, scope: Scope, agent_name: str) -> tuple[str, Invite]:
+        """A URL a person opens to start a conversation, and what it opens."""
+        ...
+
+
+class Link(Protocol):
+    """One live connection to a platform."""
+
+    @property
+    def calls(self) -> Calls | None: ...
+
+    @property
+    def messages(self) -> Messages | None: ...
+
+
+@runtime_checkable
+class Served(Protocol):
+    """A link that people's browsers talk to directly: the gateway mounts `app` at its root paths."""
+
+    paths: tuple[str, ...]
+    """First path segments, such as ``("r", "c")``."""
+    app: ASGIApp
+
+
+class Connector(Protocol):
+    """One per platform, stateless."""
+
+    manifest: Manifest
+
+    def open(self, ctx: Context) -> AbstractAsyncContextManager[Link]:
+        """Held by one supervisor task. May raise only `AuthNeeded` or `PlatformUnavailable`."""
+        ...

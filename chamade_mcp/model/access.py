@@ -1,0 +1,44 @@
+"""Who is asking, and what they may do."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from chamade_mcp.model.ids import AccountId, AgentId, KeyId
+
+
+class Permission(StrEnum):
+    """What a key may do. A browser session may do everything its account may."""
+
+    READ = "read"
+    """Look at the account, the inbox and calls."""
+    MESSAGE = "message"
+    """Send messages, typing and files."""
+    CALL = "call"
+    """Join, answer and leave calls; send and hear audio."""
+    MANAGE = "manage"
+    """Keys, connections, links, profile."""
+
+
+ALL_PERMISSIONS = frozenset(Permission)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose things these are: an agent of an account. Every query is bound to one."""
+
+    account: AccountId
+    agent: AgentId
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An authenticated caller. `key` is None for a browser session."""
+
+    scope: Scope
+    permissions: frozenset[Permission]
+    email_verified: bool
+    key: KeyId | None = None
+
+    @property
+    def account(self) -> AccountId:
+        return self.scope.account

@@ -1,0 +1,41 @@
+"""Events: what agents are told, past tense, with our ids (CONTRACT section 7.6).
+
+An event is stored once in its account's log under a sequence number that only grows; that number is the
+cursor of every live stream. `payload` is what goes out as JSON, complete with ``type`` and ``timestamp``.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NewType
+
+from chamade_mcp.model.ids import AccountId, AgentId
+
+Cursor = NewType("Cursor", int)
+
+
+class EventType(StrEnum):
+    DM_CHAT = "dm_chat"
+    DM_DELIVERED = "dm_delivered"
+    CALL_INVITE = "call_invite"
+    CALL_STATE = "call_state"
+    CALL_CHAT = "call_chat"
+    CALL_TRANSCRIPT = "call_transcript"
+    CALL_ERROR = "call_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened for one agent of one account."""
+
+    account: AccountId
+    agent: AgentId
+    type: EventType
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """An event at its place in the account's log."""
+
+    cursor: Cursor
+    event: Event

@@ -1,0 +1,61 @@
+"""Identifiers. Ours carry a prefix and 100 random bits; a platform's own end in ``Ref`` and are opaque."""
+
+import secrets
+from typing import NewType
+
+AccountId = NewType("AccountId", str)
+AgentId = NewType("AgentId", str)
+KeyId = NewType("KeyId", str)
+CallId = NewType("CallId", str)
+ConversationId = NewType("ConversationId", str)
+MessageId = NewType("MessageId", str)
+FileId = NewType("FileId", str)
+LinkId = NewType("LinkId", str)
+
+Platform = NewType("Platform", str)
+"""A connector's name, as in ``manifest.toml``: the name of its folder."""
+
+RoomRef = NewType("RoomRef", str)
+ParticipantRef = NewType("ParticipantRef", str)
+ConversationRef = NewType("ConversationRef", str)
+MessageRef = NewType("MessageRef", str)
+
+_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # no 0/o, 1/i/l: ids are read aloud and typed
+_LENGTH = 20
+
+
+def new_id(prefix: str) -> str:
+    """A fresh id such as ``call_k3n...``: the prefix, an underscore, 20 characters (99 bits)."""
+    return f"{prefix}_" + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
+
+
+def new_account_id() -> AccountId:
+    return AccountId(new_id("acct"))
+
+
+def new_agent_id() -> AgentId:
+    return AgentId(new_id("agent"))
+
+
+def new_key_id() -> KeyId:
+    return KeyId(new_id("key"))
+
+
+def new_call_id() -> CallId:
+    return CallId(new_id("call"))
+
+
+def new_conversation_id() -> ConversationId:
+    return ConversationId(new_id("conv"))
+
+
+def new_message_id() -> MessageId:
+    return MessageId(new_id("msg"))
+
+
+def new_file_id() -> FileId:
+    return FileId(new_id("f"))
+
+
+def new_link_id() -> LinkId:
+    return LinkId(new_id("link"))
