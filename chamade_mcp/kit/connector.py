@@ -5,7 +5,7 @@ It translates: the platform's words come in as facts, our messages and audio go 
 no inbox and no call state, never retries by itself, and imports from ``kit``, ``audio`` and ``model`` alone.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from chamade_mcp.audio.port import AudioPort
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.manifest import Manifest
+from chamade_mcp.kit.ticker import Ticker
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.facts import Fact
 from chamade_mcp.model.ids import CallId, ConversationRef, ParticipantRef, RoomRef
@@ -66,7 +67,9 @@ class Invite:
 class Invites(Protocol):
     """Links that let a person in without an account. Kept by the core, hashed."""
 
-    async def issue(self, scope: Scope, kind: InviteKind, *, title: str, agent_name: str) -> tuple[str, Invite]:
+    async def issue(
+        self, scope: Scope, kind: InviteKind, *, title: str, agent_name: str
+    ) -> tuple[str, Invite]:
         """Makes a link of the account's usual lifetime; the token is told this once."""
         ...
 
@@ -80,9 +83,7 @@ class Invites(Protocol):
 
 
 class Files(Protocol):
-    async def save(
-        self, scope: Scope, *, name: str, mime: str, chunks: AsyncIterator[bytes]
-    ) -> Attachment:
+    async def save(self, scope: Scope, *, name: str, mime: str, chunks: AsyncIterator[bytes]) -> Attachment:
         """Streams a file in; raises `TooLarge` at the first byte over the cap."""
         ...
 
@@ -92,13 +93,36 @@ Emit = Callable[[Scope, Fact], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
+class PastMessage:
+    """A stored direct message, for a page that shows a conversation again."""
+
+    ref: str
+    """Our message id."""
+    key: str
+    """The key or platform ref it came with: tells a resend from a new message."""
+    inbound: bool
+    sender_name: str
+    text: str
+    attachments: tuple[Attachment, ...]
+    at: datetime
+
+
+class History(Protocol):
+    async def recent(self, scope: Scope, conversation: ConversationRef, limit: int) -> Sequence[PastMessage]:
+        """The newest `limit` messages, oldest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What a live link may use of the gateway. It outlives no link."""
 
     clock: Clock
+    ticker: Ticker
     emit: Emit
     invites: Invites
     files: Files
+    history: History
     public_url: str
     """Without a trailing slash, as people's browsers see it."""
     settings: Mapping[str, str]
@@ -116,6 +140,10 @@ class CallLeg(Protocol):
     async def send_chat(self, message: Outgoing) -> Delivery: ...
 
     async def typing(self) -> None: ...
+
+    async def caption(self, speaker: str, text: str) -> None:
+        """Shows a line of transcript to the people, where the platform can; otherwise does nothing."""
+        ...
 
     async def ended(self) -> EndReason:
         """Returns when the platform side is over. Leaving is the exit of `Calls.join`."""
@@ -168,11 +196,10 @@ class Link(Protocol):
 
 @runtime_checkable
 class Served(Protocol):
-    """A link that people's browsers talk to directly: the gateway mounts `app` at its root paths."""
+    """A link that people's browsers talk to directly: the gateway mounts `app` at ``/live/<platform>``."""
 
-    paths: tuple[str, ...]
-    """First path segments, such as ``("r", "c")``."""
-    app: ASGIApp
+    @property
+    def app(self) -> ASGIApp: ...
 
 
 class Connector(Protocol):

@@ -54,5 +54,3 @@ class Sender:
 
     ref: str
     name: str
-
-
