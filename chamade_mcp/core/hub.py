@@ -1,0 +1,114 @@
+"""The event hub: wakes whoever listens, and lets everybody re-read from a cursor.
+
+Memory holds a short tail per listened-to account; what is not in it comes from the log in the database. So a slow
+subscriber loses nothing, and a stored event that nobody announced (another process) is found as a gap.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+from chamade_mcp.core import log
+from chamade_mcp.kit.clock import Clock
+from chamade_mcp.model.access import Scope
+from chamade_mcp.model.events import Cursor, Envelope, Event
+from chamade_mcp.model.ids import AccountId
+from chamade_mcp.store.database import Database
+
+_TAIL = 256
+_PAGE = 256
+
+
+class EventHub(Protocol):
+    async def publish(self, event: Event) -> Cursor:
+        """Stores one event and wakes its subscribers."""
+        ...
+
+    def announce(self, envelopes: Sequence[Envelope]) -> None:
+        """Wakes the subscribers of events that were stored inside a transaction of the caller's."""
+        ...
+
+    def subscribe(
+        self, scope: Scope, *, after: Cursor | None
+    ) -> AbstractAsyncContextManager[AsyncIterator[Envelope]]:
+        """The agent's events after `after` (None: from now on), in order, without a gap, for ever."""
+        ...
+
+
+@dataclass(slots=True)
+class _Channel:
+    tail: deque[Envelope] = field(default_factory=lambda: deque[Envelope](maxlen=_TAIL))
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    subscribers: int = 0
+
+    def since(self, cursor: Cursor) -> list[Envelope] | None:
+        """What came after `cursor`; None when the tail does not reach back that far."""
+        if not self.tail or self.tail[0].cursor > cursor + 1:
+            return None
+        return [e for e in self.tail if e.cursor > cursor]
+
+    def add(self, envelope: Envelope) -> None:
+        if self.tail and envelope.cursor != self.tail[-1].cursor + 1:
+            self.tail.clear()
+        self.tail.append(envelope)
+
+
+class MemoryHub:
+    """The hub of one process."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._channels: dict[AccountId, _Channel] = {}
+
+    @property
+    def subscribers(self) -> int:
+        return sum(channel.subscribers for channel in self._channels.values())
+
+    async def publish(self, event: Event) -> Cursor:
+        envelopes = await self._database.write(partial(log.append, happened=[event], at=self._clock.now()))
+        self.announce(envelopes)
+        return envelopes[0].cursor
+
+    def announce(self, envelopes: Sequence[Envelope]) -> None:
+        for envelope in envelopes:
+            channel = self._channels.get(envelope.event.account)
+            if channel is not None:
+                channel.add(envelope)
+                channel.wake.set()
+                channel.wake = asyncio.Event()
+
+    @asynccontextmanager
+    async def subscribe(
+        self, scope: Scope, *, after: Cursor | None
+    ) -> AsyncIterator[AsyncIterator[Envelope]]:
+        channel = self._channels.setdefault(scope.account, _Channel())
+        channel.subscribers += 1
+        try:
+            if after is None:
+                after = await self._database.read(partial(log.head, account=scope.account))
+            yield self._follow(scope, channel, after)
+        finally:
+            channel.subscribers -= 1
+            if channel.subscribers == 0:
+                self._channels.pop(scope.account, None)
+
+    async def _follow(self, scope: Scope, channel: _Channel, cursor: Cursor) -> AsyncIterator[Envelope]:
+        while True:
+            # Taken before looking: an event announced during the look wakes the wait below.
+            wake = channel.wake
+            batch = channel.since(cursor)
+            if batch is None:
+                batch = await self._database.read(
+                    partial(log.after, account=scope.account, cursor=cursor, limit=_PAGE)
+                )
+            for envelope in batch:
+                cursor = envelope.cursor
+                if envelope.event.agent == scope.agent:
+                    yield envelope
+            if not batch:
+                await wake.wait()

@@ -1,0 +1,52 @@
+"""The account's event log in the database: the truth behind every live stream."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, select, update
+
+from chamade_mcp.model.events import Cursor, Envelope, Event, EventType
+from chamade_mcp.model.ids import AccountId, AgentId
+from chamade_mcp.store.schema import accounts, events
+
+
+def append(conn: Connection, happened: Sequence[Event], at: datetime) -> list[Envelope]:
+    """Stores events in their order. The number is taken inside the transaction, so none is ever skipped."""
+    envelopes: list[Envelope] = []
+    for event in happened:
+        seq = conn.execute(
+            update(accounts)
+            .where(accounts.c.id == event.account)
+            .values(event_seq=accounts.c.event_seq + 1)
+            .returning(accounts.c.event_seq)
+        ).scalar_one()
+        conn.execute(
+            events.insert().values(
+                account_id=event.account,
+                seq=seq,
+                agent_id=event.agent,
+                type=str(event.type),
+                payload=event.payload,
+                created_at=at,
+            )
+        )
+        envelopes.append(Envelope(Cursor(seq), event))
+    return envelopes
+
+
+def head(conn: Connection, account: AccountId) -> Cursor:
+    """The newest number given out; 0 before the first event."""
+    return Cursor(conn.execute(select(accounts.c.event_seq).where(accounts.c.id == account)).scalar_one())
+
+
+def after(conn: Connection, account: AccountId, cursor: Cursor, limit: int) -> list[Envelope]:
+    rows = conn.execute(
+        select(events.c.seq, events.c.agent_id, events.c.type, events.c.payload)
+        .where(events.c.account_id == account, events.c.seq > cursor)
+        .order_by(events.c.seq)
+        .limit(limit)
+    )
+    return [
+        Envelope(Cursor(r.seq), Event(account, AgentId(r.agent_id), EventType(r.type), r.payload))
+        for r in rows
+    ]

@@ -1,0 +1,43 @@
+"""Brings a database to the schema of this version."""
+
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+
+from chamade_mcp.store.database import immediate, sqlite_engine
+
+HEAD = "0001"
+"""The newest revision in ``migrations/versions``; a test compares the two."""
+
+
+def current(conn: Connection) -> str | None:
+    """The revision a database is at; None for an empty one."""
+    if not inspect(conn).has_table("alembic_version"):
+        return None
+    return conn.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+
+def migrate(path: Path) -> None:
+    """Upgrades the file at `path` to `HEAD`, creating it when missing. Two processes at once are safe."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = sqlite_engine(path)
+    try:
+        with engine.connect() as conn:
+            if current(conn) == HEAD:
+                return
+            conn.rollback()
+            with immediate(conn):
+                _upgrade(conn)
+    finally:
+        engine.dispose()
+
+
+def _upgrade(conn: Connection) -> None:
+    # Alembic is needed only when there is something to do, and takes a while to import.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "chamade_mcp.store:migrations")
+    config.attributes["connection"] = conn
+    command.upgrade(config, "head")

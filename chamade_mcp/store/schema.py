@@ -1,0 +1,214 @@
+"""The tables. Every row that belongs to somebody carries `account_id`, and every query is bound to it."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    false,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC datetime, stored as text that sorts in the order of time on every database."""
+
+    impl = String(27)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else datetime.fromisoformat(value)
+
+
+def _owner() -> Column[str]:
+    return Column("account_id", String(32), ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False)
+
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("email", String(254), nullable=False, unique=True),
+    Column("email_verified", Boolean, nullable=False, server_default=false()),
+    Column("name", String(100), nullable=False),
+    Column("password_hash", String(200), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("event_seq", Integer, nullable=False, server_default="0"),
+    Column("message_seq", Integer, nullable=False, server_default="0"),
+)
+
+agents = Table(
+    "agents",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    _owner(),
+    Column("name", String(100), nullable=False),
+    Column("is_default", Boolean, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Index(None, "account_id"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    _owner(),
+    Column("agent_id", String(32), ForeignKey("agents.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("secret_sha256", String(64), nullable=False),
+    Column("permissions", String(100), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Column("last_used_at", Instant),
+    Column("revoked_at", Instant),
+    Index(None, "account_id"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token_sha256", String(64), primary_key=True),
+    _owner(),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Index(None, "account_id"),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    _owner(),
+    Column("agent_id", String(32), nullable=False),
+    Column("platform", String(40), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("direction", String(10), nullable=False),
+    Column("caller", String(200), nullable=False),
+    Column("room_id", String(200), nullable=False),
+    Column("participant_id", String(200), nullable=False),
+    Column("meeting_url_sealed", LargeBinary, nullable=False),
+    Column("agent_name", String(100), nullable=False),
+    Column("capabilities", String(200), nullable=False),
+    Column("sample_rate_hz", Integer),
+    Column("created_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Index(None, "account_id", "created_at"),
+)
+
+transcript_lines = Table(
+    "transcript_lines",
+    metadata,
+    Column("call_id", String(32), ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    _owner(),
+    Column("speaker", String(200), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    _owner(),
+    Column("agent_id", String(32), nullable=False),
+    Column("platform", String(40), nullable=False),
+    Column("ref", String(200), nullable=False),
+    Column("remote_name", String(200), nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("last_message_at", Instant, nullable=False),
+    Column("last_inbound_at", Instant),
+    UniqueConstraint("account_id", "platform", "ref"),
+    Index(None, "account_id", "last_message_at"),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    _owner(),
+    Column("conversation_id", String(32), ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("direction", String(10), nullable=False),
+    Column("ref", String(200), nullable=False),
+    Column("sender_name", String(200), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("attachments", JSON, nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("account_id", "seq"),
+    # A platform that repeats a delivery repeats its ref: the second insert is refused here.
+    UniqueConstraint("conversation_id", "direction", "ref"),
+    Index(None, "conversation_id", "seq"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("account_id", String(32), ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("agent_id", String(32), nullable=False),
+    Column("type", String(40), nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+links = Table(
+    "links",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    _owner(),
+    Column("agent_id", String(32), nullable=False),
+    Column("platform", String(40), nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("token_sha256", String(64), nullable=False, unique=True),
+    Column("ref", String(200), nullable=False),
+    Column("title", String(200), nullable=False),
+    Column("agent_name", String(100), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
+    Index(None, "account_id", "created_at"),
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    _owner(),
+    Column("agent_id", String(32), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("mime", String(127), nullable=False),
+    Column("size_bytes", Integer),
+    Column("serve_token", String(64), nullable=False, unique=True),
+    Column("upload_sha256", String(64), unique=True),
+    Column("upload_expires_at", Instant),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Index(None, "account_id"),
+    Index(None, "expires_at"),
+)
