@@ -1,12 +1,12 @@
 """The event hub: wakes whoever listens, and lets everybody re-read from a cursor.
 
-Memory holds a short tail per listened-to account; what is not in it comes from the log in the database. So a slow
-subscriber loses nothing, and a stored event that nobody announced (another process) is found as a gap.
+Memory holds a short tail per listened-to account; what is not in it comes from the log in the database. So a
+slow subscriber loses nothing, and a stored event that nobody announced is found as a gap.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial

@@ -10,7 +10,7 @@ from chamade_mcp.model.ids import Platform
 class Platforms:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._states = {p: self._state(m) for p, m in registry.manifests.items()}
+        self._states = {str(p): self._state(m) for p, m in registry.manifests.items()}
 
     @property
     def manifests(self) -> list[Manifest]:
@@ -58,7 +58,6 @@ class Platforms:
                 for m in self._registry.manifests.values()
                 if m.embedded
             ],
-            "discord_invite_url": None,
         }
 
     @staticmethod

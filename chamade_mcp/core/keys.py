@@ -1,0 +1,217 @@
+"""API keys: `chmd_<id>_<secret>`, stored hashed, checked from memory once known."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from chamade_mcp.kit.clock import Clock, iso
+from chamade_mcp.model.access import ALL_PERMISSIONS, Permission, Principal, Scope
+from chamade_mcp.model.errors import Forbidden, NotFound, Unauthenticated
+from chamade_mcp.model.ids import AccountId, AgentId, KeyId
+from chamade_mcp.store.database import Database
+from chamade_mcp.store.schema import accounts, api_keys
+
+PREFIX = "chmd_"
+_ALPHABET = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+_SHAPE = re.compile(r"chmd_([A-Za-z0-9]{10})_([A-Za-z0-9]{32})")
+_TRUST_S = 10.0
+"""Seconds a key is believed without a look-up: the longest that one revoked elsewhere still works."""
+_USED_EVERY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key just made; `value` is told this once."""
+
+    id: KeyId
+    value: str
+    name: str
+    permissions: frozenset[Permission]
+    created_at: datetime
+    expires_at: datetime | None
+
+    def to_wire(self) -> dict[str, object]:
+        return {
+            "id": self.id,
+            "key": self.value,
+            "name": self.name,
+            "prefix": self.value[: len(PREFIX) + 10],
+            "permissions": _sorted(self.permissions),
+            "created_at": iso(self.created_at),
+            "expires_at": iso(self.expires_at) if self.expires_at else None,
+        }
+
+
+@dataclass(slots=True)
+class _Known:
+    principal: Principal
+    expires_at: datetime | None
+    trusted_until: float
+    used_at: float
+
+
+def _sorted(permissions: frozenset[Permission]) -> list[str]:
+    return [str(p) for p in Permission if p in permissions]
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Keys:
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._known: dict[str, _Known] = {}
+
+    async def authenticate(self, key: str | None) -> Principal:
+        """Who holds `key`. Raises `Unauthenticated`; its code tells what is wrong."""
+        if not key:
+            raise Unauthenticated(code="MISSING_API_KEY")
+        known = self._known.get(key)
+        if known is None or self._clock.monotonic() >= known.trusted_until:
+            known = await self._look_up(key)
+        if known.expires_at is not None and self._clock.now() >= known.expires_at:
+            raise Unauthenticated(code="EXPIRED_API_KEY")
+        await self._note_use(known)
+        return known.principal
+
+    async def create(
+        self,
+        scope: Scope,
+        name: str,
+        *,
+        expires_at: datetime | None = None,
+        permissions: frozenset[Permission] = ALL_PERMISSIONS,
+    ) -> NewKey:
+        identity = "".join(secrets.choice(_ALPHABET) for _ in range(10))
+        secret = "".join(secrets.choice(_ALPHABET) for _ in range(32))
+        key = NewKey(
+            KeyId(f"key_{identity}"),
+            f"{PREFIX}{identity}_{secret}",
+            name,
+            permissions,
+            self._clock.now(),
+            expires_at,
+        )
+
+        def insert(conn: Connection) -> None:
+            conn.execute(
+                api_keys.insert().values(
+                    id=key.id,
+                    account_id=scope.account,
+                    agent_id=scope.agent,
+                    name=name,
+                    secret_sha256=_sha256(secret),
+                    permissions=",".join(_sorted(permissions)),
+                    created_at=key.created_at,
+                    expires_at=expires_at,
+                )
+            )
+
+        await self._database.write(insert)
+        return key
+
+    async def list(self, account: AccountId) -> list[dict[str, object]]:
+        """Never the key: its prefix, name, dates, permissions; the newest first."""
+
+        def query(conn: Connection) -> list[dict[str, object]]:
+            rows = conn.execute(
+                select(api_keys)
+                .where(api_keys.c.account_id == account, api_keys.c.revoked_at.is_(None))
+                .order_by(api_keys.c.created_at.desc())
+            )
+            return [_row_to_wire(row._mapping) for row in rows]
+
+        return await self._database.read(query)
+
+    async def revoke(self, account: AccountId, key: str) -> None:
+        now = self._clock.now()
+
+        def stamp(conn: Connection) -> int:
+            return conn.execute(
+                update(api_keys)
+                .where(
+                    api_keys.c.id == key, api_keys.c.account_id == account, api_keys.c.revoked_at.is_(None)
+                )
+                .values(revoked_at=now)
+            ).rowcount
+
+        if await self._database.write(stamp) == 0:
+            raise NotFound("API key not found", code="KEY_NOT_FOUND")
+        self.forget(account)
+
+    def forget(self, account: AccountId) -> None:
+        """Every key of the account is looked up anew."""
+        self._known = {k: v for k, v in self._known.items() if v.principal.account != account}
+
+    async def _look_up(self, key: str) -> _Known:
+        shape = _SHAPE.fullmatch(key)
+        if shape is None:
+            raise Unauthenticated(code="INVALID_API_KEY")
+        row = await self._database.read(partial(_find, key=f"key_{shape[1]}"))
+        if row is None or not hmac.compare_digest(row.secret_sha256, _sha256(shape[2])):
+            raise Unauthenticated(code="INVALID_API_KEY")
+        if row.revoked_at is not None:
+            self._known.pop(key, None)
+            raise Unauthenticated(code="REVOKED_API_KEY")
+        before = self._known.get(key)
+        known = _Known(
+            Principal(
+                Scope(AccountId(row.account_id), AgentId(row.agent_id)),
+                frozenset(Permission(p) for p in row.permissions.split(",") if p),
+                row.email_verified,
+                KeyId(row.id),
+            ),
+            row.expires_at,
+            self._clock.monotonic() + _TRUST_S,
+            before.used_at if before else float("-inf"),
+        )
+        self._known[key] = known
+        return known
+
+    async def _note_use(self, known: _Known) -> None:
+        if self._clock.monotonic() - known.used_at < _USED_EVERY_S:
+            return
+        known.used_at = self._clock.monotonic()
+        key, now = known.principal.key, self._clock.now()
+
+        def stamp(conn: Connection) -> None:
+            conn.execute(update(api_keys).where(api_keys.c.id == key).values(last_used_at=now))
+
+        await self._database.write(stamp)
+
+
+def _find(conn: Connection, key: str) -> Row[Any] | None:
+    return conn.execute(
+        select(api_keys, accounts.c.email_verified).join(accounts).where(api_keys.c.id == key)
+    ).one_or_none()
+
+
+def _row_to_wire(row: Mapping[str, Any]) -> dict[str, object]:
+    def stamp(name: str) -> str | None:
+        return iso(row[name]) if row[name] else None
+
+    return {
+        "id": row["id"],
+        "prefix": PREFIX + row["id"].removeprefix("key_"),
+        "name": row["name"],
+        "permissions": row["permissions"].split(","),
+        "created_at": stamp("created_at"),
+        "last_used_at": stamp("last_used_at"),
+        "expires_at": stamp("expires_at"),
+    }
+
+
+def require(principal: Principal, permission: Permission) -> None:
+    """Raises `Forbidden` when the caller's key does not carry `permission`."""
+    if permission not in principal.permissions:
+        raise Forbidden(f"This API key lacks the permission {permission!s}", code="INSUFFICIENT_PERMISSIONS")
