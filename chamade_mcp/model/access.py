@@ -1,6 +1,6 @@
 """Who is asking, and what they may do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from chamade_mcp.model.ids import AccountId, AgentId, KeyId
@@ -42,3 +42,17 @@ class Principal:
     @property
     def account(self) -> AccountId:
         return self.scope.account
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A principal together with what travels on when one part of the gateway calls another for it.
+
+    `credential` is what the caller showed (an API key or an access token) and never stands in a log or a repr.
+    """
+
+    principal: Principal
+    credential: str = field(repr=False)
+    request_id: str | None = None
+    traceparent: str | None = None
+    """W3C trace context, header value as received."""

@@ -1,0 +1,129 @@
+"""MCP over Streamable HTTP without sessions: each POST stands alone, so a restart goes unnoticed.
+
+Both protocol eras are served on one URL by the SDK's low-level server. The handshake era answers plain JSON,
+which is faster than SSE and leaves no cyclic garbage; the era of 2026-07-28 turns to a stream with pings only
+where a call takes long, so that no proxy cuts a long-poll.
+"""
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import mcp_types as types
+from mcp.server import Server, ServerRequestContext
+from mcp.server.caching import CacheHint
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.shared.exceptions import MCPError
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from chamade_mcp.kit.problem import problem_response
+from chamade_mcp.model.access import Caller
+from chamade_mcp.model.errors import MethodNotAllowed, TooLarge
+from chamade_mcp.sessions.surface import JsonObject, ProtocolFault, Surface
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+_HANDSHAKE_VERSIONS = frozenset(version.encode("ascii") for version in HANDSHAKE_PROTOCOL_VERSIONS)
+_CALLER = "chamade_mcp.caller"
+_LISTS_STAY = CacheHint(ttl_ms=300_000, scope="public")
+
+Context = ServerRequestContext[dict[str, object], Request]
+
+
+class StatelessSessions:
+    """The endpoint for authenticated callers; `run` holds it open and can be entered once."""
+
+    def __init__(self, surface: Surface) -> None:
+        server = _server(surface)
+        self._handshake = StreamableHTTPSessionManager(
+            server, stateless=True, json_response=True, max_request_body_size=MAX_BODY_BYTES
+        )
+        self._modern = StreamableHTTPSessionManager(
+            server, stateless=True, json_response=False, max_request_body_size=MAX_BODY_BYTES
+        )
+
+    @asynccontextmanager
+    async def run(self) -> AsyncGenerator[None]:
+        # At INFO the SDK writes several lines per request, which halves its throughput.
+        logging.getLogger("mcp").setLevel(logging.WARNING)
+        async with self._handshake.run(), self._modern.run():
+            yield
+
+    async def __call__(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "POST":
+            # Without a session there is nothing to listen to or to end; the SDK lets a GET hang for ever.
+            refusal = MethodNotAllowed("This endpoint takes POST only")
+            await problem_response(refusal, headers={"allow": "POST"})(scope, receive, send)
+            return
+        length = version = None
+        for name, value in scope["headers"]:
+            if name == b"content-length":
+                length = value
+            elif name == b"mcp-protocol-version":
+                version = value
+        if length is not None and length.isdigit() and int(length) > MAX_BODY_BYTES:
+            # A body sent in chunks has no length; the SDK counts it while reading.
+            too_large = TooLarge(f"Request body exceeds max size ({MAX_BODY_BYTES} bytes)")
+            await problem_response(too_large)(scope, receive, send)
+            return
+        handshake = version is None or version in _HANDSHAKE_VERSIONS
+        sessions = self._handshake if handshake else self._modern
+        await sessions.handle_request({**scope, _CALLER: caller}, receive, send)
+
+
+def _server(surface: Surface) -> Server[dict[str, object]]:
+    server: Server[dict[str, object]] = Server(
+        surface.name,
+        title=surface.title,
+        version=surface.version,
+        instructions=surface.instructions,
+        get_tool_input_schema=surface.input_schema,
+        cache_hints={
+            "tools/list": _LISTS_STAY,
+            "resources/list": _LISTS_STAY,
+            "resources/templates/list": _LISTS_STAY,
+        },
+    )
+    tools: JsonObject = {"tools": list(surface.tools)}
+    templates: JsonObject = {"resourceTemplates": list(surface.resource_templates)}
+    resources: JsonObject = {"resources": []}
+
+    async def list_tools(_: Context, __: types.PaginatedRequestParams) -> JsonObject:
+        return tools
+
+    async def list_templates(_: Context, __: types.PaginatedRequestParams) -> JsonObject:
+        return templates
+
+    async def list_resources(_: Context, __: types.PaginatedRequestParams) -> JsonObject:
+        return resources
+
+    async def call_tool(context: Context, params: types.CallToolRequestParams) -> JsonObject:
+        try:
+            return await surface.call(params.name, params.arguments or {}, _caller(context))
+        except ProtocolFault as fault:
+            raise MCPError(fault.code, fault.message, fault.data) from fault
+
+    async def read_resource(context: Context, params: types.ReadResourceRequestParams) -> JsonObject:
+        try:
+            return await surface.read(str(params.uri), _caller(context))
+        except ProtocolFault as fault:
+            raise MCPError(fault.code, fault.message, fault.data) from fault
+
+    # Results are in wire form already, which the constructor's typed hooks do not take.
+    server.add_request_handler("tools/list", types.PaginatedRequestParams, list_tools)
+    server.add_request_handler("tools/call", types.CallToolRequestParams, call_tool)
+    server.add_request_handler("resources/list", types.PaginatedRequestParams, list_resources)
+    server.add_request_handler("resources/templates/list", types.PaginatedRequestParams, list_templates)
+    server.add_request_handler("resources/read", types.ReadResourceRequestParams, read_resource)
+    return server
+
+
+def _caller(context: Context) -> Caller:
+    """Both eras hand the HTTP request to handlers, across whatever tasks they start in between."""
+    if context.request is None:
+        raise RuntimeError("the transport handed on no HTTP request")
+    caller = context.request.scope[_CALLER]
+    if not isinstance(caller, Caller):
+        raise TypeError("the scope carries no caller")
+    return caller
