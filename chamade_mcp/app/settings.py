@@ -1,0 +1,241 @@
+"""Settings: ``CHAMADE_*`` variables, each also as ``CHAMADE_*_FILE`` naming a file that holds the value.
+
+The command line wins over the environment. A wrong value, an unknown variable or a missing file raises
+`SettingsError`, one sentence that starts with the variable's name. docs: the table in README.md.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX: Final = "CHAMADE_"
+FILE_SUFFIX: Final = "_FILE"
+CLIENT_VARIABLES: Final = frozenset({"CHAMADE_API_KEY", "CHAMADE_URL", "CHAMADE_MCP_URL"})
+"""Read by the stdio shim, which may run beside the server: known, and none of our business."""
+SECRET_KEY_CHARS: Final = 32
+"""The least length of a secret key: 128 bits, were it only hexadecimal digits."""
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the text starts with the variable's name and never shows a secret."""
+
+    def __init__(self, variable: str, problem: str) -> None:
+        super().__init__(f"{variable}: {problem}")
+        self.variable = variable
+
+
+class Settings(BaseSettings):
+    """Validated settings. Read them by `load`, which names variables instead of fields when one is wrong."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", validate_default=False, hide_input_in_errors=True
+    )
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    """0 lets the system choose; `public_url` then follows the port that was bound."""
+    data_dir: Path = Field(default_factory=lambda: default_data_dir())
+    public_url: str = Field(default_factory=lambda data: own_url(data["host"], data["port"]))
+    """As people's browsers see the gateway, without a trailing slash."""
+    database_url: str = Field(default_factory=lambda data: f"sqlite:///{data['data_dir'] / 'chamade.db'}")
+    redis_url: SecretStr | None = None
+    secret_key: SecretStr | None = None
+    """Wins over the file in the data folder; see `chamade_mcp.app.secret_key`."""
+    log_level: LogLevel = "info"
+    files_max_size_mb: int = Field(default=25, ge=1, le=2048)
+    max_concurrent_calls: int = Field(default=100, ge=1, le=10_000)
+    """Of one account, ringing ones included."""
+    files_enable_teams: bool = False
+    files_enable_meet: bool = False
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del env_settings, dotenv_settings, file_secret_settings  # `_Environment` takes their place
+        return init_settings, _Environment(settings_cls)
+
+    @property
+    def files_max_size_bytes(self) -> int:
+        return self.files_max_size_mb * 1024 * 1024
+
+    @property
+    def database_path(self) -> Path:
+        return Path(self.database_url.removeprefix("sqlite:///"))
+
+    @field_validator("host")
+    @classmethod
+    def _host(cls, value: str) -> str:
+        host = value.strip().removeprefix("[").removesuffix("]")
+        if not host or "/" in host or any(c.isspace() for c in host):
+            raise ValueError("must be a host name or an IP address, such as 127.0.0.1 or 0.0.0.0")
+        return host
+
+    @field_validator("data_dir")
+    @classmethod
+    def _data_dir(cls, value: Path) -> Path:
+        try:
+            return value.expanduser().resolve()
+        except (OSError, RuntimeError) as error:
+            raise ValueError(f"is not a usable path ({error})") from None
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _log_level(cls, value: object) -> object:
+        return value.strip().lower() if isinstance(value, str) else value
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_url(cls, value: str) -> str:
+        url = value.strip().rstrip("/")
+        try:
+            parts = urlsplit(url)
+            port_ok = parts.port is None or parts.port > 0
+        except ValueError:
+            raise ValueError("is not a URL; such as https://voice.example.org") from None
+        if parts.scheme not in ("http", "https") or not parts.hostname or not port_ok:
+            raise ValueError("must start with http:// or https:// and name a host")
+        if parts.path or parts.query or parts.fragment or parts.username is not None or " " in url:
+            raise ValueError("must be scheme, host and port only: the gateway cannot live below a path")
+        return url
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_url(cls, value: str) -> str:
+        if not value.startswith("sqlite:///") or "?" in value:
+            scheme = value.partition(":")[0]
+            raise ValueError(
+                f"this version keeps its data in SQLite only (got {scheme!r}); such as sqlite:////var/lib/x.db"
+            )
+        path = value.removeprefix("sqlite:///")
+        if path in ("", ":memory:"):
+            raise ValueError(
+                "must name a file: a gateway without one would forget its accounts at every start"
+            )
+        return f"sqlite:///{Path(path).expanduser().resolve()}"
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            raise ValueError("this version runs in one process and uses no Redis; remove the variable")
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _secret_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < SECRET_KEY_CHARS:
+            raise ValueError(
+                f"must have at least {SECRET_KEY_CHARS} characters; `openssl rand -base64 32` makes one"
+            )
+        return value
+
+    def bound_to(self, port: int) -> "Settings":
+        """These settings once the port is known; `public_url` follows unless it was set."""
+        update: dict[str, Any] = {"port": port}
+        if "public_url" not in self.model_fields_set:
+            update["public_url"] = own_url(self.host, port)
+        return self.model_copy(update=update)
+
+
+class _Environment(PydanticBaseSettingsSource):
+    """``CHAMADE_X``, or what the file named by ``CHAMADE_X_FILE`` holds. An empty variable is not set."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return _read(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        values = {name: _read(name) for name in self.settings_cls.model_fields}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def load(overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Reads the environment; `overrides` (field name -> value, None for "not given") is the command line's.
+
+    Raises `SettingsError`.
+    """
+    _refuse_unknown_variables()
+    given = {name: value for name, value in (overrides or {}).items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as wrong:
+        first = wrong.errors(include_url=False, include_context=False)[0]
+        field = str(first["loc"][0]) if first["loc"] else ""
+        raise SettingsError(_origin(field, given), _words(first)) from None
+
+
+def own_url(host: str, port: int) -> str:
+    """Where this machine reaches the gateway: an address to listen on everywhere is none to call."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104 -- read, not bound
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def default_data_dir() -> Path:
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "chamade"
+
+
+def variable_of(field: str) -> str:
+    return PREFIX + field.upper()
+
+
+def _read(field: str) -> str | None:
+    variable = variable_of(field)
+    value, path = os.environ.get(variable), os.environ.get(variable + FILE_SUFFIX)
+    if not path:
+        return value or None
+    if value:
+        raise SettingsError(variable, f"is set, and so is {variable}{FILE_SUFFIX}: keep one of the two")
+    try:
+        text = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise SettingsError(variable + FILE_SUFFIX, f"cannot read {path} ({reason})") from None
+    if not text:
+        raise SettingsError(variable + FILE_SUFFIX, f"{path} is empty")
+    return text
+
+
+def _refuse_unknown_variables() -> None:
+    known = {variable_of(name) for name in Settings.model_fields}
+    known |= {name + FILE_SUFFIX for name in known}
+    for name in sorted(os.environ):
+        if not name.startswith(PREFIX) or name in known or name in CLIENT_VARIABLES:
+            continue
+        endings = sorted(v.removeprefix(PREFIX) for v in known)
+        nearest = difflib.get_close_matches(name.removeprefix(PREFIX).upper(), endings, n=1)
+        hint = (
+            f"did you mean {PREFIX}{nearest[0]}?" if nearest else "remove it, or see the table in README.md"
+        )
+        raise SettingsError(name, f"no such setting; {hint}")
+
+
+def _origin(field: str, given: Mapping[str, object]) -> str:
+    if field in given:
+        return "--" + field.replace("_", "-")
+    variable = variable_of(field)
+    return variable + FILE_SUFFIX if os.environ.get(variable + FILE_SUFFIX) else variable
+
+
+def _words(error: ErrorDetails) -> str:
+    if error["type"] == "value_error":
+        return error["msg"].removeprefix("Value error, ")
+    # Only numbers, switches and log levels get here: what was given is no secret.
+    text = error["msg"]
+    return f"{text[0].lower()}{text[1:]} (got {str(error['input'])!r})"
