@@ -3,6 +3,9 @@
 from typing import Protocol
 
 from chamade_mcp.audio.frame import AudioFormat, Samples
+from chamade_mcp.audio.playout import DIRECT, LIVE, QUEUED, PlayoutBuffer, PlayoutStats, Profile
+
+__all__ = ["DIRECT", "LIVE", "QUEUED", "AudioPort", "PlayoutBuffer", "PlayoutStats", "PortPair", "Profile"]
 
 
 class AudioPort(Protocol):
@@ -21,3 +24,27 @@ class AudioPort(Protocol):
     def pull(self, count: int, at: float) -> Samples | None:
         """Exactly `count` samples; None when there is nothing but silence. Never blocks."""
         ...
+
+
+class PortPair:
+    """A two-way pipe: what is pushed into one end is pulled from the other.
+
+    The connector keeps one end and gives the other to the core; neither knows the other.
+    """
+
+    def __init__(self, format: AudioFormat, profile: Profile = DIRECT) -> None:
+        self.to_near = PlayoutBuffer(format, profile)
+        self.to_far = PlayoutBuffer(format, profile)
+        self.near: AudioPort = _End(self.to_far, self.to_near)
+        """The core's end."""
+        self.far: AudioPort = _End(self.to_near, self.to_far)
+        """The room's end."""
+
+
+class _End:
+    __slots__ = ("_in", "_out", "format", "pull", "push")
+
+    def __init__(self, out: PlayoutBuffer, into: PlayoutBuffer) -> None:
+        self.format = out.format
+        self.push = out.push  # bound once: both are called on every beat
+        self.pull = into.pull

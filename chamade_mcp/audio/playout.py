@@ -1,0 +1,301 @@
+"""A one-way jitter buffer: absorbs the phase and the jitter between a producer and the 20 ms beat."""
+
+from collections import deque
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from chamade_mcp.audio.frame import FRAME_S, AudioFormat, Samples
+
+_MERGE_BELOW_S = FRAME_S / 2
+_MARGIN_STEP_S = 0.005
+_RELAX_PER_S = 0.001
+_UNDERRUN_WITHIN_S = 0.1
+"""Sound that resumes later than this after running dry is a new burst, not a late one."""
+_QUIET_SHARE = 0.1
+_QUIET_POWER = 1.0e4
+"""Mean square of a frame that nobody misses: 50 dB below full scale."""
+_SPLICE_S = 0.0025
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How a buffer trades latency against gaps. Seconds."""
+
+    budget_s: float
+    """More than this is never held: the oldest is dropped."""
+    margin_s: float
+    """How long samples wait at least before playout starts. Zero: what is there is played."""
+    margin_max_s: float
+    """How far underruns may raise the margin."""
+    trim_over_s: float | None
+    """Backlog before a pull that may stay, on top of the margin. None: everything is played, however late."""
+    trim_after_s: float = 1.0
+    """How long there must constantly be more, until a quiet frame is left out."""
+    trim_any_after_s: float = 4.0
+    """How long, until any frame is."""
+
+
+LIVE = Profile(budget_s=0.4, margin_s=0.005, margin_max_s=0.06, trim_over_s=2 * FRAME_S)
+"""Microphones: late audio is worse than lost audio."""
+QUEUED = Profile(budget_s=120.0, margin_s=0.005, margin_max_s=0.06, trim_over_s=None)
+"""Agents, which push whole sentences at once."""
+DIRECT = Profile(
+    budget_s=4 * FRAME_S,
+    margin_s=0.0,
+    margin_max_s=0.0,
+    trim_over_s=1.5 * FRAME_S,
+    trim_after_s=0.1,
+    trim_any_after_s=0.1,
+)
+"""Pushed and pulled within the same beat: adds no latency."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayoutStats:
+    """Counts of samples since the start; `pushed = pulled + dropped + trimmed + cleared + buffered`."""
+
+    pushed: int
+    pulled: int
+    dropped: int
+    """Lost because the budget was exceeded."""
+    trimmed: int
+    """Left out to bring the latency down."""
+    cleared: int
+    padded: int
+    """Silence added to complete a frame; not part of `pulled`."""
+    underruns: int
+    """How often the source fell behind in mid-stream."""
+    buffered: int
+
+
+class _Chunk:
+    __slots__ = ("data", "end", "first_at", "last_at", "start")
+
+    def __init__(self, data: Samples, end: int, at: float) -> None:
+        self.data = data
+        self.start = 0
+        self.end = end
+        self.first_at = at
+        self.last_at = at
+
+
+class PlayoutBuffer:
+    """Samples of one stream, pushed when they come and pulled by the beat. Single-threaded.
+
+    Times are seconds on the caller's monotonic clock. Arrays are handed through uncopied where possible:
+    nobody may write to one that was pushed or pulled.
+    """
+
+    def __init__(self, format: AudioFormat, profile: Profile = LIVE) -> None:
+        self.format = format
+        self.profile = profile
+        rate_hz = format.rate_hz
+        self._budget = round(profile.budget_s * rate_hz)
+        self._merge_below = round(_MERGE_BELOW_S * rate_hz)
+        self._margin_s = profile.margin_s
+        self._chunks: deque[_Chunk] = deque()
+        self._buffered = 0
+        self._playing = False
+        self._dry_since: float | None = None
+        self._over_since: float | None = None
+        self._power = 0.0
+        self._pushed = self._pulled = self._dropped = self._trimmed = self._cleared = 0
+        self._padded = self._underruns = 0
+
+    @property
+    def buffered(self) -> int:
+        """Samples held."""
+        return self._buffered
+
+    @property
+    def margin_s(self) -> float:
+        """The margin in force."""
+        return self._margin_s
+
+    @property
+    def stats(self) -> PlayoutStats:
+        return PlayoutStats(
+            pushed=self._pushed,
+            pulled=self._pulled,
+            dropped=self._dropped,
+            trimmed=self._trimmed,
+            cleared=self._cleared,
+            padded=self._padded,
+            underruns=self._underruns,
+            buffered=self._buffered,
+        )
+
+    def push(self, samples: Samples, at: float) -> None:
+        """Takes any number of samples. Over budget the oldest are dropped, and counted."""
+        count = len(samples)
+        if not count:
+            return
+        self._pushed += count
+        if self._dry_since is not None:
+            self._note_underrun(at)
+        if count < self._merge_below:
+            self._append_small(samples, count, at)
+        else:
+            self._chunks.append(_Chunk(samples, count, at))
+        self._buffered += count
+        if self._buffered > self._budget:
+            self._dropped += self._skip(self._buffered - self._budget)
+
+    def pull(self, count: int, at: float) -> Samples | None:
+        """Exactly `count` samples, the end of a burst completed with silence; None: nothing to play."""
+        if not self._playing:
+            if not self._buffered or not self._may_start(count, at):
+                return None
+            self._playing = True
+        if self._buffered < count:
+            return self._run_dry(count, at)
+        if self._margin_s > self.profile.margin_s:
+            self._margin_s -= _RELAX_PER_S * count / self.format.rate_hz
+        if self.profile.trim_over_s is not None and self._buffered > count:
+            trimmed = self._trim(count, at, self.profile.trim_over_s)
+            if trimmed is not None:
+                return trimmed
+        else:
+            self._over_since = None
+        self._pulled += count
+        return self._take(count)
+
+    def clear(self) -> int:
+        """Forgets all that is held; returns how many samples that was."""
+        count = self._buffered
+        self._cleared += count
+        self._chunks.clear()
+        self._buffered = 0
+        self._playing = False
+        self._dry_since = self._over_since = None
+        return count
+
+    def _may_start(self, count: int, at: float) -> bool:
+        """Once a whole frame has waited for the margin, or a shorter burst for a frame longer."""
+        margin_s = self._margin_s
+        if margin_s <= 0.0:
+            return True
+        latest = at - margin_s + 1e-6
+        ready = 0
+        for chunk in self._chunks:
+            if chunk.last_at > latest:
+                break
+            ready += chunk.end - chunk.start
+            if ready >= count:
+                return True
+        return self._chunks[0].first_at <= latest - count / self.format.rate_hz
+
+    def _note_underrun(self, at: float) -> None:
+        assert self._dry_since is not None
+        if at - self._dry_since < _UNDERRUN_WITHIN_S:
+            self._underruns += 1
+            self._margin_s = min(self._margin_s + _MARGIN_STEP_S, self.profile.margin_max_s)
+        self._dry_since = None
+
+    def _run_dry(self, count: int, at: float) -> Samples | None:
+        self._playing = False
+        self._dry_since = at
+        self._over_since = None
+        left = self._buffered
+        if not left:
+            return None
+        frame = np.zeros(count, np.int16)
+        frame[:left] = self._take(left)
+        self._pulled += left
+        self._padded += count - left
+        return frame
+
+    def _append_small(self, samples: Samples, count: int, at: float) -> None:
+        """Collects crumbs, so that a producer of single samples cannot fill the memory with objects."""
+        last = self._chunks[-1] if self._chunks else None
+        if last is None or len(last.data) - last.end < count:
+            last = _Chunk(np.empty(self.format.frame_samples, np.int16), 0, at)
+            self._chunks.append(last)
+        last.data[last.end : last.end + count] = samples
+        last.end += count
+        last.last_at = at
+
+    def _take(self, count: int) -> Samples:
+        head = self._chunks[0]
+        self._buffered -= count
+        if head.end - head.start > count:
+            start = head.start
+            head.start = start + count
+            return head.data[start : start + count]
+        if head.end - head.start == count:
+            self._chunks.popleft()
+            return head.data if len(head.data) == count else head.data[head.start : head.end]
+        frame = np.empty(count, np.int16)
+        filled = 0
+        while filled < count:
+            head = self._chunks[0]
+            part = head.data[head.start : min(head.end, head.start + count - filled)]
+            frame[filled : filled + len(part)] = part
+            filled += len(part)
+            head.start += len(part)
+            if head.start == head.end:
+                self._chunks.popleft()
+        return frame
+
+    def _skip(self, count: int) -> int:
+        left = count
+        while left:
+            head = self._chunks[0]
+            step = min(left, head.end - head.start)
+            head.start += step
+            left -= step
+            if head.start == head.end:
+                self._chunks.popleft()
+        self._buffered -= count
+        return count
+
+    def _trim(self, count: int, at: float, over_s: float) -> Samples | None:
+        """One frame spliced over the one left out, when the backlog has stayed and this frame may go."""
+        rate_hz = self.format.rate_hz
+        if self._buffered <= (self._margin_s + over_s) * rate_hz or self._buffered < 2 * count:
+            self._over_since = None
+            return None
+        if self._over_since is None:
+            self._over_since = at
+            self._power = 0.0
+        over = at - self._over_since
+        if over < self.profile.trim_after_s:
+            return None
+        left_out = self._peek(count)
+        if over < self.profile.trim_any_after_s and not self._is_quiet(left_out):
+            return None
+        self._skip(count)
+        self._trimmed += count
+        kept = self._take(count)
+        self._pulled += count
+        return _splice(left_out, kept, round(_SPLICE_S * rate_hz))
+
+    def _peek(self, count: int) -> Samples:
+        head = self._chunks[0]
+        if head.end - head.start >= count:
+            return head.data[head.start : head.start + count]
+        parts: list[Samples] = []
+        missing = count
+        for chunk in islice(self._chunks, count):
+            parts.append(chunk.data[chunk.start : min(chunk.end, chunk.start + missing)])
+            missing -= len(parts[-1])
+            if not missing:
+                break
+        return np.concatenate(parts)
+
+    def _is_quiet(self, frame: Samples) -> bool:
+        wave = frame.astype(np.float32)
+        power = float(wave @ wave) / len(wave)
+        quiet = power < max(_QUIET_POWER, self._power * _QUIET_SHARE)
+        self._power = max(power, self._power * 0.98)
+        return quiet
+
+
+def _splice(left_out: Samples, kept: Samples, count: int) -> Samples:
+    """`kept`, entered over `count` samples from `left_out`, which follows what was played last."""
+    rise = np.linspace(0.0, 1.0, count, dtype=np.float32)
+    frame = kept.copy()
+    frame[:count] = left_out[:count] * (1.0 - rise) + kept[:count] * rise
+    return frame

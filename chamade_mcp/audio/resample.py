@@ -1,0 +1,167 @@
+"""Streaming sample-rate conversion that keeps time.
+
+Whatever the engine buffers inside, a `Resampler` gives out in step with what it was given: after `n` input
+samples exactly `floor(n * target / source)` have come out, the first few of them the silence that pays for
+the filter's delay. So 20 ms in are 20 ms out on every beat, and over any time no sample is lost or added.
+"""
+
+import math
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from typing import Literal, Protocol, TypeAlias, cast
+
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from numpy.typing import NDArray
+
+from chamade_mcp.audio.frame import MAX_RATE_HZ, MIN_RATE_HZ, Samples
+
+Engine: TypeAlias = Literal["swresample", "samplerate"]
+SincQuality: TypeAlias = Literal["sinc_fastest", "sinc_medium", "sinc_best"]
+
+_EMPTY: Samples = np.zeros(0, np.int16)
+_EMPTY.flags.writeable = False
+
+_Convert: TypeAlias = Callable[[Samples], list[Samples]]
+
+
+class Resampler(Protocol):
+    """One direction of one stream. Not to be shared between streams."""
+
+    @property
+    def delay_s(self) -> float:
+        """How much later a sound comes out than it went in; constant."""
+        ...
+
+    def push(self, samples: Samples) -> Samples:
+        """The output that became due with `samples`; any length in, possibly nothing out.
+
+        The result is the caller's to keep and not to write to: it may be `samples` itself.
+        """
+        ...
+
+    def flush(self) -> Samples:
+        """What the filter still holds of the sound so far. The stream may go on, `delay_s` later."""
+        ...
+
+
+def make_resampler(
+    source_hz: int,
+    target_hz: int,
+    engine: Engine = "swresample",
+    quality: SincQuality = "sinc_medium",
+) -> Resampler:
+    """A converter for rates of 8,000-48,000 Hz (`ValueError` outside); equal rates pass through uncopied.
+
+    `quality` concerns the engine "samplerate" only, which costs ten times as much.
+    """
+    for rate_hz in (source_hz, target_hz):
+        if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+            raise ValueError(f"sample rate must be {MIN_RATE_HZ}-{MAX_RATE_HZ}")
+    if source_hz == target_hz:
+        return _PassThrough()
+    lag = _measured_lag(source_hz, target_hz, engine, quality)
+    return _InStep(source_hz, target_hz, _open(source_hz, target_hz, engine, quality), lag)
+
+
+class _PassThrough:
+    delay_s = 0.0
+
+    def push(self, samples: Samples) -> Samples:
+        return samples
+
+    def flush(self) -> Samples:
+        return _EMPTY
+
+
+class _InStep:
+    """Holds back or delays an engine's irregular output until it is due."""
+
+    def __init__(self, source_hz: int, target_hz: int, convert: _Convert, lag: int) -> None:
+        self._source_hz = source_hz
+        self._target_hz = target_hz
+        self._convert = convert
+        self._lag = lag
+        self._remainder = 0
+        self._ready: list[Samples] = [np.zeros(lag, np.int16)]
+        self._count = lag
+
+    @property
+    def delay_s(self) -> float:
+        return self._lag / self._target_hz
+
+    def push(self, samples: Samples) -> Samples:
+        if not len(samples):
+            return _EMPTY
+        for part in self._convert(samples):
+            self._ready.append(part)
+            self._count += len(part)
+        due, self._remainder = divmod(len(samples) * self._target_hz + self._remainder, self._source_hz)
+        return self._take(due)
+
+    def flush(self) -> Samples:
+        return self.push(np.zeros(math.ceil(self._lag * self._source_hz / self._target_hz), np.int16))
+
+    def _take(self, due: int) -> Samples:
+        joined = self._ready[0] if len(self._ready) == 1 else np.concatenate(self._ready)
+        assert due <= len(joined), "the engine's lag was measured too small"
+        self._ready = [joined[due:]]
+        self._count -= due
+        return joined[:due]
+
+
+def _open(source_hz: int, target_hz: int, engine: Engine, quality: SincQuality) -> _Convert:
+    if engine == "swresample":
+        return _swresample(source_hz, target_hz)
+    return _samplerate(source_hz, target_hz, quality)
+
+
+def _swresample(source_hz: int, target_hz: int) -> _Convert:
+    graph = AudioResampler(format="s16", layout="mono", rate=target_hz)
+
+    def convert(samples: Samples) -> list[Samples]:
+        frame = AudioFrame(format="s16", layout="mono", samples=len(samples))
+        frame.sample_rate = source_hz
+        frame.planes[0].update(_as_bytes(samples))
+        return [
+            np.frombuffer(_as_bytes(out.planes[0]), np.int16, count=out.samples)  # keeps the plane alive
+            for out in graph.resample(frame)
+        ]
+
+    return convert
+
+
+def _as_bytes(buffer: object) -> bytes:
+    """Nothing is converted: PyAV's stubs say `bytes` where its code takes and gives any buffer."""
+    return cast(bytes, buffer)
+
+
+class _Sinc(Protocol):
+    def process(self, samples: NDArray[np.float32], ratio: float, /) -> NDArray[np.float32]: ...
+
+
+def _samplerate(source_hz: int, target_hz: int, quality: SincQuality) -> _Convert:
+    library = import_module("samplerate")  # loaded only where it is chosen; it comes without stubs
+    state = cast(_Sinc, library.Resampler(quality, channels=1))
+    ratio = target_hz / source_hz
+
+    def convert(samples: Samples) -> list[Samples]:
+        out = state.process(samples.astype(np.float32), ratio)
+        return [np.clip(np.rint(out), -32768, 32767).astype(np.int16)]
+
+    return convert
+
+
+@cache
+def _measured_lag(source_hz: int, target_hz: int, engine: Engine, quality: SincQuality) -> int:
+    """The most output samples by which the engine ever runs behind its input, asked of the engine itself."""
+    convert = _open(source_hz, target_hz, engine, quality)
+    step = max(1, source_hz // 4000)
+    silence = np.zeros(step, np.int16)
+    lag = given = 0
+    for pushed in range(step, source_hz // 5, step):
+        given += sum(len(part) for part in convert(silence))
+        lag = max(lag, pushed * target_hz // source_hz - given)
+    return lag
