@@ -85,7 +85,7 @@ class MemoryHub:
     @asynccontextmanager
     async def subscribe(
         self, scope: Scope, *, after: Cursor | None
-    ) -> AsyncIterator[AsyncIterator[Envelope]]:
+    ) -> AsyncGenerator[AsyncIterator[Envelope]]:
         channel = self._channels.setdefault(scope.account, _Channel())
         channel.subscribers += 1
         try:

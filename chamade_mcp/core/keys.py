@@ -4,7 +4,6 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -129,7 +128,7 @@ class Keys:
                 .where(api_keys.c.account_id == account, api_keys.c.revoked_at.is_(None))
                 .order_by(api_keys.c.created_at.desc())
             )
-            return [_row_to_wire(row._mapping) for row in rows]
+            return [_row_to_wire(row) for row in rows]
 
         return await self._database.read(query)
 
@@ -196,18 +195,18 @@ def _find(conn: Connection, key: str) -> Row[Any] | None:
     ).one_or_none()
 
 
-def _row_to_wire(row: Mapping[str, Any]) -> dict[str, object]:
-    def stamp(name: str) -> str | None:
-        return iso(row[name]) if row[name] else None
+def _row_to_wire(row: Row[Any]) -> dict[str, object]:
+    def stamp(moment: datetime | None) -> str | None:
+        return iso(moment) if moment else None
 
     return {
-        "id": row["id"],
-        "prefix": PREFIX + row["id"].removeprefix("key_"),
-        "name": row["name"],
-        "permissions": row["permissions"].split(","),
-        "created_at": stamp("created_at"),
-        "last_used_at": stamp("last_used_at"),
-        "expires_at": stamp("expires_at"),
+        "id": row.id,
+        "prefix": PREFIX + row.id.removeprefix("key_"),
+        "name": row.name,
+        "permissions": row.permissions.split(","),
+        "created_at": stamp(row.created_at),
+        "last_used_at": stamp(row.last_used_at),
+        "expires_at": stamp(row.expires_at),
     }
 
 

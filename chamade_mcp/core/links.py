@@ -1,0 +1,183 @@
+"""Links that let a person in: issued, shown once, admitted by hash, watched, revoked."""
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from chamade_mcp.kit.clock import Clock, iso
+from chamade_mcp.kit.connector import Invite, InviteKind
+from chamade_mcp.model.access import Scope
+from chamade_mcp.model.errors import NotFound
+from chamade_mcp.model.ids import AccountId, AgentId, LinkId, Platform, new_id, new_link_id
+from chamade_mcp.store.database import Database
+from chamade_mcp.store.schema import links
+
+ROOM_LIFE = timedelta(days=7)
+CHAT_LIFE = timedelta(days=30)
+_LIFE = {InviteKind.ROOM: ROOM_LIFE, InviteKind.CHAT: CHAT_LIFE}
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class Links:
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._watched: dict[str, set[asyncio.Event]] = {}
+
+    def of(self, platform: Platform) -> "PlatformLinks":
+        """What a connector sees: its own platform's links."""
+        return PlatformLinks(self, platform)
+
+    async def issue(
+        self, scope: Scope, platform: Platform, kind: InviteKind, *, title: str, agent_name: str
+    ) -> tuple[str, Invite]:
+        token, now = secrets.token_urlsafe(24), self._clock.now()
+        ref = new_id("room" if kind is InviteKind.ROOM else "chat")
+        invite = Invite(scope, kind, ref, title, agent_name, now + _LIFE[kind])
+
+        def insert(conn: Connection) -> None:
+            conn.execute(
+                links.insert().values(
+                    id=new_link_id(),
+                    account_id=scope.account,
+                    agent_id=scope.agent,
+                    platform=platform,
+                    kind=str(kind),
+                    token_sha256=_hash(token),
+                    ref=ref,
+                    title=title,
+                    agent_name=agent_name,
+                    created_at=now,
+                    expires_at=invite.expires_at,
+                )
+            )
+
+        await self._database.write(insert)
+        return token, invite
+
+    async def admit(self, token: str, platform: Platform) -> Invite | None:
+        row = await self._database.read(partial(_find, token_sha256=_hash(token), platform=platform))
+        if row is None or row.revoked_at is not None or row.expires_at <= self._clock.now():
+            return None
+        scope = Scope(AccountId(row.account_id), AgentId(row.agent_id))
+        return Invite(scope, InviteKind(row.kind), row.ref, row.title, row.agent_name, row.expires_at)
+
+    @asynccontextmanager
+    async def watch(self, token: str, platform: Platform) -> AsyncGenerator[Awaitable[None]]:
+        """Inside, the awaitable finishes once the link is revoked, has expired or was never there."""
+        gone = asyncio.Event()
+        watchers = self._watched.setdefault(_hash(token), set())
+        watchers.add(gone)
+        try:
+            # Registered first, looked up second: a revocation in between is seen by one or the other.
+            invite = await self.admit(token, platform)
+            yield self._until(gone, invite)
+        finally:
+            watchers.discard(gone)
+            if not watchers:
+                self._watched.pop(_hash(token), None)
+
+    async def list(self, account: AccountId) -> list[dict[str, object]]:
+        """The links that still open something, the newest first; never their tokens."""
+        now = self._clock.now()
+
+        def query(conn: Connection) -> list[dict[str, object]]:
+            rows = conn.execute(
+                select(links)
+                .where(links.c.account_id == account, links.c.revoked_at.is_(None), links.c.expires_at > now)
+                .order_by(links.c.created_at.desc())
+                .limit(200)
+            )
+            return [_row_to_wire(row) for row in rows]
+
+        return await self._database.read(query)
+
+    async def by_ref(self, scope: Scope, ref: str) -> LinkId:
+        """The id of the link that opens `ref`."""
+
+        def query(conn: Connection) -> str:
+            return conn.execute(
+                select(links.c.id).where(links.c.account_id == scope.account, links.c.ref == ref)
+            ).scalar_one()
+
+        return LinkId(await self._database.read(query))
+
+    async def revoke(self, account: AccountId, link: str) -> None:
+        """Closes the link at once for everybody who is in by it."""
+        now = self._clock.now()
+
+        def stamp(conn: Connection) -> str | None:
+            return conn.execute(
+                update(links)
+                .where(links.c.id == link, links.c.account_id == account, links.c.revoked_at.is_(None))
+                .values(revoked_at=now)
+                .returning(links.c.token_sha256)
+            ).scalar_one_or_none()
+
+        token_sha256 = await self._database.write(stamp)
+        if token_sha256 is None:
+            raise NotFound("Link not found", code="LINK_NOT_FOUND")
+        for gone in self._watched.get(token_sha256, ()):
+            gone.set()
+
+    async def revoke_all(self, account: AccountId) -> None:
+        for link in await self.list(account):
+            await self.revoke(account, str(link["id"]))
+
+    async def _until(self, gone: asyncio.Event, invite: Invite | None) -> None:
+        if invite is None:
+            return
+        left = (invite.expires_at - self._clock.now()).total_seconds()
+        revoked = asyncio.create_task(gone.wait())
+        expired = asyncio.ensure_future(self._clock.sleep(max(0.0, left)))
+        try:
+            await asyncio.wait({revoked, expired}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            revoked.cancel()
+            expired.cancel()
+
+
+class PlatformLinks:
+    """`kit.connector.Invites` of one platform."""
+
+    def __init__(self, links: Links, platform: Platform) -> None:
+        self._links = links
+        self._platform = platform
+
+    async def issue(
+        self, scope: Scope, kind: InviteKind, *, title: str, agent_name: str
+    ) -> tuple[str, Invite]:
+        return await self._links.issue(scope, self._platform, kind, title=title, agent_name=agent_name)
+
+    async def admit(self, token: str) -> Invite | None:
+        return await self._links.admit(token, self._platform)
+
+    def watch(self, token: str) -> AbstractAsyncContextManager[Awaitable[None]]:
+        return self._links.watch(token, self._platform)
+
+
+def _find(conn: Connection, token_sha256: str, platform: Platform) -> Row[Any] | None:
+    return conn.execute(
+        select(links).where(links.c.token_sha256 == token_sha256, links.c.platform == platform)
+    ).one_or_none()
+
+
+def _row_to_wire(row: Row[Any]) -> dict[str, object]:
+    return {
+        "id": row.id,
+        "platform": row.platform,
+        "kind": row.kind,
+        "title": row.title,
+        "created_at": iso(row.created_at),
+        "expires_at": iso(row.expires_at),
+    }
