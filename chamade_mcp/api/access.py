@@ -1,0 +1,81 @@
+"""Who is asking: an API key in a header, or the dashboard's session cookie from our own pages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from chamade_mcp.model.access import Principal
+from chamade_mcp.model.errors import Forbidden
+
+_SAFE = frozenset({"GET", "HEAD"})
+
+Headers = Mapping[bytes, bytes]
+
+
+class Accounts(Protocol):
+    """What is needed of the core; both raise `Unauthenticated`."""
+
+    async def authenticate(self, key: str | None) -> Principal: ...
+
+    async def authenticate_session(self, token: str) -> Principal: ...
+
+
+def key_of(headers: Headers) -> str | None:
+    """`X-API-Key`, else ``Authorization: Bearer``. None when neither is there."""
+    key = headers.get(b"x-api-key")
+    if key is not None:
+        return key.strip().decode("latin-1")
+    scheme, _, credential = headers.get(b"authorization", b"").partition(b" ")
+    if scheme.lower() == b"bearer":
+        return credential.strip().decode("latin-1")
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    accounts: Accounts
+    cookie: bytes
+    """Name of the session cookie."""
+    public_origin: str
+    """``scheme://host[:port]`` as browsers see us."""
+
+    async def admit(self, headers: Headers, method: str) -> Principal:
+        """Raises `Unauthenticated`, or `Forbidden` for a cookie that another site's page sent."""
+        key = key_of(headers)
+        if key is None:
+            token = self.session_of(headers)
+            if token is not None:
+                if method not in _SAFE:
+                    self.require_same_origin(headers)
+                return await self.accounts.authenticate_session(token)
+        return await self.accounts.authenticate(key)
+
+    def session_of(self, headers: Headers) -> str | None:
+        cookies = headers.get(b"cookie")
+        if cookies is None or self.cookie not in cookies:
+            return None
+        for pair in cookies.split(b";"):
+            name, _, value = pair.partition(b"=")
+            if name.strip() == self.cookie:
+                return value.strip().decode("latin-1") or None
+        return None
+
+    def require_same_origin(self, headers: Headers) -> None:
+        """Cookies travel with any site's form; a request that changes something must come from ours."""
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        if origin:
+            if origin == self.public_origin or urlsplit(origin).netloc == headers.get(b"host", b"").decode(
+                "latin-1"
+            ):
+                return
+        elif headers.get(b"sec-fetch-site") == b"same-origin":
+            return
+        raise Forbidden(
+            "A session cookie is accepted from our own pages only; use an API key", code="CROSS_ORIGIN"
+        )
+
+
+def origin_of(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,95 @@
+"""From a path to its operations by dictionary look-ups: the cost does not grow with the number of routes."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from chamade_mcp.api.operation import AnyOperation
+from chamade_mcp.model.errors import NotFound, call_not_found
+
+_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+_NO_IDS: Mapping[str, str] = {}
+
+
+def _missing(what: str) -> Callable[[], NotFound]:
+    return lambda: NotFound(f"{what} not found")
+
+
+PATH_IDS: Mapping[str, Callable[[], NotFound]] = {
+    "call_id": call_not_found,
+    "conversation_id": _missing("Conversation"),
+    "token": _missing("File"),
+    "upload_token": _missing("Upload URL"),
+    "key_id": _missing("API key"),
+    "bot_id": _missing("Bot"),
+    "connection_id": _missing("Connection"),
+    "link_id": _missing("Link"),
+    "did_id": _missing("Number"),
+    "provider": _missing("Provider"),
+}
+"""Every path parameter, and what is said when its value cannot be an id at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What stands at one path: an operation per method."""
+
+    methods: Mapping[str, AnyOperation]
+    allow: str
+    names: tuple[tuple[int, str], ...]
+    """Where in the split path the ids stand."""
+
+
+class Router:
+    def __init__(self, operations: Iterable[AnyOperation]) -> None:
+        by_path: dict[str, dict[str, AnyOperation]] = {}
+        for operation in operations:
+            methods = by_path.setdefault(operation.path, {})
+            if operation.method in methods:
+                raise ValueError(f"{operation.method} {operation.path} is there twice")
+            methods[operation.method] = operation
+        self._static: dict[str, Place] = {}
+        self._shapes: dict[tuple[int, str, str], list[tuple[tuple[str, ...], Place]]] = {}
+        for path, methods in by_path.items():
+            self._add(path, methods)
+
+    def find(self, path: str) -> tuple[Place, Mapping[str, str]] | None:
+        """The place and the ids in the path; raises the id's own `NotFound` when one is no id at all."""
+        if len(path) > 1 and path[-1] == "/":
+            path = path[:-1]
+        place = self._static.get(path)
+        if place is not None:
+            return place, _NO_IDS
+        parts = path.split("/")
+        for pattern, place in self._shapes.get(_shape(parts), ()):
+            if all(p[:1] == "{" or p == q for p, q in zip(pattern, parts, strict=True)):
+                return place, _ids(place, parts)
+        return None
+
+    def _add(self, path: str, methods: Mapping[str, AnyOperation]) -> None:
+        parts = path.split("/")
+        names = tuple((at, part[1:-1]) for at, part in enumerate(parts) if part[:1] == "{")
+        unknown = [name for _, name in names if name not in PATH_IDS]
+        if unknown:
+            raise ValueError(f"{path}: unknown path parameter {unknown[0]!r}")
+        allowed = {*methods, "HEAD"} if "GET" in methods else set(methods)
+        place = Place(methods, ", ".join(sorted(allowed)), names)
+        if names:
+            self._shapes.setdefault(_shape(parts), []).append((tuple(parts), place))
+        else:
+            self._static[path] = place
+
+
+def _shape(parts: list[str]) -> tuple[int, str, str]:
+    """Length and the first two words, which are never ids."""
+    return (len(parts), parts[1], parts[2]) if len(parts) > 2 else (len(parts), "", "")
+
+
+def _ids(place: Place, parts: list[str]) -> Mapping[str, str]:
+    ids: dict[str, str] = {}
+    for at, name in place.names:
+        value = parts[at]
+        if _ID.fullmatch(value) is None:
+            raise PATH_IDS[name]()
+        ids[name] = value
+    return ids
