@@ -21,6 +21,13 @@ from chamade_mcp.audio.frame import MAX_RATE_HZ, MIN_RATE_HZ, Samples
 Engine: TypeAlias = Literal["swresample", "samplerate"]
 SincQuality: TypeAlias = Literal["sinc_fastest", "sinc_medium", "sinc_best"]
 
+_SWR_OPTIONS = {"filter_size": "44", "kaiser_beta": "10", "cutoff": "0.96"}
+"""The shortest filter that rejects 90 dB from 1.1 times the lower Nyquist rate on and is flat to 0.85."""
+_EXACT_PHASES = 1024
+"""Ratios that need more filter phases than swresample keeps are interpolated between them."""
+_PRIMER_S = 0.05
+_PROBED = 480
+
 _EMPTY: Samples = np.zeros(0, np.int16)
 _EMPTY.flags.writeable = False
 
@@ -63,7 +70,7 @@ def make_resampler(
     if source_hz == target_hz:
         return _PassThrough()
     lag = _measured_lag(source_hz, target_hz, engine, quality)
-    return _InStep(source_hz, target_hz, _open(source_hz, target_hz, engine, quality), lag)
+    return _InStep(source_hz, target_hz, _Primed(source_hz, target_hz, engine, quality), lag)
 
 
 class _PassThrough:
@@ -79,14 +86,13 @@ class _PassThrough:
 class _InStep:
     """Holds back or delays an engine's irregular output until it is due."""
 
-    def __init__(self, source_hz: int, target_hz: int, convert: _Convert, lag: int) -> None:
+    def __init__(self, source_hz: int, target_hz: int, primed: "_Primed", lag: int) -> None:
         self._source_hz = source_hz
         self._target_hz = target_hz
-        self._convert = convert
+        self._convert = primed.convert
         self._lag = lag
         self._remainder = 0
-        self._ready: list[Samples] = [np.zeros(lag, np.int16)]
-        self._count = lag
+        self._ready: list[Samples] = [np.zeros(lag - primed.missing, np.int16)]
 
     @property
     def delay_s(self) -> float:
@@ -95,9 +101,7 @@ class _InStep:
     def push(self, samples: Samples) -> Samples:
         if not len(samples):
             return _EMPTY
-        for part in self._convert(samples):
-            self._ready.append(part)
-            self._count += len(part)
+        self._ready.extend(self._convert(samples))
         due, self._remainder = divmod(len(samples) * self._target_hz + self._remainder, self._source_hz)
         return self._take(due)
 
@@ -108,18 +112,31 @@ class _InStep:
         joined = self._ready[0] if len(self._ready) == 1 else np.concatenate(self._ready)
         assert due <= len(joined), "the engine's lag was measured too small"
         self._ready = [joined[due:]]
-        self._count -= due
         return joined[:due]
 
 
-def _open(source_hz: int, target_hz: int, engine: Engine, quality: SincQuality) -> _Convert:
-    if engine == "swresample":
-        return _swresample(source_hz, target_hz)
-    return _samplerate(source_hz, target_hz, quality)
+class _Primed:
+    """An engine past its start, where engines hold back more than they do later.
+
+    It has been given a whole number of its periods of silence: its phase is that of a new one.
+    """
+
+    def __init__(self, source_hz: int, target_hz: int, engine: Engine, quality: SincQuality) -> None:
+        if engine == "swresample":
+            self.convert = _swresample(source_hz, target_hz)
+        else:
+            self.convert = _samplerate(source_hz, target_hz, quality)
+        period = source_hz // math.gcd(source_hz, target_hz)
+        primer = period * math.ceil(_PRIMER_S * source_hz / period)
+        given = sum(len(part) for part in self.convert(np.zeros(primer, np.int16)))
+        self.missing = primer * target_hz // source_hz - given
+        """Output samples it has not yet given out."""
 
 
 def _swresample(source_hz: int, target_hz: int) -> _Convert:
-    graph = AudioResampler(format="s16", layout="mono", rate=target_hz)
+    exact = target_hz // math.gcd(source_hz, target_hz) <= _EXACT_PHASES
+    options = _SWR_OPTIONS if exact else _SWR_OPTIONS | {"linear_interp": "1"}
+    graph = AudioResampler(format="s16", layout="mono", rate=target_hz, options=options)
 
     def convert(samples: Samples) -> list[Samples]:
         frame = AudioFrame(format="s16", layout="mono", samples=len(samples))
@@ -157,11 +174,11 @@ def _samplerate(source_hz: int, target_hz: int, quality: SincQuality) -> _Conver
 @cache
 def _measured_lag(source_hz: int, target_hz: int, engine: Engine, quality: SincQuality) -> int:
     """The most output samples by which the engine ever runs behind its input, asked of the engine itself."""
-    convert = _open(source_hz, target_hz, engine, quality)
-    step = max(1, source_hz // 4000)
-    silence = np.zeros(step, np.int16)
-    lag = given = 0
-    for pushed in range(step, source_hz // 5, step):
-        given += sum(len(part) for part in convert(silence))
+    primed = _Primed(source_hz, target_hz, engine, quality)
+    one = np.zeros(1, np.int16)
+    lag, given = primed.missing, -primed.missing
+    for pushed in range(1, _PROBED + 1):
+        given += sum(len(part) for part in primed.convert(one))
         lag = max(lag, pushed * target_hz // source_hz - given)
-    return lag
+    probed_all = source_hz // math.gcd(source_hz, target_hz) <= _PROBED
+    return lag if probed_all else lag + 1
