@@ -48,7 +48,7 @@ class Principal:
 class Caller:
     """A principal together with what travels on when one part of the gateway calls another for it.
 
-    `credential` is what the caller showed (an API key or an access token) and never stands in a log or a repr.
+    `credential` is what the caller showed (an API key or an access token); never in a log or a repr.
     """
 
     principal: Principal

@@ -29,7 +29,7 @@ def challenge(resource_metadata: str | None, *, rejected: bool) -> str:
 
 
 class ProtectedResource:
-    """Authenticates every request. `resource_metadata` is the URL of the RFC 9728 document, if there is one."""
+    """Authenticates every request. `resource_metadata` is the URL of the RFC 9728 document, if any."""
 
     def __init__(
         self, inner: CallerApp, authenticate: Authenticate, *, resource_metadata: str | None = None

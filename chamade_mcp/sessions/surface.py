@@ -12,7 +12,7 @@ INTERNAL_ERROR = -32603
 
 
 class ProtocolFault(Exception):
-    """Becomes a JSON-RPC error: the request itself is wrong, as an unknown tool is. Never a tool's failing."""
+    """Becomes a JSON-RPC error: the request itself is wrong, as an unknown tool is."""
 
     def __init__(self, code: int, message: str, data: object = None) -> None:
         super().__init__(message)

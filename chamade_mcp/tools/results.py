@@ -1,0 +1,56 @@
+"""Answers of the API as tool results: the object for programs, one text for models."""
+
+from chamade_mcp.model.errors import Action, Outcome
+from chamade_mcp.tools.client import JsonObject, Reply
+
+_NEXT_BY_CODE = {
+    "VALIDATION_FAILED": "Mend the named arguments and call again.",
+    "CALL_NOT_FOUND": "It is unknown or over; chamade_call_list shows the active calls.",
+    "NO_ACTIVE_CONVERSATION": "The person has to write first; chamade_inbox shows who did.",
+    "BRIDGE_NOT_READY": "The call is still connecting; try again in a second.",
+    "BODY_TOO_LARGE": "Send a smaller file, or a file_id from chamade_file_upload_url.",
+}
+_NEXT_BY_ACTION = {
+    Action.FIX_ARGUMENT: "Change the arguments before you call again.",
+    Action.RETRY: "Try again.",
+    Action.RECONNECT: "Join again with chamade_call_join; you get a new call_id.",
+    Action.WAIT: "Wait, then try again.",
+    Action.ASK_HUMAN: "Your operator has to put this right; tell them.",
+    Action.GIVE_UP: "Do not try again.",
+}
+
+
+def success(reply: Reply) -> JsonObject:
+    """A `CallToolResult`. The API's JSON is compact already and goes out as it came."""
+    return {
+        "content": [{"type": "text", "text": reply.text}],
+        "structuredContent": reply.document,
+        "isError": False,
+    }
+
+
+def failure(problem: JsonObject) -> JsonObject:
+    """A `CallToolResult` with the problem object, and `<detail> (<CODE>). <what to do next>` as text."""
+    return {
+        "content": [{"type": "text", "text": one_line(problem)}],
+        "structuredContent": problem,
+        "isError": True,
+    }
+
+
+def one_line(problem: JsonObject) -> str:
+    detail = " ".join(str(problem.get("detail") or problem.get("title") or "It failed").split()).rstrip(".")
+    return f"{detail} ({problem.get('code', 'UNKNOWN')}). {_next(problem)}"
+
+
+def _next(problem: JsonObject) -> str:
+    if problem.get("outcome") == Outcome.UNKNOWN:
+        return "It may have been done all the same: look before you try again."
+    retry_after = problem.get("retry_after")
+    if isinstance(retry_after, int | float) and retry_after > 0:
+        return f"Try again in {retry_after:g} s."
+    by_code = _NEXT_BY_CODE.get(str(problem.get("code")))
+    if by_code is not None:
+        return by_code
+    action = problem.get("action")
+    return _NEXT_BY_ACTION[Action(action)] if action in _NEXT_BY_ACTION else "Do not try again unchanged."
