@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 def load_secret_key(settings: Settings) -> str:
-    """For `SecretBox`. Makes the data folder and the key file when they are missing; raises `SettingsError`."""
+    """For `SecretBox`. Makes the data folder and the key file when missing; raises `SettingsError`."""
     if settings.secret_key is not None:
         return settings.secret_key.get_secret_value()
     prepare_data_dir(settings.data_dir)

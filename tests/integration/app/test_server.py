@@ -1,0 +1,264 @@
+"""The HTTP server against clients that are slow, silent or gone."""
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+import websockets
+from starlette.types import Receive, Scope, Send
+
+from chamade_mcp.app.guard import GuardedProtocol
+from chamade_mcp.app.server import PEER_GONE_S, Server, listen
+from chamade_mcp.app.settings import Settings, SettingsError
+
+Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Hasty(GuardedProtocol):
+    head_timeout_s = 0.3
+    body_timeout_s = 0.3
+    body_bytes_per_s = 1_000_000.0
+
+
+class Application:
+    """Counts what reaches it. ``/echo`` answers with the length of the body, ``/early`` before reading any,
+    ``/slow`` once it was let go, ``/unread`` reads only then."""
+
+    def __init__(self) -> None:
+        self.gone = asyncio.Event()
+        self.go = asyncio.Event()
+        self.waits = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._echo_socket(receive, send)
+            return
+        path = scope["path"]
+        if path == "/early":
+            await self._answer(send, b"no")
+            return
+        if path == "/unread":
+            await self.go.wait()
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                self.gone.set()
+                return
+            size += len(message.get("body", b""))
+            if not message.get("more_body"):
+                break
+        if path == "/slow":
+            self.waits.set()
+            await self.go.wait()
+        await self._answer(send, str(size).encode())
+
+    async def _answer(self, send: Send, body: bytes) -> None:
+        headers = [(b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _echo_socket(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "bytes": message["bytes"]})
+
+
+class Running:
+    def __init__(self, app: Application, server: Server, port: int) -> None:
+        self.app, self.server, self.port = app, server, port
+        self.drained = 0
+
+    async def drain(self) -> None:
+        self.drained += 1
+        self.app.go.set()
+
+    async def connect(self) -> Peer:
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+
+@pytest.fixture
+async def running() -> AsyncIterator[Running]:
+    listener = listen(Settings(host="127.0.0.1", port=0))
+    app = Application()
+
+    async def drain() -> None:
+        await it.drain()
+
+    server = Server(app, drain, Hasty)
+    it = Running(app, server, listener.getsockname()[1])
+    task = asyncio.create_task(server.serve([listener]))
+    yield it
+    server.should_exit = True
+    await asyncio.wait_for(task, 10)
+
+
+async def rest(peer: Peer, within: float = 5) -> bytes:
+    """All until the server closes; fails when it does not."""
+    reader, writer = peer
+    try:
+        return await asyncio.wait_for(reader.read(), within)
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+async def answer_body(peer: Peer, size: int) -> bytes:
+    await asyncio.wait_for(peer[0].readuntil(b"\r\n\r\n"), 5)
+    return await asyncio.wait_for(peer[0].readexactly(size), 5)
+
+
+async def test_a_silent_connection_is_closed_without_a_word(running: Running) -> None:
+    assert await rest(await running.connect()) == b""
+
+
+@pytest.mark.parametrize("part", [b"G", b"GET /echo HTTP/1.1\r\nHost: x\r\n", b"POST /echo HTTP/1.1\r\nX: "])
+async def test_half_a_head_is_answered_408(running: Running, part: bytes) -> None:
+    peer = await running.connect()
+    peer[1].write(part)
+    said = await rest(peer)
+    assert said.startswith(b"HTTP/1.1 408 ")
+    assert b"REQUEST_TIMEOUT" in said
+
+
+async def test_a_head_that_trickles_gets_no_more_time(running: Running) -> None:
+    peer = await running.connect()
+    began = time.monotonic()
+
+    async def trickle() -> None:
+        peer[1].write(b"GET /echo HTTP/1.1\r\n")
+        for number in range(1000):
+            peer[1].write(b"X-%d: y\r\n" % number)
+            await asyncio.sleep(0.05)
+
+    task = asyncio.create_task(trickle())
+    said = await rest(peer)
+    task.cancel()
+    assert said.startswith(b"HTTP/1.1 408 ")
+    assert time.monotonic() - began < 2
+
+
+async def test_half_a_body_is_answered_408_and_the_application_is_told(running: Running) -> None:
+    peer = await running.connect()
+    peer[1].write(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
+    assert (await rest(peer)).startswith(b"HTTP/1.1 408 ")
+    await asyncio.wait_for(running.app.gone.wait(), 5)
+
+
+async def test_no_408_follows_an_answer_that_came_before_the_body(running: Running) -> None:
+    peer = await running.connect()
+    peer[1].write(b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
+    said = await rest(peer)
+    assert said.startswith(b"HTTP/1.1 200 ")
+    assert said.endswith(b"\r\n\r\nno")
+
+
+async def test_a_body_that_keeps_coming_is_given_its_time(running: Running) -> None:
+    peer = await running.connect()
+    size, piece = 8_000_000, 200_000
+    peer[1].write(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size)
+    for _ in range(size // piece):
+        peer[1].write(b"x" * piece)
+        await peer[1].drain()
+        await asyncio.sleep(0.02)  # 40 of these: well past the grace
+    assert await answer_body(peer, 7) == b"8000000"
+    peer[1].close()
+
+
+async def test_the_clock_stands_still_while_the_application_does_not_read(running: Running) -> None:
+    peer = await running.connect()
+    size = 20_000_000
+    peer[1].write(b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size)
+    writing = asyncio.create_task(_write_all(peer, b"x" * size))
+    await asyncio.sleep(4 * Hasty.body_timeout_s)
+    running.app.go.set()
+    assert await answer_body(peer, 8) == b"20000000"
+    await asyncio.wait_for(writing, 5)
+    peer[1].close()
+
+
+async def _write_all(peer: Peer, data: bytes) -> None:
+    peer[1].write(data)
+    await peer[1].drain()
+
+
+async def test_a_complete_request_may_take_as_long_as_it_likes(running: Running) -> None:
+    peer = await running.connect()
+    peer[1].write(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+    await asyncio.sleep(4 * Hasty.head_timeout_s)
+    running.app.go.set()
+    assert await answer_body(peer, 1) == b"0"
+    # and the connection is kept for the next one, past the time for a head
+    await asyncio.sleep(2 * Hasty.head_timeout_s)
+    peer[1].write(b"GET /echo HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert await answer_body(peer, 1) == b"0"
+    # of which half is not enough
+    peer[1].write(b"GET /ec")
+    assert (await rest(peer)).startswith(b"HTTP/1.1 408 ")
+
+
+async def test_blank_lines_do_not_hold_a_connection(running: Running) -> None:
+    peer = await running.connect()
+    peer[1].write(b"GET /echo HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert await answer_body(peer, 1) == b"0"
+    peer[1].write(b"\r\n")
+    assert await rest(peer) == b""
+
+
+async def test_a_websocket_outlives_the_time_for_a_head(running: Running) -> None:
+    async with websockets.connect(f"ws://127.0.0.1:{running.port}/", compression=None) as ws:
+        await asyncio.sleep(3 * Hasty.head_timeout_s)
+        await ws.send(b"\x01" * 1920)
+        assert await asyncio.wait_for(ws.recv(), 5) == b"\x01" * 1920
+        assert ws.protocol.extensions == []
+
+
+async def test_a_websocket_message_over_the_limit_closes_with_1009(running: Running) -> None:
+    async with websockets.connect(f"ws://127.0.0.1:{running.port}/", compression=None) as ws:
+        await ws.send(b"x" * (1024 * 1024 + 1))
+        with pytest.raises(websockets.ConnectionClosed):
+            await asyncio.wait_for(ws.recv(), 5)
+        assert ws.close_code == 1009
+
+
+async def test_the_server_does_not_name_itself(running: Running) -> None:
+    peer = await running.connect()
+    peer[1].write(b"GET /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert b"server:" not in (await rest(peer)).lower()
+
+
+async def test_a_stop_drains_first_and_finishes_what_waits(running: Running) -> None:
+    peer = await running.connect()
+    peer[1].write(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+    await asyncio.wait_for(running.app.waits.wait(), 5)
+    running.server.should_exit = True
+    assert (await rest(peer)).endswith(b"\r\n\r\n0")
+    assert running.drained == 1
+
+
+def test_a_taken_port_is_told_with_its_variable() -> None:
+    with listen(Settings(host="127.0.0.1", port=0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SettingsError, match=rf"^CHAMADE_PORT: cannot listen on 127.0.0.1:{port} "):
+            listen(Settings(host="127.0.0.1", port=port))
+
+
+def test_a_host_that_does_not_resolve_is_told() -> None:
+    with pytest.raises(SettingsError, match=r"^CHAMADE_HOST: cannot resolve"):
+        listen(Settings(host="no-such-host.invalid", port=0))
+
+
+def test_accepted_sockets_notice_a_dead_peer() -> None:
+    with (
+        listen(Settings(host="127.0.0.1", port=0)) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as accepted,
+    ):
+        timeout_ms = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+        assert timeout_ms == PEER_GONE_S * 1000
+        assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
