@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from chamade_mcp.audio.frame import AudioFormat, Samples
+from chamade_mcp.audio.frame import FRAME_S, AudioFormat, Samples
 from chamade_mcp.audio.mixer import Summer
 from chamade_mcp.audio.playout import QUEUED, PlayoutBuffer, PlayoutStats
 from chamade_mcp.audio.port import AudioPort
@@ -44,6 +44,7 @@ class AgentAudio:
         self._voice = PlayoutBuffer(native, QUEUED)
         self._mouths: OrderedDict[int, Resampler] = OrderedDict()
         self._speaking_hz: int | None = None
+        self._spoke_at = 0.0
         self._ear = _Ear(native, self.format)
 
     @property
@@ -76,17 +77,18 @@ class AgentAudio:
         if self._speaking_hz != rate_hz:
             self._finish(at)
             self._speaking_hz = rate_hz
+        self._spoke_at = at
         self._voice.push(mouth.push(samples), at)
 
     def clear(self) -> float:
         """Forgets what is not yet played; returns how many seconds that was."""
-        self._mouths.clear()
-        self._speaking_hz = None
-        return self._voice.clear() / self.native.rate_hz
+        cleared = self._voice.clear()
+        self._finish(0.0)
+        return cleared / self.native.rate_hz
 
     def pull(self, count: int, at: float) -> Samples | None:
         """20 ms of the agent's voice at the native rate, for the mix."""
-        if self._speaking_hz is not None and self._voice.buffered < count:
+        if self._speaking_hz is not None and self._voice.buffered < count and at - self._spoke_at >= FRAME_S:
             self._finish(at)
         return self._voice.pull(count, at)
 
@@ -108,10 +110,13 @@ class AgentAudio:
         return mouth
 
     def _finish(self, at: float) -> None:
-        """Lets out the end of the last sound, which the filter holds until more comes."""
-        if self._speaking_hz is not None:
-            self._voice.push(self._mouths[self._speaking_hz].flush(), at)
-            self._speaking_hz = None
+        """Ends a sound. Its last milliseconds, which the filter holds, follow unless it is over already."""
+        if self._speaking_hz is None:
+            return
+        tail = self._mouths[self._speaking_hz].flush()
+        self._speaking_hz = None
+        if self._voice.playing or self._voice.buffered:
+            self._voice.push(tail, at)
 
 
 class _Ear:
@@ -152,30 +157,36 @@ class CallMixer:
     def __init__(self, format: AudioFormat) -> None:
         self.format = format
         self._legs: dict[ParticipantRef, AudioPort] = {}
-        self._agents: list[AgentAudio] = []
+        self._ports: tuple[AudioPort, ...] = ()
+        self._agents: tuple[AgentAudio, ...] = ()
         self._voices: list[tuple[AgentAudio, Samples]] = []
         self._summer = Summer(format.frame_samples)
+
+    @property
+    def agents(self) -> tuple[AgentAudio, ...]:
+        return tuple(self._agents)
 
     def add_leg(self, key: ParticipantRef, port: AudioPort) -> None:
         """Replaces an earlier leg of the same key; raises `ValueError` when the port has another rate."""
         if port.format != self.format:
             raise ValueError(f"the call runs at {self.format.rate_hz} Hz, not {port.format.rate_hz}")
         self._legs[key] = port
+        self._ports = tuple(self._legs.values())
 
     def remove_leg(self, key: ParticipantRef) -> None:
         """Removing one that is not there is harmless."""
         self._legs.pop(key, None)
+        self._ports = tuple(self._legs.values())
 
     def add_agent(self, sink: PcmSink, rate_hz: int | None = None) -> AgentAudio:
         """An agent that may speak at once; it hears nothing until `configure(receive=True)`."""
         agent = AgentAudio(self.format, sink, rate_hz)
-        self._agents.append(agent)
+        self._agents += (agent,)
         return agent
 
     def remove_agent(self, agent: AgentAudio) -> None:
         """Removing one that is not there is harmless."""
-        if agent in self._agents:
-            self._agents.remove(agent)
+        self._agents = tuple(other for other in self._agents if other is not agent)
 
     def gather(self, at: float) -> None:
         """Takes 20 ms of every agent and gives their sum to every leg."""
@@ -187,20 +198,20 @@ class CallMixer:
                 self._voices.append((agent, voice))
         total = self._summer.total([voice for _, voice in self._voices])
         if total is not None:
-            for port in self._legs.values():
+            for port in self._ports:
                 port.push(total, at)
 
     def deliver(self, at: float) -> None:
         """Takes 20 ms of every leg and gives each listening agent everybody else."""
         count = self.format.frame_samples
         heard: list[Samples] = []
-        for port in self._legs.values():
+        for port in self._ports:
             frame = port.pull(count, at)
             if frame is not None:
                 heard.append(frame)
         room: Samples | None = None
         summed = False
-        for agent in tuple(self._agents):
+        for agent in self._agents:
             if not agent.receiving:
                 continue
             others = [voice for speaker, voice in self._voices if speaker is not agent]

@@ -204,3 +204,9 @@ def bridge_not_ready() -> Conflict:
     return Conflict(
         "No active WebSocket connection", code="BRIDGE_NOT_READY", action=Action.RETRY, retry_after=1
     )
+
+
+def speech_not_configured() -> InvalidRequest:
+    return InvalidRequest(
+        "Hosted TTS not configured", code="HOSTED_TTS_NOT_CONFIGURED", action=Action.ASK_HUMAN
+    )

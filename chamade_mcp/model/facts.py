@@ -1,4 +1,4 @@
-"""Facts: what a platform said, in the platform's words. Connectors emit them; the core makes events of them."""
+"""Facts: what a platform said, in its words. Connectors emit them; the core makes events of them."""
 
 from dataclasses import dataclass
 
@@ -48,6 +48,7 @@ class CallInvited:
     room: RoomRef
     caller: Sender
     meeting_url: str
+    agent_name: str = "AI Agent"
     auto_answer: bool = False
 
 

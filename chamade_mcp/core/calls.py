@@ -1,0 +1,277 @@
+"""Calls, as agents ask for them and as platforms report them."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection
+
+from chamade_mcp.core import log as event_log
+from chamade_mcp.core import records
+from chamade_mcp.core.call import CallSession, CallState, Direction, Verb
+from chamade_mcp.core.engine import CallEngine
+from chamade_mcp.core.files import Files
+from chamade_mcp.core.hub import EventHub
+from chamade_mcp.core.live import LiveCall
+from chamade_mcp.core.platforms import Platforms
+from chamade_mcp.core.records import CallRecord, CallView
+from chamade_mcp.core.streams import AgentStream, open_stream
+from chamade_mcp.kit.clock import Clock
+from chamade_mcp.model.access import Principal, Scope
+from chamade_mcp.model.capabilities import Capability
+from chamade_mcp.model.errors import (
+    InvalidRequest,
+    LimitReached,
+    NotFound,
+    PlatformRefused,
+    bridge_not_ready,
+    call_not_found,
+    speech_not_configured,
+)
+from chamade_mcp.model.events import Envelope, EventType
+from chamade_mcp.model.facts import CallerGaveUp, CallInvited, ChatPosted, ParticipantJoined, ParticipantLeft
+from chamade_mcp.model.ids import CallId, Platform, new_call_id, new_id, new_message_id
+from chamade_mcp.model.messages import DeliveryState, Outgoing
+from chamade_mcp.store.database import Database
+from chamade_mcp.store.secrets import SecretBox
+
+KEPT = timedelta(hours=24)
+"""How long the status of a finished call can be asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewCall:
+    platform: str
+    meeting_url: str | None = None
+    agent_name: str = "AI Agent"
+    stt_voice_config_id: str | None = None
+    tts_voice_config_id: str | None = None
+    transcripts: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallDeps:
+    """What the call service works with."""
+
+    engine: CallEngine
+    database: Database
+    box: SecretBox
+    hub: EventHub
+    clock: Clock
+    platforms: Platforms
+    files: Files
+    public_url: str
+    limit: int
+    """Calls an account may have at once."""
+
+
+class CallService:
+    def __init__(self, deps: CallDeps) -> None:
+        self._d = deps
+        self._engine = deps.engine
+        self._stream_base = "ws" + deps.public_url.removeprefix("http")
+
+    # --- what agents ask for -------------------------------------------------------------------------------
+
+    async def create(self, principal: Principal, wanted: NewCall) -> CallView:
+        """Starts to join; the answer's state is `connecting`, what follows comes as events."""
+        manifest = self._d.platforms.require(wanted.platform)
+        self._d.platforms.require_connected(manifest, wanted.meeting_url)
+        if wanted.stt_voice_config_id or wanted.tts_voice_config_id:
+            raise NotFound("Voice preset not found", code="PRESET_NOT_FOUND")
+        if self._engine.count(principal.account) >= self._d.limit:
+            raise LimitReached(
+                "Concurrent call limit reached", code="CALL_LIMIT_REACHED", platform=manifest.platform
+            )
+        calls = self._engine.platform(manifest.platform)
+        meeting_url = wanted.meeting_url
+        if meeting_url is None:
+            if not manifest.creates_rooms:
+                raise InvalidRequest("meeting_url required", code="MEETING_URL_REQUIRED", param="meeting_url")
+            meeting_url = await calls.create(principal.scope, wanted.agent_name)
+        room = await calls.locate(meeting_url)
+        record = CallRecord(
+            id=new_call_id(),
+            scope=principal.scope,
+            platform=manifest.platform,
+            direction=Direction.OUTBOUND,
+            caller="",
+            room=room,
+            participant_id=new_id("part"),
+            meeting_url=meeting_url,
+            agent_name=wanted.agent_name,
+            capabilities=manifest.capabilities,
+            sample_rate_hz=manifest.sample_rate_hz,
+            created_at=self._d.clock.now(),
+        )
+        live = await self._engine.open(record, CallSession.outbound())
+        return self._view(live)
+
+    async def get(self, principal: Principal, call: str, since: int) -> CallView:
+        """Serves finished calls too, for `KEPT`."""
+        row = await self._d.database.read(partial(records.find, scope=principal.scope, call=call))
+        if row is None or (row.ended_at is not None and self._d.clock.now() - row.ended_at > KEPT):
+            raise call_not_found()
+        record = records.from_row(row, self._d.box)
+        length, lines = await self._d.database.read(partial(records.transcript, call=record.id, since=since))
+        live = self._engine.get(record.id)
+        people = tuple(live.participants.values()) if live else ()
+        return CallView(
+            record, CallState(row.state), row.ended_at, self._stream_url(record.id), length, lines, people
+        )
+
+    async def active(self, principal: Principal) -> Sequence[CallView]:
+        """The agent's calls that are not over, ringing ones included, the oldest first."""
+        return [self._view(live) for live in self._engine.of(principal.scope)]
+
+    def concurrent(self, principal: Principal) -> dict[str, int]:
+        """`concurrent_calls` of GET /api/account."""
+        return {"active": self._engine.count(principal.account), "limit": self._d.limit}
+
+    async def chat(
+        self,
+        principal: Principal,
+        call: str,
+        text: str,
+        sender_name: str = "",
+        attachments: Sequence[Mapping[str, Any]] = (),
+    ) -> dict[str, object]:
+        live = self._engine.find(principal.scope, call)
+        self._require(live, Capability.WRITE)
+        leg = live.leg
+        if leg is None:
+            raise bridge_not_ready()
+        limit = self._d.platforms.require(live.record.platform).text_limit
+        if limit is not None and len(text) > limit:
+            raise PlatformRefused(platform=live.record.platform)
+        files = await self._d.files.attach(principal.scope, attachments)
+        message = new_message_id()
+        delivery = await leg.send_chat(Outgoing(message, text, sender_name, files))
+        if delivery.state is DeliveryState.FAILED:
+            raise PlatformRefused(platform=live.record.platform)
+        return {"status": str(delivery.state), "message_id": message}
+
+    async def typing(self, principal: Principal, call: str) -> dict[str, object]:
+        """Does nothing where the platform has no typing indicator."""
+        live = self._engine.find(principal.scope, call)
+        if Capability.TYPING in live.record.capabilities:
+            if live.leg is None:
+                raise bridge_not_ready()
+            await live.leg.typing()
+        return {"status": "ok"}
+
+    async def say(self, principal: Principal, call: str, text: str) -> dict[str, object]:
+        self._engine.find(principal.scope, call)
+        raise speech_not_configured()
+
+    async def stop_speaking(self, principal: Principal, call: str) -> dict[str, object]:
+        """Forgets what this call's agents have said and nobody has heard yet; nothing to stop is success."""
+        live = self._engine.find(principal.scope, call)
+        stopped_s = sum(agent.clear() for agent in live.mixer.agents) if live.mixer else 0.0
+        return {"status": "ok", "stopped_ms": round(stopped_s * 1000)}
+
+    async def accept(self, principal: Principal, call: str) -> dict[str, object]:
+        return await self._request(principal, call, Verb.ACCEPT)
+
+    async def refuse(self, principal: Principal, call: str) -> dict[str, object]:
+        return await self._request(principal, call, Verb.REFUSE)
+
+    async def leave(self, principal: Principal, call: str) -> dict[str, object]:
+        return await self._request(principal, call, Verb.LEAVE)
+
+    def stream(self, principal: Principal, call: str) -> AbstractAsyncContextManager[AgentStream]:
+        """One agent socket on a live call."""
+        return open_stream(self, self._d.hub, self._engine.find(principal.scope, call), principal)
+
+    async def add_transcript(self, live: LiveCall, speaker: str, text: str) -> None:
+        """A line of what was said: stored, told to every agent of the call, shown to the people."""
+        now = self._d.clock.now()
+        told = records.event(live.record, EventType.CALL_TRANSCRIPT, now, speaker=speaker, text=text)
+
+        def store(conn: Connection) -> list[Envelope]:
+            records.add_line(conn, live.record, speaker, text, now)
+            return event_log.append(conn, [told], now)
+
+        self._d.hub.announce(await self._d.database.write(store))
+        if live.leg is not None:
+            await live.leg.caption(speaker, text)
+
+    # --- what platforms report -----------------------------------------------------------------------------
+
+    async def chat_posted(self, fact: ChatPosted) -> None:
+        live = self._engine.get(fact.call)
+        if live is None:
+            return
+        now = self._d.clock.now()
+        told = records.event(
+            live.record,
+            EventType.CALL_CHAT,
+            now,
+            sender=fact.sender.name,
+            text=fact.text,
+            attachments=[a.to_wire() for a in fact.attachments],
+            message_id=fact.ref,
+        )
+        await self._d.hub.publish(told)
+
+    async def invited(self, scope: Scope, platform: Platform, fact: CallInvited) -> None:
+        if self._engine.count(scope.account) >= self._d.limit:
+            await self._engine.platform(platform).refuse(fact.room)
+            return
+        manifest = self._d.platforms.require(platform)
+        record = CallRecord(
+            id=new_call_id(),
+            scope=scope,
+            platform=platform,
+            direction=Direction.INBOUND,
+            caller=fact.caller.name,
+            room=fact.room,
+            participant_id=new_id("part"),
+            meeting_url=fact.meeting_url,
+            agent_name=fact.agent_name,
+            capabilities=manifest.capabilities,
+            sample_rate_hz=manifest.sample_rate_hz,
+            created_at=self._d.clock.now(),
+        )
+        await self._engine.open(
+            record, CallSession.inbound(self._d.clock.monotonic(), auto_answer=fact.auto_answer)
+        )
+
+    async def caller_gave_up(self, scope: Scope, fact: CallerGaveUp) -> None:
+        for live in self._engine.of(scope):
+            if live.record.room == fact.room:
+                await self._engine.apply(live, lambda s: s.caller_gave_up())
+
+    def participant_joined(self, fact: ParticipantJoined) -> None:
+        live = self._engine.get(fact.call)
+        if live is not None:
+            live.participants[fact.participant] = fact.name
+
+    def participant_left(self, fact: ParticipantLeft) -> None:
+        live = self._engine.get(fact.call)
+        if live is not None:
+            live.participants.pop(fact.participant, None)
+
+    # --- inside --------------------------------------------------------------------------------------------
+
+    async def _request(self, principal: Principal, call: str, verb: Verb) -> dict[str, object]:
+        live = await self._engine.request(principal.scope, call, verb)
+        return {"call_id": live.record.id, "state": str(live.session.state)}
+
+    @staticmethod
+    def _require(live: LiveCall, capability: Capability) -> None:
+        if capability not in live.record.capabilities:
+            raise InvalidRequest(
+                f"This call has no {capability!s} capability",
+                code="CAPABILITY_MISSING",
+                platform=live.record.platform,
+            )
+
+    def _stream_url(self, call: CallId) -> str:
+        return f"{self._stream_base}/api/call/{call}/stream"
+
+    def _view(self, live: LiveCall) -> CallView:
+        return CallView(live.record, live.session.state, None, self._stream_url(live.record.id))

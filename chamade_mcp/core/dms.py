@@ -1,0 +1,219 @@
+"""Conversations and messages in the database. Plain functions of a connection, each bound to an agent's scope."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy.sql.elements import ColumnElement
+
+from chamade_mcp.kit.clock import iso
+from chamade_mcp.model.access import Scope
+from chamade_mcp.model.ids import ConversationId, MessageId, Platform, new_conversation_id
+from chamade_mcp.model.messages import Attachment
+from chamade_mcp.store.schema import accounts, conversations, messages
+
+INBOUND, OUTBOUND = "inbound", "outbound"
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    id: MessageId
+    direction: str
+    ref: str
+    """The platform's id of it, or our own for what we send: unique within its conversation."""
+    sender_name: str
+    text: str
+    attachments: tuple[Attachment, ...]
+    status: str
+    at: datetime
+
+
+def _mine(scope: Scope) -> ColumnElement[bool]:
+    return (conversations.c.account_id == scope.account) & (conversations.c.agent_id == scope.agent)
+
+
+def ensure_conversation(
+    conn: Connection, scope: Scope, platform: Platform, ref: str, remote_name: str, at: datetime
+) -> ConversationId:
+    """The conversation with this person, made on their first message."""
+    row = conn.execute(
+        select(conversations.c.id).where(
+            conversations.c.account_id == scope.account,
+            conversations.c.platform == platform,
+            conversations.c.ref == ref,
+        )
+    ).one_or_none()
+    if row is not None:
+        return ConversationId(row.id)
+    conversation = new_conversation_id()
+    conn.execute(
+        conversations.insert().values(
+            id=conversation,
+            account_id=scope.account,
+            agent_id=scope.agent,
+            platform=platform,
+            ref=ref,
+            remote_name=remote_name,
+            status="active",
+            created_at=at,
+            last_message_at=at,
+        )
+    )
+    return conversation
+
+
+def add_message(conn: Connection, scope: Scope, conversation: ConversationId, new: NewMessage) -> bool:
+    """False when this ref was stored before: a platform's repeated delivery."""
+    seen = conn.execute(
+        select(messages.c.id).where(
+            messages.c.conversation_id == conversation,
+            messages.c.direction == new.direction,
+            messages.c.ref == new.ref,
+        )
+    ).first()
+    if seen is not None:
+        return False
+    seq = conn.execute(
+        update(accounts)
+        .where(accounts.c.id == scope.account)
+        .values(message_seq=accounts.c.message_seq + 1)
+        .returning(accounts.c.message_seq)
+    ).scalar_one()
+    conn.execute(
+        messages.insert().values(
+            id=new.id,
+            account_id=scope.account,
+            conversation_id=conversation,
+            seq=seq,
+            direction=new.direction,
+            ref=new.ref,
+            sender_name=new.sender_name,
+            text=new.text,
+            attachments=[{**a.to_wire(), "file_id": a.file_id} for a in new.attachments],
+            status=new.status,
+            created_at=new.at,
+        )
+    )
+    changes: dict[str, Any] = {"last_message_at": new.at, "status": "active"}
+    if new.direction == INBOUND:
+        changes |= {"last_inbound_at": new.at, "remote_name": new.sender_name}
+    conn.execute(update(conversations).where(conversations.c.id == conversation).values(**changes))
+    return True
+
+
+def set_status(conn: Connection, message: MessageId, status: str) -> None:
+    conn.execute(update(messages).where(messages.c.id == message).values(status=status))
+
+
+def find(conn: Connection, scope: Scope, conversation: str) -> Row[Any] | None:
+    return conn.execute(
+        select(conversations).where(_mine(scope), conversations.c.id == conversation)
+    ).one_or_none()
+
+
+def find_by_ref(conn: Connection, scope: Scope, platform: Platform, ref: str) -> Row[Any] | None:
+    return conn.execute(
+        select(conversations).where(
+            _mine(scope), conversations.c.platform == platform, conversations.c.ref == ref
+        )
+    ).one_or_none()
+
+
+def most_recent(conn: Connection, scope: Scope, platform: str) -> Row[Any] | None:
+    """The active conversation of a platform: the one somebody wrote in last."""
+    return conn.execute(
+        select(conversations)
+        .where(_mine(scope), conversations.c.platform == platform, conversations.c.status == "active")
+        .order_by(conversations.c.last_message_at.desc(), conversations.c.id)
+        .limit(1)
+    ).one_or_none()
+
+
+def page(conn: Connection, scope: Scope, status: str, limit: int, offset: int) -> Sequence[Row[Any]]:
+    return conn.execute(
+        select(conversations)
+        .where(_mine(scope), conversations.c.status == status)
+        .order_by(conversations.c.last_message_at.desc(), conversations.c.id)
+        .limit(limit)
+        .offset(offset)
+    ).all()
+
+
+def newest(conn: Connection, conversation: str, limit: int) -> list[Row[Any]]:
+    """The newest `limit` messages, oldest first."""
+    rows = conn.execute(
+        select(messages)
+        .where(messages.c.conversation_id == conversation)
+        .order_by(messages.c.seq.desc())
+        .limit(limit)
+    ).all()
+    return list(reversed(rows))
+
+
+def head(conn: Connection, scope: Scope) -> Row[Any] | None:
+    """The agent's newest message of all: where its cursor stands."""
+    return conn.execute(
+        select(messages.c.id, messages.c.seq, messages.c.created_at)
+        .join(conversations)
+        .where(_mine(scope))
+        .order_by(messages.c.seq.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def seq_of(conn: Connection, scope: Scope, message: str) -> int | None:
+    return conn.execute(
+        select(messages.c.seq).join(conversations).where(_mine(scope), messages.c.id == message)
+    ).scalar_one_or_none()
+
+
+def seq_before(conn: Connection, scope: Scope, moment: datetime) -> int:
+    """The number of the newest message not after `moment`; 0 when there is none."""
+    found = conn.execute(
+        select(func.max(messages.c.seq))
+        .join(conversations)
+        .where(_mine(scope), messages.c.created_at <= moment)
+    ).scalar_one()
+    return found or 0
+
+
+def since(conn: Connection, scope: Scope, seq: int, platform: str | None, limit: int) -> Sequence[Row[Any]]:
+    """Messages after `seq` with their conversations' ids, in order."""
+    query = (
+        select(messages)
+        .join(conversations)
+        .where(_mine(scope), messages.c.seq > seq)
+        .order_by(messages.c.seq)
+        .limit(limit)
+    )
+    if platform is not None:
+        query = query.where(conversations.c.platform == platform)
+    return conn.execute(query).all()
+
+
+def conversation_to_wire(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "conversation_id": row.id,
+        "platform": row.platform,
+        "remote_name": row.remote_name,
+        "status": row.status,
+        "created_at": iso(row.created_at),
+        "last_message_at": iso(row.last_message_at),
+    }
+
+
+def message_to_wire(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "direction": row.direction,
+        "sender": row.sender_name,
+        "text": row.text,
+        "attachments": [
+            {"name": a["name"], "mime": a["mime"], "size": a["size"], "url": a["url"]}
+            for a in row.attachments
+        ],
+        "status": row.status,
+        "timestamp": iso(row.created_at),
+    }

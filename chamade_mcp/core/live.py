@@ -1,0 +1,59 @@
+"""A call that is alive in this process: its leg, its audio, its place on the audio clock."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from chamade_mcp.audio.call import CallMixer
+from chamade_mcp.audio.frame import AudioFormat
+from chamade_mcp.core.call import CallSession
+from chamade_mcp.core.records import CallRecord
+from chamade_mcp.kit.connector import CallLeg
+from chamade_mcp.kit.ticker import Phase, Ticker
+from chamade_mcp.model.ids import ParticipantRef
+
+
+@dataclass(slots=True)
+class LiveCall:
+    record: CallRecord
+    session: CallSession
+    mixer: CallMixer | None
+    """None on a platform without voice."""
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held over each step, so that what is stored and what is told keep one order."""
+    leg: CallLeg | None = None
+    leave: asyncio.Event = field(default_factory=asyncio.Event)
+    participants: dict[ParticipantRef, str] = field(default_factory=dict[ParticipantRef, str])
+    """The people in the room, by name."""
+    attending: asyncio.Task[None] | None = None
+    timer: asyncio.Task[None] | None = None
+
+    def plug_in(self, leg: CallLeg, ticker: Ticker) -> Callable[[], None]:
+        """Connects the leg's audio; the returned function disconnects it."""
+        self.leg = leg
+        if self.mixer is None:
+            return self._unplug
+        ports = leg.ports()
+        for key, port in ports.items():
+            self.mixer.add_leg(key, port)
+        stop_gather = ticker.register(Phase.GATHER, self.mixer.gather)
+        stop_deliver = ticker.register(Phase.DELIVER, self.mixer.deliver)
+
+        def unplug() -> None:
+            stop_gather()
+            stop_deliver()
+            for key in ports:
+                if self.mixer is not None:
+                    self.mixer.remove_leg(key)
+            self._unplug()
+
+        return unplug
+
+    def _unplug(self) -> None:
+        self.leg = None
+
+
+def new_mixer(record: CallRecord) -> CallMixer | None:
+    if record.sample_rate_hz is None:
+        return None
+    return CallMixer(AudioFormat(record.sample_rate_hz))
