@@ -16,6 +16,8 @@ _UNDERRUN_WITHIN_S = 0.1
 _QUIET_SHARE = 0.1
 _QUIET_POWER = 1.0e4
 """Mean square of a frame that nobody misses: 50 dB below full scale."""
+_TRIM_GAP_S = 0.1
+"""At least so much is played between two frames left out that are not quiet."""
 _SPLICE_S = 0.0025
 
 
@@ -110,6 +112,11 @@ class PlayoutBuffer:
         return self._buffered
 
     @property
+    def playing(self) -> bool:
+        """Playout has started and has not run dry."""
+        return self._playing
+
+    @property
     def margin_s(self) -> float:
         """The margin in force."""
         return self._margin_s
@@ -152,7 +159,8 @@ class PlayoutBuffer:
         if self._buffered < count:
             return self._run_dry(count, at)
         if self._margin_s > self.profile.margin_s:
-            self._margin_s -= _RELAX_PER_S * count / self.format.rate_hz
+            relaxed_s = self._margin_s - _RELAX_PER_S * count / self.format.rate_hz
+            self._margin_s = max(relaxed_s, self.profile.margin_s)
         if self.profile.trim_over_s is not None and self._buffered > count:
             trimmed = self._trim(count, at, self.profile.trim_over_s)
             if trimmed is not None:
@@ -264,8 +272,10 @@ class PlayoutBuffer:
         if over < self.profile.trim_after_s:
             return None
         left_out = self._peek(count)
-        if over < self.profile.trim_any_after_s and not self._is_quiet(left_out):
-            return None
+        if not self._is_quiet(left_out):
+            if over < self.profile.trim_any_after_s:
+                return None
+            self._over_since = max(self._over_since, at - self.profile.trim_any_after_s + _TRIM_GAP_S)
         self._skip(count)
         self._trimmed += count
         kept = self._take(count)

@@ -7,7 +7,7 @@ the filter's delay. So 20 ms in are 20 ms out on every beat, and over any time n
 
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 from importlib import import_module
 from typing import Literal, Protocol, TypeAlias, cast
 
@@ -50,7 +50,7 @@ class Resampler(Protocol):
         ...
 
     def flush(self) -> Samples:
-        """What the filter still holds of the sound so far. The stream may go on, `delay_s` later."""
+        """What the filter still holds of the sound so far: the output of twice `delay_s` of silence."""
         ...
 
 
@@ -106,7 +106,8 @@ class _InStep:
         return self._take(due)
 
     def flush(self) -> Samples:
-        return self.push(np.zeros(math.ceil(self._lag * self._source_hz / self._target_hz), np.int16))
+        half = math.ceil(self._lag * self._source_hz / self._target_hz)
+        return self.push(np.zeros(2 * half, np.int16))  # the lag is half the filter: it also rings after
 
     def _take(self, due: int) -> Samples:
         joined = self._ready[0] if len(self._ready) == 1 else np.concatenate(self._ready)
@@ -171,7 +172,7 @@ def _samplerate(source_hz: int, target_hz: int, quality: SincQuality) -> _Conver
     return convert
 
 
-@cache
+@lru_cache(maxsize=256)
 def _measured_lag(source_hz: int, target_hz: int, engine: Engine, quality: SincQuality) -> int:
     """The most output samples by which the engine ever runs behind its input, asked of the engine itself."""
     primed = _Primed(source_hz, target_hz, engine, quality)
