@@ -1,0 +1,210 @@
+// Where a message is written: text that grows, files with their progress, typing told to the others.
+import { $, el, fileSize, icon } from "./dom.js";
+import { newKey } from "./wire.js";
+
+const TYPING_EVERY_MS = 3000;
+
+/** Uploads one file; `fetch` cannot tell progress. Resolves to {file_id, name, mime, size, url}. */
+function upload(path, guest, file, onprogress) {
+  const request = new XMLHttpRequest();
+  const done = new Promise((resolve, reject) => {
+    request.upload.onprogress = ({ loaded, total }) => onprogress(total ? loaded / total : 0);
+    request.onload = () => {
+      let answer = {};
+      try {
+        answer = JSON.parse(request.responseText);
+      } catch {
+        // A proxy in between answered with a page of its own; the status has to do.
+      }
+      if (request.status === 201) resolve(answer);
+      else reject(new Error(answer.detail || (request.status === 413 ? "The file is too large." : "The gateway refused the file.")));
+    };
+    request.onerror = () => reject(new Error("The connection was lost."));
+  });
+  request.open("POST", `${path}/files`);
+  request.setRequestHeader("X-Guest", guest);
+  const form = new FormData();
+  form.append("file", file, file.name);
+  request.send(form);
+  return { done, abort: () => request.abort() };
+}
+
+/** Characters as the gateway counts them: an emoji is one. */
+const length = (text) => [...text].length;
+
+export class Composer {
+  #form = $("composer");
+  #field = $("message");
+  #send = $("send");
+  #files = $("files");
+  #picker = $("picker");
+  #error = $("composer-error");
+  #uploads = new Set();
+  #typed = -Infinity;
+  #limits = { text: 10000, file_bytes: Infinity };
+
+  constructor({ path, wire, onsend }) {
+    this.path = path;
+    this.wire = wire;
+    this.onsend = onsend;
+    this.#form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#submit();
+    });
+    this.#field.addEventListener("keydown", (event) => this.#key(event));
+    this.#field.addEventListener("input", () => this.#input());
+    this.#field.addEventListener("paste", (event) => this.#paste(event));
+    $("attach").addEventListener("click", () => this.#picker.click());
+    this.#picker.addEventListener("change", () => {
+      this.add(this.#picker.files);
+      this.#picker.value = "";
+    });
+    this.#drops();
+    this.#refresh();
+  }
+
+  limits(limits) {
+    this.#limits = limits;
+  }
+
+  focus() {
+    this.#field.focus();
+  }
+
+  add(files) {
+    for (const file of files) this.#start({ file, chip: null, state: "waiting", answer: null, abort() {} });
+  }
+
+  #key(event) {
+    // On a touch keyboard Enter makes a line, as people there expect; the button sends.
+    const touch = matchMedia("(pointer: coarse)").matches;
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || touch) return;
+    event.preventDefault();
+    this.#submit();
+  }
+
+  #input() {
+    this.#grow();
+    this.#refresh();
+    const now = performance.now();
+    if (this.#field.value && now - this.#typed > TYPING_EVERY_MS) {
+      this.#typed = now;
+      this.wire.send({ type: "typing" });
+    }
+  }
+
+  #grow() {
+    this.#field.style.setProperty("height", "auto");
+    this.#field.style.setProperty("height", `${this.#field.scrollHeight + 2}px`);
+  }
+
+  #refresh() {
+    const over = length(this.#field.value) - this.#limits.text;
+    const uploading = [...this.#uploads].some((one) => one.state === "uploading");
+    const ready = [...this.#uploads].some((one) => one.state === "done");
+    const error = over > 0 ? `Too long by ${over.toLocaleString()} characters.` : "";
+    if (this.#error.textContent !== error) this.#error.textContent = error;
+    this.#field.setAttribute("aria-invalid", String(over > 0));
+    this.#send.disabled = over > 0 || uploading || !(this.#field.value.trim() || ready);
+  }
+
+  #submit() {
+    if (this.#send.disabled) return;
+    const ready = [...this.#uploads].filter((one) => one.state === "done");
+    this.onsend(
+      newKey(),
+      this.#field.value.trim(),
+      ready.map((one) => one.answer),
+    );
+    for (const one of ready) this.#discard(one);
+    this.#field.value = "";
+    this.#typed = -Infinity;
+    this.#grow();
+    this.#refresh();
+    this.#field.focus();
+  }
+
+  #paste(event) {
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (!files.length) return;
+    event.preventDefault();
+    this.add(files);
+  }
+
+  #drops() {
+    let depth = 0; // enter and leave are told for every element on the way
+    const veil = $("drop");
+    const carries = (event) => event.dataTransfer?.types.includes("Files") && !this.#form.closest("[hidden]");
+    const show = (on) => {
+      depth = on ? depth : 0;
+      veil.hidden = !on;
+    };
+    addEventListener("dragenter", (event) => carries(event) && ((depth += 1), show(true)));
+    addEventListener("dragleave", (event) => carries(event) && ((depth -= 1), depth <= 0 && show(false)));
+    addEventListener("dragover", (event) => carries(event) && event.preventDefault());
+    addEventListener("drop", (event) => {
+      if (!carries(event)) return;
+      event.preventDefault();
+      show(false);
+      this.add(event.dataTransfer.files);
+    });
+  }
+
+  #start(one) {
+    this.#uploads.add(one);
+    if (one.file.size > this.#limits.file_bytes) {
+      this.#fail(one, `Larger than ${fileSize(this.#limits.file_bytes)}.`, false);
+      return;
+    }
+    one.state = "uploading";
+    this.#draw(one);
+    const meter = one.chip.querySelector("progress");
+    const { done, abort } = upload(this.path, this.wire.identity.guest, one.file, (part) => (meter.value = part));
+    one.abort = abort;
+    done.then(
+      (answer) => {
+        Object.assign(one, { state: "done", answer });
+        this.#draw(one);
+      },
+      (error) => this.#fail(one, error.message, true),
+    );
+  }
+
+  #fail(one, reason, again) {
+    Object.assign(one, { state: "failed", reason, again });
+    this.#draw(one);
+  }
+
+  #discard(one) {
+    one.abort();
+    one.chip?.remove();
+    this.#uploads.delete(one);
+    this.#refresh();
+  }
+
+  #draw(one) {
+    const { file, state } = one;
+    const note = state === "failed" ? one.reason : fileSize(file.size);
+    const words = el("span", { class: "words" }, el("bdi", {}, file.name), el("small", {}, note));
+    const retry = () => this.#start(one);
+    const chip = el(
+      "li",
+      { class: `chip ${state}`, role: state === "failed" ? "alert" : null },
+      icon("file"),
+      words,
+      state === "uploading" ? el("progress", { max: "1", value: "0", "aria-label": `Uploading ${file.name}` }) : null,
+      state === "failed" && one.again
+        ? el("button", { type: "button", class: "small", onclick: retry }, "Try again")
+        : null,
+      el(
+        "button",
+        { type: "button", class: "quiet", "aria-label": `Remove ${file.name}`, onclick: () => this.#discard(one) },
+        icon("close"),
+      ),
+    );
+    if (one.chip) one.chip.replaceWith(chip);
+    else this.#files.append(chip);
+    one.chip = chip;
+    this.#refresh();
+  }
+}

@@ -1,0 +1,125 @@
+// Frames from the room to the loudspeaker, through a jitter buffer that is as short as the network allows.
+//
+// `hold` is how long the first frame of a burst waits, so it is what a later frame may be late by. A frame
+// that comes later than that is an underrun: sound goes on at once (the gap has already made the delay
+// longer) and `hold` grows by the gap. Without underruns it shrinks by a tenth every five seconds. The room sends
+// nothing while all are silent: an empty buffer that stays empty for 200 ms is silence, not loss.
+
+const MS = sampleRate / 1000;
+const RING = 1 << 17; // 2.7 s at 48 kHz; a power of two, so that positions wrap with a mask
+const MASK = RING - 1;
+const MIN_HOLD = 20 * MS;
+const MAX_HOLD = 200 * MS;
+const SLACK = 200 * MS; // beyond `hold`: only a stall makes this much, and old sound helps nobody
+const IDLE = 200 * MS;
+const WINDOW = 1000 * MS;
+const CALM = 5000 * MS;
+const TRIM_OVER = 5 * MS;
+const QUIET = 0.002;
+
+class Playback extends AudioWorkletProcessor {
+  constructor() {
+    super();
+    this.ring = new Float32Array(RING);
+    this.read = 0;
+    this.written = 0;
+    this.hold = MIN_HOLD;
+    this.playing = false;
+    this.startAt = 0;
+    this.emptySince = -IDLE;
+    this.calmSince = 0;
+    this.windowEnd = 0;
+    this.lowest = Infinity;
+    this.excess = 0;
+    this.underruns = 0;
+    this.dropped = 0;
+    this.reportAt = 0;
+    this.port.onmessage = ({ data }) => this.take(new Int16Array(data));
+  }
+
+  take(samples) {
+    if (this.written === this.read && !this.playing) this.wake();
+    for (let i = 0; i < samples.length; i += 1) {
+      this.ring[(this.written + i) & MASK] = samples[i] / 32768;
+    }
+    this.written += samples.length;
+    const over = this.written - this.read - (this.hold + SLACK);
+    if (over > 0) {
+      const keep = Math.round(this.hold);
+      this.dropped += Math.ceil((this.written - this.read - keep) / (20 * MS));
+      this.read = this.written - keep;
+    }
+  }
+
+  /** The first frame after an empty buffer: late, or the start of something new. */
+  wake() {
+    const gap = currentFrame - this.emptySince;
+    if (gap >= IDLE) {
+      this.startAt = currentFrame + this.hold;
+      return;
+    }
+    this.underruns += 1;
+    this.hold = Math.min(MAX_HOLD, this.hold + gap);
+    this.calmSince = currentFrame;
+    this.startAt = currentFrame;
+  }
+
+  /** Sound is never stretched: what is too much goes where it is quiet, a quantum at a time. */
+  trim(count) {
+    if (this.excess < count) return;
+    let sum = 0;
+    for (let i = 0; i < count; i += 1) sum += Math.abs(this.ring[(this.read + i) & MASK]);
+    if (sum > QUIET * count) return;
+    this.read += count;
+    this.excess -= count;
+  }
+
+  watch(available) {
+    if (available < this.lowest) this.lowest = available;
+    if (currentFrame >= this.windowEnd) {
+      this.excess = Math.max(0, this.lowest - this.hold - TRIM_OVER);
+      this.lowest = Infinity;
+      this.windowEnd = currentFrame + WINDOW;
+    }
+    if (currentFrame - this.calmSince >= CALM) {
+      this.hold = Math.max(MIN_HOLD, this.hold * 0.9);
+      this.calmSince = currentFrame;
+    }
+  }
+
+  report() {
+    this.port.postMessage({
+      underruns: this.underruns,
+      dropped: this.dropped,
+      buffered_ms: (this.written - this.read) / MS,
+      hold_ms: this.hold / MS,
+    });
+    this.reportAt = currentFrame + 100 * MS;
+  }
+
+  process(_, [output]) {
+    const out = output[0];
+    const count = out.length;
+    if (currentFrame >= this.reportAt) this.report();
+    if (!this.playing) {
+      if (this.written === this.read || currentFrame < this.startAt) return true;
+      this.playing = true;
+      this.lowest = Infinity;
+      this.windowEnd = currentFrame + WINDOW;
+    }
+    this.watch(this.written - this.read);
+    if (this.written - this.read >= 2 * count) this.trim(count);
+    const ready = Math.min(count, this.written - this.read);
+    for (let i = 0; i < ready; i += 1) out[i] = this.ring[(this.read + i) & MASK];
+    this.read += ready;
+    for (let channel = 1; channel < output.length; channel += 1) output[channel].set(out);
+    if (ready < count) {
+      this.playing = false;
+      this.excess = 0;
+      this.emptySince = currentFrame;
+    }
+    return true;
+  }
+}
+
+registerProcessor("playback", Playback);

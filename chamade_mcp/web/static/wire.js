@@ -1,0 +1,181 @@
+// The page's side of the wire contract (connectors/web/README.md): one socket that comes back by itself.
+
+const BACKOFF_MS = [500, 1000, 2000, 4000, 8000];
+const PING_MS = 4000;
+const SILENT_MS = 12000; // three pings unanswered: the way is dead, whatever the socket says
+const BACKLOG_BYTES = 48000 * 2 * 0.2; // 200 ms of audio
+const FINAL_CODES = { 4404: "gone", 1008: "foreign" };
+const FINAL_REASONS = new Set(["revoked", "expired", "replaced"]);
+
+export const newKey = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(12)), (b) => b.toString(16).padStart(2, "0")).join("");
+
+/**
+ * Events: `state` {state: "connecting"|"open"|"reconnecting"|"closed", reason}, `audio` (ArrayBuffer),
+ * and one per message of the contract, named by its type, with the message.
+ */
+export class Wire {
+  #listeners = new Map();
+  #socket = null;
+  #timer = 0;
+  #pinger = 0;
+  #heard = 0;
+  #attempt = 0;
+  #welcomed = false;
+  #unacked = new Map();
+
+  state = "idle";
+  rttMs = null;
+  framesSent = 0;
+  framesReceived = 0;
+  framesDropped = 0;
+
+  /** `identity` is {name, guest}; `guest` is kept up to date here from `welcome`. */
+  constructor(path, identity) {
+    this.url = new URL(path, location.href.replace(/^http/, "ws")).href;
+    this.identity = identity;
+    addEventListener("online", () => this.#hurry());
+    document.addEventListener("visibilitychange", () => document.hidden || this.#hurry());
+  }
+
+  on(type, listener) {
+    const all = this.#listeners.get(type) ?? [];
+    this.#listeners.set(type, [...all, listener]);
+    return this;
+  }
+
+  open() {
+    this.#attempt = 0;
+    this.#connect("connecting");
+  }
+
+  /** Ends it for good; the same object can be opened again. */
+  close(reason = "left") {
+    this.#settle("closed", reason);
+    this.#drop();
+  }
+
+  /** Sends a message if the room is open; returns whether it was sent. Chat goes through `say`. */
+  send(message) {
+    if (!this.#welcomed) return false;
+    this.#socket.send(JSON.stringify(message));
+    return true;
+  }
+
+  /** Keeps the message until it is acknowledged, over reconnects, always under the same key. */
+  say(key, text, attachments) {
+    const message = { type: "chat", key, text, attachments };
+    this.#unacked.set(key, message);
+    this.send(message);
+  }
+
+  forget(key) {
+    this.#unacked.delete(key);
+  }
+
+  audio(buffer) {
+    if (!this.#welcomed || this.#socket.bufferedAmount > BACKLOG_BYTES) {
+      this.framesDropped += 1;
+      return;
+    }
+    this.#socket.send(buffer);
+    this.framesSent += 1;
+  }
+
+  #emit(type, detail) {
+    for (const listener of this.#listeners.get(type) ?? []) listener(detail);
+  }
+
+  #settle(state, reason = "") {
+    this.state = state;
+    this.#emit("state", { state, reason });
+  }
+
+  #hurry() {
+    if (this.state === "reconnecting" && this.#timer) this.#connect("reconnecting");
+  }
+
+  #drop() {
+    clearTimeout(this.#timer);
+    clearInterval(this.#pinger);
+    this.#timer = 0;
+    this.#welcomed = false;
+    const socket = this.#socket;
+    this.#socket = null;
+    // A socket that is no longer ours must not speak any more, however late its events come.
+    if (socket) {
+      socket.onopen = socket.onmessage = socket.onclose = null;
+      socket.close();
+    }
+  }
+
+  #connect(state) {
+    this.#drop();
+    if (this.state !== state) this.#settle(state);
+    const socket = new WebSocket(this.url);
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => {
+      const { name, guest } = this.identity;
+      socket.send(JSON.stringify({ type: "hello", name, guest: guest || null }));
+    };
+    socket.onmessage = ({ data }) => this.#receive(data);
+    socket.onclose = ({ code }) => this.#lost(code);
+    this.#socket = socket;
+    this.#heard = performance.now();
+    this.#pinger = setInterval(() => this.#ping(), PING_MS);
+  }
+
+  #ping() {
+    if (performance.now() - this.#heard > SILENT_MS) this.#lost(0);
+    else this.send({ type: "ping", t: performance.now() });
+  }
+
+  #lost(code) {
+    this.#drop();
+    if (code in FINAL_CODES) {
+      this.#settle("closed", FINAL_CODES[code]);
+      return;
+    }
+    if (this.state !== "reconnecting") this.#settle("reconnecting");
+    const wait = BACKOFF_MS[Math.min(this.#attempt, BACKOFF_MS.length - 1)];
+    this.#attempt += 1;
+    // Spread out, so that a restarted gateway does not meet everybody in the same instant.
+    this.#timer = setTimeout(() => this.#connect("reconnecting"), wait * (0.75 + Math.random() / 4));
+  }
+
+  #receive(data) {
+    this.#heard = performance.now();
+    if (data instanceof ArrayBuffer) {
+      this.framesReceived += 1;
+      this.#emit("audio", data);
+      return;
+    }
+    let message;
+    try {
+      message = JSON.parse(data);
+    } catch {
+      return;
+    }
+    if (message.type === "welcome") this.#enter(message);
+    else if (message.type === "pong") this.rttMs = performance.now() - message.t;
+    else if (message.type === "ack") this.#unacked.delete(message.key);
+    else if (message.type === "closed" && FINAL_REASONS.has(message.reason)) {
+      this.close(message.reason);
+      return;
+    }
+    this.#emit(message.type, message);
+  }
+
+  #enter(welcome) {
+    this.identity.guest = welcome.guest;
+    this.#welcomed = true;
+    this.#attempt = 0;
+    const stored = new Set(welcome.messages.map((message) => message.key));
+    for (const [key, message] of [...this.#unacked]) {
+      if (stored.has(key)) this.#unacked.delete(key);
+      else this.send(message);
+    }
+    this.send({ type: "ping", t: performance.now() });
+    this.#settle("open");
+  }
+}
