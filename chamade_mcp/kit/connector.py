@@ -83,6 +83,11 @@ class Invites(Protocol):
 
 
 class Files(Protocol):
+    @property
+    def max_bytes(self) -> int:
+        """The cap of one file."""
+        ...
+
     async def save(self, scope: Scope, *, name: str, mime: str, chunks: AsyncIterator[bytes]) -> Attachment:
         """Streams a file in; raises `TooLarge` at the first byte over the cap."""
         ...

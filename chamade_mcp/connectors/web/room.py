@@ -1,0 +1,166 @@
+"""A voice room: guests, the agents' legs, their mix and the chat."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from chamade_mcp.audio.frame import Samples
+from chamade_mcp.audio.mixer import Mixer
+from chamade_mcp.audio.port import AudioPort
+from chamade_mcp.connectors.web import wire
+from chamade_mcp.connectors.web.guest import Guest
+from chamade_mcp.connectors.web.place import SHOWN_MESSAGES, Place
+from chamade_mcp.connectors.web.seat import FORMAT, Seat
+from chamade_mcp.connectors.web.uploads import Uploads
+from chamade_mcp.connectors.web.wire import Participant, Post
+from chamade_mcp.kit.connector import Context, Invite
+from chamade_mcp.kit.ticker import Phase
+
+_BEATS_PER_LEVEL = 5
+_QUIET_BEATS = 50
+"""After a second of silence a room without an agent leaves the clock."""
+
+
+class AgentLeg(Protocol):
+    """An agent in the room, as the room sees it."""
+
+    @property
+    def participant(self) -> Participant: ...
+
+    @property
+    def port(self) -> AudioPort:
+        """Pulled for what the agent says."""
+        ...
+
+    def hear(self, samples: Samples | None, at: float) -> None:
+        """20 ms of everybody else; None for silence. Called on every beat."""
+        ...
+
+    def look_around(self) -> None:
+        """Somebody came, went or has a new name."""
+        ...
+
+    def report(self, post: Post) -> "asyncio.Future[None]":
+        """Done once the agent's side has `post` safe; fails when that failed."""
+        ...
+
+
+class Room(Place):
+    """Its chat is kept here alone, and goes when the last one leaves."""
+
+    def __init__(self, ctx: Context, invite: Invite, uploads: Uploads) -> None:
+        super().__init__(ctx, invite, uploads)
+        self.legs: dict[str, AgentLeg] = {}
+        self._chat: deque[Post] = deque(maxlen=SHOWN_MESSAGES)
+        self._mixer: Mixer[str] = Mixer(FORMAT)
+        self._seats: dict[str, Seat] = {}
+        self._now = asyncio.get_running_loop().time
+        self._stop_beat: Callable[[], None] | None = None
+        self._closed = False
+        self._quiet = 0
+        self._beats = 0
+        self._levels_shown = False
+
+    @property
+    def empty(self) -> bool:
+        return not self.guests and not self.legs
+
+    def agents(self) -> list[Participant]:
+        return [leg.participant for leg in self.legs.values()]
+
+    async def enter(self, guest: Guest) -> None:
+        if not self.admit(guest):
+            return
+        seat = self._seats[guest.id] = Seat(guest.outbox)
+        self._mixer.add(guest.id, seat.microphone.pull, seat.sink)
+        guest.outbox.put_first(self.welcome(guest, list(self._chat)))
+        self._tell_legs()
+
+    async def leave(self, guest: Guest) -> None:
+        if not self.dismiss(guest):
+            return
+        del self._seats[guest.id]
+        self._mixer.remove(guest.id)
+        self._tell_legs()
+        self._rest_if_empty()
+
+    def add_leg(self, leg: AgentLeg) -> None:
+        self.legs[leg.participant.id] = leg
+        self._mixer.add(leg.participant.id, leg.port.pull, leg.hear)
+        self.broadcast(wire.joined(leg.participant))
+        self._tell_legs()
+        self._start_beat()
+
+    def remove_leg(self, leg: AgentLeg) -> None:
+        if self.legs.pop(leg.participant.id, None) is None:
+            return
+        self._mixer.remove(leg.participant.id)
+        self.broadcast(wire.left(leg.participant.id))
+        self._tell_legs()
+        self._rest_if_empty()
+
+    def hear(self, guest: Guest, samples: Samples) -> None:
+        self._seats[guest.id].microphone.push(samples, self._now())
+        if self._stop_beat is None:
+            self._start_beat()
+
+    def changed(self, guest: Guest) -> None:
+        if guest.muted:
+            self._seats[guest.id].microphone.clear()
+        super().changed(guest)
+        self._tell_legs()
+
+    def keep(self, post: Post) -> None:
+        self._chat.append(post)
+
+    async def store(self, post: Post) -> None:
+        """Once every agent in the room has it; at once where there is none."""
+        await self.tell(post)
+
+    async def tell(self, post: Post) -> None:
+        """Reports `post` to every leg but its writer's; raises the first failure after all have ended."""
+        reports = [leg.report(post) for leg in self.legs.values() if leg.participant.id != post.sender_id]
+        for outcome in await asyncio.gather(*reports, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    def close(self) -> None:
+        super().close()
+        self._closed = True
+        self._rest()
+
+    def _tell_legs(self) -> None:
+        for leg in self.legs.values():
+            leg.look_around()
+
+    def _start_beat(self) -> None:
+        self._quiet = 0
+        if self._stop_beat is None and not self._closed:
+            self._stop_beat = self.ctx.ticker.register(Phase.MIX, self._beat)
+
+    def _rest(self) -> None:
+        if self._stop_beat is not None:
+            self._stop_beat()
+            self._stop_beat = None
+
+    def _rest_if_empty(self) -> None:
+        if self.empty:
+            self._rest()
+
+    def _beat(self, at: float) -> None:
+        self._quiet = 0 if self._mixer.tick(at) else self._quiet + 1
+        self._beats += 1
+        if self._beats % _BEATS_PER_LEVEL == 0:
+            self._show_levels()
+        if self._quiet >= _QUIET_BEATS and not self.legs:
+            self._rest()
+
+    def _show_levels(self) -> None:
+        levels = self._mixer.levels()
+        if not levels and not self._levels_shown:
+            return
+        self._levels_shown = bool(levels)
+        message = wire.levels(levels)
+        for guest in self.guests.values():
+            guest.outbox.put_levels(message)
