@@ -1,4 +1,4 @@
-"""Conversations and messages in the database. Plain functions of a connection, each bound to an agent's scope."""
+"""Conversations and messages in the database: functions of a connection, each bound to an agent's scope."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -152,7 +152,7 @@ def newest(conn: Connection, conversation: str, limit: int) -> list[Row[Any]]:
     return list(reversed(rows))
 
 
-def head(conn: Connection, scope: Scope) -> Row[Any] | None:
+def head(conn: Connection, scope: Scope) -> Row[str, int, datetime] | None:
     """The agent's newest message of all: where its cursor stands."""
     return conn.execute(
         select(messages.c.id, messages.c.seq, messages.c.created_at)

@@ -7,7 +7,7 @@ slow subscriber loses nothing, and a stored event that nobody announced is found
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -91,13 +91,14 @@ class MemoryHub:
         try:
             if after is None:
                 after = await self._database.read(partial(log.head, account=scope.account))
-            yield self._follow(scope, channel, after)
+            async with aclosing(self._follow(scope, channel, after)) as envelopes:
+                yield envelopes
         finally:
             channel.subscribers -= 1
             if channel.subscribers == 0:
                 self._channels.pop(scope.account, None)
 
-    async def _follow(self, scope: Scope, channel: _Channel, cursor: Cursor) -> AsyncIterator[Envelope]:
+    async def _follow(self, scope: Scope, channel: _Channel, cursor: Cursor) -> AsyncGenerator[Envelope]:
         while True:
             # Taken before looking: an event announced during the look wakes the wait below.
             wake = channel.wake

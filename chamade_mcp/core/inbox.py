@@ -133,8 +133,8 @@ class Inbox:
     ) -> dict[str, Any]:
         """Conversations somebody wrote in since `cursor`, with what is new in them.
 
-        Waits up to `wait` seconds (at most 55) for the first such message. Chaining the returned cursor misses
-        and repeats nothing.
+        Waits up to `wait` seconds (at most 55) for the first such message. Chaining the returned cursor
+        misses and repeats nothing.
         """
         if platform is not None:
             self._d.platforms.require(platform)

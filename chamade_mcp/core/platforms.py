@@ -6,10 +6,17 @@ from chamade_mcp.model.access import Principal
 from chamade_mcp.model.errors import FieldError, InvalidRequest, NotAvailable, ValidationFailed
 from chamade_mcp.model.ids import Platform
 
+DEFAULT_AGENT_NAME = "AI Agent"
+
 
 class Platforms:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
+        self._identities: dict[str, dict[str, object]] = {
+            str(p): {"agent": DEFAULT_AGENT_NAME, "operator": None}
+            for p, m in registry.manifests.items()
+            if m.embedded and m.inbox
+        }
         self._states = {str(p): self._state(m) for p, m in registry.manifests.items()}
 
     @property
@@ -40,6 +47,10 @@ class Platforms:
     def states(self) -> dict[str, dict[str, object]]:
         """`platforms` of GET /api/account."""
         return self._states
+
+    def identities(self) -> dict[str, dict[str, object]]:
+        """Who the agent is on each connected platform; embedded ones know no operator."""
+        return self._identities
 
     def overview(self, principal: Principal) -> dict[str, object]:
         """Body of GET /api/platforms. Embedded platforms are connected for everybody."""

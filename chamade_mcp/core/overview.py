@@ -1,0 +1,108 @@
+"""What an agent reads first: GET /api/account, and the account's own accounts of itself."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table, func, select
+
+from chamade_mcp.core.accounts import Accounts
+from chamade_mcp.core.calls import CallService
+from chamade_mcp.core.inbox import Inbox
+from chamade_mcp.core.platforms import Platforms
+from chamade_mcp.model.access import Principal
+from chamade_mcp.store import schema
+from chamade_mcp.store.database import Database
+
+FEATURES = {
+    "transport": "ready",
+    "audio_in": "ready",
+    "audio_out": "ready",
+    "text_chat": "ready",
+    "typing_indicators": "ready",
+    "files": "ready",
+    "hosted_stt": "byok",
+    "hosted_tts": "byok",
+}
+FEATURES_NOTE = (
+    "Audio is raw PCM on the call's WebSocket: run your own speech recognition and synthesis on it. "
+    "Hosted speech (call_transcript events, chamade_call_say) needs a voice preset with your own provider "
+    "key; none is enabled on this account."
+)
+_SECRET_COLUMNS = frozenset(
+    {
+        "password_hash",
+        "secret_sha256",
+        "token_sha256",
+        "upload_sha256",
+        "serve_token",
+        "meeting_url_sealed",
+    }
+)
+_EXPORTED: Sequence[tuple[str, Table]] = (
+    ("agents", schema.agents),
+    ("api_keys", schema.api_keys),
+    ("calls", schema.calls),
+    ("transcripts", schema.transcript_lines),
+    ("conversations", schema.conversations),
+    ("messages", schema.messages),
+    ("links", schema.links),
+    ("files", schema.files),
+)
+
+
+class Overview:
+    def __init__(
+        self, database: Database, accounts: Accounts, platforms: Platforms, calls: CallService, inbox: Inbox
+    ) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._platforms = platforms
+        self._calls = calls
+        self._inbox = inbox
+
+    async def account(self, principal: Principal) -> dict[str, Any]:
+        """CONTRACT section 6.1. Everything in it is in memory: agents ask often."""
+        return {
+            "plan": "self-hosted",
+            "features": FEATURES,
+            "features_note": FEATURES_NOTE,
+            "platforms": self._platforms.states(),
+            "concurrent_calls": self._calls.concurrent(principal),
+            "identities": self._platforms.identities(),
+            "last_message_cursor": await self._inbox.cursor(principal),
+        }
+
+    async def usage(self, principal: Principal) -> dict[str, Any]:
+        """Informational: nothing is cut off by it."""
+
+        def query(conn: Connection) -> dict[str, dict[str, int]]:
+            activity: dict[str, dict[str, int]] = {}
+            for kind, table in (("calls", schema.calls), ("conversations", schema.conversations)):
+                rows = conn.execute(
+                    select(table.c.platform, func.count())
+                    .where(table.c.account_id == principal.account)
+                    .group_by(table.c.platform)
+                ).all()
+                for platform, count in rows:
+                    activity.setdefault(platform, {"calls": 0, "conversations": 0})[kind] = count
+            return activity
+
+        activity = await self._database.read(query)
+        return {
+            "call_count": sum(a["calls"] for a in activity.values()),
+            "concurrent_calls": self._calls.concurrent(principal),
+            "platforms": activity,
+        }
+
+    async def export(self, principal: Principal) -> dict[str, Any]:
+        """Everything the gateway keeps for the account, without anybody's secrets."""
+
+        def query(conn: Connection) -> dict[str, Any]:
+            tables: dict[str, Any] = {}
+            for name, table in _EXPORTED:
+                columns = [c for c in table.c if c.name not in _SECRET_COLUMNS]
+                rows = conn.execute(select(*columns).where(table.c.account_id == principal.account))
+                tables[name] = [dict(row) for row in rows.mappings()]
+            return tables
+
+        return {"account": await self._accounts.profile(principal), **await self._database.read(query)}
