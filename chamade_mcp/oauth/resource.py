@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from chamade_mcp.kit.problem import problem_response
 from chamade_mcp.model.access import Caller, Principal
-from chamade_mcp.model.errors import GatewayError, Unauthenticated
+from chamade_mcp.model.errors import Unauthenticated
 
 Authenticate = Callable[[str], Awaitable[Principal]]
 """Credential to principal. Raises `model.errors.Unauthenticated`, or another `GatewayError`."""
@@ -40,22 +40,25 @@ class ProtectedResource:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
+        request_id: str | None = scope.get("chamade.request_id")
         credential = _credential(headers)
-        request_id = _text(headers, b"x-request-id")
+        if credential is None:
+            await self._challenge(Unauthenticated(code="MISSING_API_KEY"), request_id, scope, receive, send)
+            return
         try:
-            if credential is None:
-                raise Unauthenticated(code="MISSING_API_KEY")
             principal = await self._authenticate(credential)
-        except GatewayError as error:
-            answer_headers: dict[str, str] = {}
-            if isinstance(error, Unauthenticated):
-                answer_headers["www-authenticate"] = challenge(
-                    self._resource_metadata, rejected=credential is not None
-                )
-            await problem_response(error, request_id=request_id, headers=answer_headers)(scope, receive, send)
+        except Unauthenticated as error:
+            await self._challenge(error, request_id, scope, receive, send)
             return
         caller = Caller(principal, credential, request_id, _text(headers, b"traceparent"))
         await self._inner(caller, scope, receive, send)
+
+    async def _challenge(
+        self, error: Unauthenticated, request_id: str | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        rejected = error.code != "MISSING_API_KEY"
+        headers = {"www-authenticate": challenge(self._resource_metadata, rejected=rejected)}
+        await problem_response(error, request_id=request_id, headers=headers)(scope, receive, send)
 
 
 def _credential(headers: dict[bytes, bytes]) -> str | None:

@@ -4,17 +4,26 @@ Host and Origin are checked against DNS rebinding (MCP specification, transports
 values lose surrounding blanks: httptools keeps trailing ones, and the MCP header checks must not see them.
 """
 
+import logging
+import os
+import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chamade_mcp.kit.problem import problem_response
-from chamade_mcp.model.errors import Action, Forbidden, GatewayError
+from chamade_mcp.model.errors import Action, Forbidden, GatewayError, Internal
+
+log = logging.getLogger(__name__)
+
+REQUEST_ID = "chamade.request_id"
+"""Key of the ASGI scope: the id of this request, as the REST API names it too."""
 
 LOOPBACK_HOSTS = ("localhost:*", "127.0.0.1:*", "[::1]:*")
 LOOPBACK_ORIGINS = tuple(f"{scheme}://{host}" for scheme in ("http", "https") for host in LOOPBACK_HOSTS)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class Misdirected(GatewayError):
@@ -46,7 +55,8 @@ def origins_for(public_url: str) -> tuple[str, ...]:
 class Edge:
     """Lets through what names one of our hosts and comes from no foreign web page.
 
-    A pattern is an exact value, or ends in ``:*`` for any port or none.
+    A pattern is an exact value, or ends in ``:*`` for any port or none. Every answer gets an `x-request-id`,
+    which the request brought or gets here; an exception from within becomes a problem object.
     """
 
     def __init__(
@@ -58,23 +68,59 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: list[tuple[bytes, bytes]] = [(name, value.strip()) for name, value in scope["headers"]]
-        host = origin = ""
+        host = origin = request_id = ""
         for name, value in headers:
             if name == b"host":
                 host = value.decode("latin-1").lower()
             elif name == b"origin":
                 origin = value.decode("latin-1").lower()
-        error: GatewayError | None = None
+            elif name == b"x-request-id":
+                request_id = value.decode("latin-1")
+        if _SANE_ID.fullmatch(request_id) is None:
+            request_id = os.urandom(8).hex()
+        answer = _Answer(send, request_id)
+        inner_scope = {**scope, "headers": headers, REQUEST_ID: request_id}
+        try:
+            self._check(host, origin)
+            await self._inner(inner_scope, receive, answer)
+        except GatewayError as error:
+            await answer.refuse(error, inner_scope, receive)
+        except Exception:
+            log.exception("request %s failed", request_id)
+            await answer.refuse(Internal(), inner_scope, receive)
+
+    def _check(self, host: str, origin: str) -> None:
         if host not in self._hosts:
-            error = Misdirected("This gateway does not answer for that host name")
-        elif origin and origin not in self._origins:
-            error = Forbidden(
+            raise Misdirected("This gateway does not answer for that host name")
+        if origin and origin not in self._origins:
+            raise Forbidden(
                 "Requests from that web page are refused", code="FOREIGN_ORIGIN", action=Action.GIVE_UP
             )
-        if error is not None:
-            await problem_response(error)(scope, receive, send)
-            return
-        await self._inner({**scope, "headers": headers}, receive, send)
+
+
+class _Answer:
+    """The way out: adds the request id once."""
+
+    __slots__ = ("_request_id", "_send", "_started")
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self._started = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._started = True
+            headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
+            if all(name != b"x-request-id" for name, _ in headers):
+                headers.append((b"x-request-id", self._request_id.encode("ascii")))
+                message = {**message, "headers": headers}
+        await self._send(message)
+
+    async def refuse(self, error: GatewayError, scope: Scope, receive: Receive) -> None:
+        """An answer that has begun cannot be taken back."""
+        if not self._started:
+            await problem_response(error, request_id=self._request_id)(scope, receive, self)
 
 
 class _Patterns:

@@ -54,7 +54,9 @@ class StatelessSessions:
         if scope["method"] != "POST":
             # Without a session there is nothing to listen to or to end; the SDK lets a GET hang for ever.
             refusal = MethodNotAllowed("This endpoint takes POST only")
-            await problem_response(refusal, headers={"allow": "POST"})(scope, receive, send)
+            await problem_response(refusal, request_id=caller.request_id, headers={"allow": "POST"})(
+                scope, receive, send
+            )
             return
         length = version = None
         for name, value in scope["headers"]:
@@ -65,7 +67,7 @@ class StatelessSessions:
         if length is not None and length.isdigit() and int(length) > MAX_BODY_BYTES:
             # A body sent in chunks has no length; the SDK counts it while reading.
             too_large = TooLarge(f"Request body exceeds max size ({MAX_BODY_BYTES} bytes)")
-            await problem_response(too_large)(scope, receive, send)
+            await problem_response(too_large, request_id=caller.request_id)(scope, receive, send)
             return
         handshake = version is None or version in _HANDSHAKE_VERSIONS
         sessions = self._handshake if handshake else self._modern

@@ -58,7 +58,7 @@ def nullable(schema: Schema) -> Schema:
 
 def identifier(description: str) -> Schema:
     """One of our ids: safe inside a path."""
-    return {**text(description, min_length=1, max_length=64), "pattern": _ID_PATTERN}
+    return {**text(description, max_length=64), "pattern": _ID_PATTERN}
 
 
 CALL_ID = identifier("The call, as chamade_call_join or chamade_call_list gave it.")

@@ -76,7 +76,7 @@ def _unknown(path: Sequence[str], failure: _Failure) -> list[FieldError]:
 
 
 def _unknown_name(name: str, known: Sequence[str]) -> str:
-    close = get_close_matches(name, known, n=1)
+    close = get_close_matches(name, known, n=1) or [word for word in known if name and name in word]
     if close:
         return f"is not an argument of this tool; did you mean {close[0]}?"
     if not known:
@@ -116,6 +116,6 @@ _SENTENCES: dict[str, Callable[[_Failure], str]] = {
     "minimum": lambda f: f"must be at least {f.validator_value}",
     "maximum": lambda f: f"must be at most {f.validator_value}",
     "maxItems": lambda f: f"has {_length(f)} entries, at most {f.validator_value} are allowed",
-    "pattern": lambda _: "is not an id: only letters, digits, _ and - may stand in it",
+    "pattern": lambda _: "is not an id: letters, digits, _ and - make one",
     "oneOf": lambda _: "needs exactly one of file_id, url, or bytes_b64 together with name and mime",
 }

@@ -1,0 +1,29 @@
+"""Fixtures for all tests. Keep them few: what a test needs should stand in the test."""
+
+import pytest
+
+from chamade_mcp.model.access import Caller
+from chamade_mcp.tools.client import CoreClient
+from chamade_mcp.tools.transport import InProcess
+from tests.support.core_api import KEY, PRINCIPAL, FakeCore
+
+
+@pytest.fixture
+def core_api() -> FakeCore:
+    """A REST API that behaves by the contract."""
+    return FakeCore()
+
+
+@pytest.fixture
+def core_client(core_api: FakeCore) -> CoreClient:
+    return CoreClient(InProcess(core_api.app()))
+
+
+@pytest.fixture
+def caller() -> Caller:
+    return Caller(
+        PRINCIPAL,
+        KEY,
+        request_id="req-1",
+        traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    )

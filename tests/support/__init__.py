@@ -1,0 +1,1 @@
+"""Fakes that behave, and servers that tests start."""

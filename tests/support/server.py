@@ -1,0 +1,46 @@
+"""A real uvicorn on a free loopback port, inside the test's own event loop."""
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+_BOUND_S = 10.0
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+@asynccontextmanager
+async def serve(build: Callable[[str], ASGIApp]) -> AsyncGenerator[str]:
+    """Serve what `build` makes of the base URL, with its lifespan; gives that URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        config = uvicorn.Config(
+            build(url), http="httptools", ws="none", lifespan="on", access_log=False, log_level="warning"
+        )
+        server = _Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        ready = asyncio.create_task(server.ready.wait())
+        try:
+            async with asyncio.timeout(_BOUND_S):
+                await asyncio.wait((serving, ready), return_when=asyncio.FIRST_COMPLETED)
+            if serving.done():
+                serving.result()
+                raise RuntimeError("the server stopped while starting")
+            yield url
+        finally:
+            ready.cancel()
+            server.should_exit = True
+            async with asyncio.timeout(_BOUND_S):
+                await serving
