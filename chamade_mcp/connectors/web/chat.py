@@ -131,13 +131,8 @@ class Chat(Place):
         """Nothing: the core keeps what is said in a conversation."""
 
     async def store(self, post: Post) -> None:
-        fact = MessageReceived(
-            self.conversation,
-            MessageRef(post.id),
-            Sender(post.sender_id, post.sender),
-            post.text,
-            post.attachments,
-        )
+        sender = Sender(post.sender_id, post.sender)
+        fact = MessageReceived(self.conversation, MessageRef(post.id), sender, post.text, post.attachments)
         await self.ctx.emit(self.invite.scope, fact)
 
     def deliver(self, message: Outgoing) -> Delivery:

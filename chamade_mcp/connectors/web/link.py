@@ -122,7 +122,7 @@ class WebCalls:
     async def join(
         self, scope: Scope, room: RoomRef, call: CallId, agent_name: str
     ) -> AsyncGenerator[CallLeg, None]:
-        """Raises `NotFound` for a room that was not created, located or rung for here, or whose link is gone."""
+        """Raises `NotFound` for a room not created, located or rung for here, or whose link is gone."""
         places = self._places
         token = places.token_of(room)
         invite = await places.ctx.invites.admit(token) if token is not None else None
