@@ -1,12 +1,9 @@
 """The core as one object: what the API is given, and how facts find their way."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from chamade_mcp.core.accounts import Accounts
 from chamade_mcp.core.calls import CallService
-from chamade_mcp.core.engine import CallEngine
 from chamade_mcp.core.files import Files
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.inbox import Inbox
@@ -14,7 +11,6 @@ from chamade_mcp.core.invites import InviteDesk
 from chamade_mcp.core.links import Links
 from chamade_mcp.core.overview import Overview
 from chamade_mcp.core.platforms import Platforms
-from chamade_mcp.core.supervisor import Supervisor
 from chamade_mcp.kit.connector import Emit
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.facts import (
@@ -62,15 +58,3 @@ def emitter(platform: Platform, calls: CallService, inbox: Inbox) -> Emit:
                 await calls.caller_gave_up(scope, fact)
 
     return emit
-
-
-@asynccontextmanager
-async def alive(engine: CallEngine, inbox: Inbox, supervisor: Supervisor) -> AsyncGenerator[None]:
-    """The core's running life: links are open and calls can be made inside."""
-    await engine.start()
-    try:
-        yield
-    finally:
-        await engine.stop()
-        await inbox.stop()
-        await supervisor.stop()

@@ -65,9 +65,11 @@ class Inbox:
         self._d = deps
         self._sending: set[asyncio.Task[None]] = set()
         self._heads: dict[Scope, str] = {}
+        self._closing = asyncio.Event()
 
     async def stop(self) -> None:
-        """Finishes what is being sent."""
+        """Answers every waiting poll, and finishes what is being sent."""
+        self._closing.set()
         await asyncio.gather(*self._sending)
 
     # --- reading -------------------------------------------------------------------------------------------
@@ -147,14 +149,17 @@ class Inbox:
             answer = await self._d.database.read(look)
             if answer["conversations"]:
                 return answer
-            arrival = asyncio.ensure_future(_message(envelopes, platform))
-            deadline = asyncio.ensure_future(self._d.clock.sleep(min(wait, MAX_WAIT_S)))
+            waits: list[asyncio.Future[Any]] = [
+                asyncio.ensure_future(_message(envelopes, platform)),
+                asyncio.ensure_future(self._d.clock.sleep(min(wait, MAX_WAIT_S))),
+                asyncio.ensure_future(self._closing.wait()),
+            ]
             try:
-                await asyncio.wait({arrival, deadline}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                arrival.cancel()
-                deadline.cancel()
-                await asyncio.gather(arrival, return_exceptions=True)
+                for one in waits:
+                    one.cancel()
+                await asyncio.gather(*waits, return_exceptions=True)
         return await self._d.database.read(look)
 
     # --- writing -------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.connector import AuthNeeded, Connector, Context, Link, PlatformUnavailable
@@ -25,14 +25,14 @@ class Supervisor:
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = asyncio.Event()
 
-    async def start(self, context: Context) -> None:
+    async def start(self, context: Callable[[Platform], Context]) -> None:
         """Returns once every embedded link has been tried once."""
         tried: list[asyncio.Event] = []
         for platform, connector in self._connectors.items():
             if connector.manifest.embedded:
                 first = asyncio.Event()
                 tried.append(first)
-                keeper = self._keep(platform, connector, context, first)
+                keeper = self._keep(platform, connector, context(platform), first)
                 self._tasks.append(asyncio.create_task(keeper, name=f"link {platform}"))
         for first in tried:
             await first.wait()

@@ -1,0 +1,53 @@
+"""The application: which path goes where."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from starlette.routing import BaseRoute, Mount, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from chamade_mcp.api.app import api_app
+from chamade_mcp.core.gateway import Core
+from chamade_mcp.core.supervisor import Supervisor
+from chamade_mcp.kit.connector import Served
+from chamade_mcp.model.ids import Platform
+from chamade_mcp.sessions.edge import hosts_for, origins_for
+from chamade_mcp.tools.client import CoreClient
+from chamade_mcp.tools.mcp import mcp_app
+from chamade_mcp.tools.transport import InProcess
+from chamade_mcp.web.rooms import room_routes
+
+WEB = Platform("web")
+"""The platform whose links our own pages open."""
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    asgi: ASGIApp
+    run: Callable[[], AbstractAsyncContextManager[None]]
+    """Its running life: requests are served inside."""
+
+
+def create_app(core: Core, supervisor: Supervisor, ready: Callable[[], bool]) -> App:
+    secure = urlsplit(core.public_url).scheme == "https"
+    api = api_app(core, ready=ready, session_cookie_secure=secure)
+    mcp = mcp_app(
+        CoreClient(InProcess(api)),
+        core.accounts.authenticate,
+        allowed_hosts=hosts_for(core.public_url),
+        allowed_origins=origins_for(core.public_url),
+    )
+    routes: list[BaseRoute] = [*mcp.routes, *room_routes(core.links.of(WEB))]
+    for platform, link in supervisor.links.items():
+        if isinstance(link, Served):
+            routes.append(Mount(f"/live/{platform}", link.app))
+    others = Router(routes, default=api, redirect_slashes=False)
+
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        # Agents' requests are nearly all; they skip the walk along the pages' routes.
+        app = api if scope["path"].startswith("/api/") else others
+        await app(scope, receive, send)
+
+    return App(dispatch, mcp.run)

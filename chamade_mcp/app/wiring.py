@@ -1,0 +1,139 @@
+"""The composition root: the only place that knows everything."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from starlette.types import ASGIApp
+
+from chamade_mcp.app.main import create_app
+from chamade_mcp.app.secret_key import load_secret_key, prepare_data_dir
+from chamade_mcp.app.settings import Settings
+from chamade_mcp.core.accounts import Accounts
+from chamade_mcp.core.calls import CallDeps, CallService
+from chamade_mcp.core.engine import CallEngine, EngineDeps
+from chamade_mcp.core.files import Files
+from chamade_mcp.core.gateway import Core, emitter
+from chamade_mcp.core.hub import MemoryHub
+from chamade_mcp.core.inbox import Inbox, InboxDeps, InboxHistory
+from chamade_mcp.core.invites import InviteDesk
+from chamade_mcp.core.links import Links
+from chamade_mcp.core.overview import Overview
+from chamade_mcp.core.platforms import Platforms
+from chamade_mcp.core.supervisor import Supervisor
+from chamade_mcp.kit.clock import Clock, SystemClock
+from chamade_mcp.kit.connector import Context
+from chamade_mcp.kit.registry import Registry, discover
+from chamade_mcp.kit.ticker import Ticker
+from chamade_mcp.model.ids import Platform
+from chamade_mcp.store.database import Database
+from chamade_mcp.store.migrate import migrate
+from chamade_mcp.store.secrets import SecretBox
+
+
+@dataclass(slots=True)
+class Gateway:
+    """A running gateway: its application, its core, and the way to end it."""
+
+    app: ASGIApp
+    core: Core
+    drain: Callable[[], Awaitable[None]]
+    """Ends what would wait for ever; answers that are under way are finished by the server."""
+
+
+@asynccontextmanager
+async def build(
+    settings: Settings, *, clock: Clock | None = None, registry: Registry | None = None
+) -> AsyncGenerator[Gateway]:
+    """Everything up: database migrated, embedded platforms open, the application ready to be served."""
+    prepare_data_dir(settings.data_dir)
+    box = SecretBox(load_secret_key(settings))
+    await asyncio.to_thread(migrate, settings.database_path)
+    database = Database(settings.database_path)
+    try:
+        house = _House(settings, clock or SystemClock(), registry or discover(), database, box)
+        async with house.open() as gateway:
+            yield gateway
+    finally:
+        await asyncio.to_thread(database.close)
+
+
+class _House:
+    """The parts, in the order in which they need each other."""
+
+    def __init__(
+        self, settings: Settings, clock: Clock, registry: Registry, database: Database, box: SecretBox
+    ) -> None:
+        url = settings.public_url
+        self._clock, self._database, self._box, self._public_url = clock, database, box, url
+        self._ticker = Ticker()
+        self._draining = False
+        self._supervisor = Supervisor(registry.connectors, clock)
+        hub = MemoryHub(database, clock)
+        platforms = Platforms(registry)
+        accounts = Accounts(database, clock)
+        self._links = Links(database, clock)
+        files = Files(database, clock, settings.data_dir / "files", url, settings.files_max_size_bytes)
+        self._engine = CallEngine(EngineDeps(database, box, hub, clock, self._ticker, self._supervisor))
+        calls = CallService(
+            CallDeps(
+                self._engine,
+                database,
+                box,
+                hub,
+                clock,
+                platforms,
+                files,
+                url,
+                settings.max_concurrent_calls,
+            )
+        )
+        inbox = Inbox(InboxDeps(database, hub, clock, platforms, self._supervisor, files))
+        self._core = Core(
+            accounts=accounts,
+            overview=Overview(database, accounts, platforms, calls, inbox),
+            calls=calls,
+            inbox=inbox,
+            files=files,
+            links=self._links,
+            invites=InviteDesk(self._links, platforms, self._supervisor),
+            platforms=platforms,
+            hub=hub,
+            public_url=url,
+        )
+        for leave in (self._engine.end_all, self._links.revoke_all, files.remove_all):
+            accounts.on_delete(leave)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[Gateway]:
+        await self._engine.start()
+        await self._supervisor.start(self._context)
+        app = create_app(self._core, self._supervisor, lambda: not self._draining)
+        sweeping = asyncio.create_task(self._core.files.sweep_forever(), name="file sweep")
+        try:
+            async with app.run():
+                yield Gateway(app.asgi, self._core, self._drain)
+        finally:
+            sweeping.cancel()
+            await asyncio.gather(sweeping, return_exceptions=True)
+            await self._drain()
+
+    async def _drain(self) -> None:
+        self._draining = True
+        await self._engine.stop()
+        await self._core.inbox.stop()
+        await self._supervisor.stop()
+
+    def _context(self, platform: Platform) -> Context:
+        return Context(
+            clock=self._clock,
+            ticker=self._ticker,
+            emit=emitter(platform, self._core.calls, self._core.inbox),
+            invites=self._links.of(platform),
+            files=self._core.files,
+            history=InboxHistory(self._database, platform),
+            public_url=self._public_url,
+            settings={},
+            secret=self._box.derive,
+        )
