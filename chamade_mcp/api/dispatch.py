@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from pydantic import BaseModel
 from starlette.responses import Response
@@ -15,9 +16,18 @@ from chamade_mcp.api.operation import AnyOperation, Asked, Json, Reply
 from chamade_mcp.api.routing import Router
 from chamade_mcp.api.validation import parse_body, parse_query
 from chamade_mcp.core.keys import require
+from chamade_mcp.kit.clock import iso
 from chamade_mcp.model.errors import FieldError, NotFound, ValidationFailed
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+def _stamp(value: object) -> str:
+    """Rows of the export carry moments as they are."""
+    if isinstance(value, datetime):
+        return iso(value)
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_stamp).encode
 _TYPE = (b"content-type", b"application/json")
 _PRIVATE = (b"cache-control", b"no-store")
 

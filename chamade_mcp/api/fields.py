@@ -24,9 +24,31 @@ PLATFORM_MARK = "x-platform"
 
 # One line: no control characters, and something to see. Written so that every regex dialect agrees.
 _LINE = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
+_OPTIONAL_LINE = r"^[^\x00-\x1f\x7f]*$"
 _MIME = r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(; ?[A-Za-z0-9_.+-]+=[A-Za-z0-9_.+ \x22-]+)*$"
 _EMAIL = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"
+_URI = r"^[^\x00-\x20\x7f]+$"
+_WEB_URL = r"^https?://[^\x00-\x20\x7f]+$"
+_PRINTABLE = r"^[\x21-\x7e]+$"
+_WORD = r"^[a-z0-9_-]+$"
+_FILE_ID = r"^f_[a-z0-9]+$"
+E164 = r"^\+[1-9][0-9]{6,14}$"
 _BASE64 = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)$"
+
+
+PATTERN_WORDS = {
+    _LINE: "must be one line without control characters",
+    _OPTIONAL_LINE: "must be one line without control characters",
+    _MIME: "must be a media type such as image/png",
+    _EMAIL: "must be an e-mail address",
+    _URI: "must be a URL or URI without spaces",
+    _WEB_URL: "must be an http or https URL",
+    _PRINTABLE: "must be printable ASCII without spaces",
+    _WORD: "must be a lower-case name",
+    _FILE_ID: "must be a file_id such as f_k3n...",
+    E164: "must be an E.164 number such as +33123456789",
+}
+"""What is said instead of a regular expression."""
 
 
 class Body(BaseModel):
@@ -70,7 +92,7 @@ Text = Annotated[
     str, StringConstraints(min_length=1, max_length=MAX_TEXT), NoNul, Field(json_schema_extra=_NUL_SCHEMA)
 ]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_LINE)]
-OptionalLine = Annotated[str, StringConstraints(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
+OptionalLine = Annotated[str, StringConstraints(max_length=100, pattern=_OPTIONAL_LINE)]
 FileName = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_LINE)]
 Mime = Annotated[str, StringConstraints(min_length=3, max_length=127, pattern=_MIME)]
 Email = Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=_EMAIL)]
@@ -80,14 +102,12 @@ Password = Annotated[
 NewPassword = Annotated[
     str, StringConstraints(min_length=8, max_length=256), NoNul, Field(json_schema_extra=_NUL_SCHEMA)
 ]
-Uri = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=r"^[^\x00-\x20\x7f]+$")]
-WebUrl = Annotated[
-    str, StringConstraints(min_length=10, max_length=2048, pattern=r"^https?://[^\x00-\x20\x7f]+$")
-]
-Secret = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^[\x21-\x7e]+$")]
+Uri = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=_URI)]
+WebUrl = Annotated[str, StringConstraints(max_length=2048, pattern=_WEB_URL)]
+Secret = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=_PRINTABLE)]
 PlatformName = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=40, pattern=r"^[a-z0-9_-]+$"),
+    StringConstraints(min_length=1, max_length=40, pattern=_WORD),
     WithJsonSchema({"type": "string", PLATFORM_MARK: True}),
 ]
 Base64 = Annotated[
@@ -102,7 +122,7 @@ QueryInt = Annotated[int, BeforeValidator(_digits)]
 class ByFileId(Body):
     """A file uploaded before."""
 
-    file_id: Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=r"^f_[a-z0-9]+$")]
+    file_id: Annotated[str, StringConstraints(max_length=40, pattern=_FILE_ID)]
 
 
 class ByUrl(Body):
@@ -167,6 +187,15 @@ class MessageBody(Body):
     def attached(self) -> list[dict[str, str]]:
         """The attachments as the core takes them."""
         return [entry.model_dump(exclude_none=True) for entry in self.attachments]
+
+
+class AttachmentWire(Wire):
+    """A file beside a message, as it is told everywhere."""
+
+    name: str
+    mime: str
+    size: int
+    url: str
 
 
 State = Literal["connecting", "ringing", "active", "refused", "missed", "ended", "disconnected"]

@@ -75,6 +75,8 @@ class Operation(Generic[BodyT, QueryT]):
     """OpenAPI content of an answer that is not JSON."""
     form: Mapping[str, object] | None = None
     """OpenAPI schema of a multipart body that the handler reads by itself."""
+    alternative: type[BaseModel] | None = None
+    """What may come as JSON instead of the form; the handler reads that too."""
     status: int = 200
     also: Mapping[int, str] = field(default_factory=dict[int, str])
     """Further successful statuses and what they mean; same body model."""

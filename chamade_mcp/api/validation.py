@@ -8,11 +8,13 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from chamade_mcp.api.fields import PATTERN_WORDS
 from chamade_mcp.model.errors import FieldError, InvalidRequest, ValidationFailed
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 _MOST_ERRORS = 20
+_MOST_PARAMETERS = 100
 
 _WORDS: Mapping[str, str] = {
     "missing": "is required",
@@ -36,7 +38,6 @@ _WORDS: Mapping[str, str] = {
     "literal_error": "must be {expected}",
     "string_too_short": "must have at least {min_length} character(s)",
     "string_too_long": "must have at most {max_length} characters",
-    "string_pattern_mismatch": "has a form that is not accepted; it must match {pattern}",
     "too_short": "must have at least {min_length} entry(s)",
     "too_long": "must have at most {max_length} entries",
 }
@@ -59,9 +60,17 @@ def parse_body(model: type[ModelT], raw: bytes) -> ModelT:
 
 def parse_query(model: type[ModelT], raw: bytes) -> ModelT:
     """Of a repeated parameter the last counts. Raises `ValidationFailed`."""
-    pairs = dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=100)) if raw else {}
     try:
-        return model.model_validate(pairs)
+        pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
+    except ValueError:
+        raise InvalidRequest(f"A query may have {_MOST_PARAMETERS} parameters") from None
+    return check(model, dict(pairs))
+
+
+def check(model: type[ModelT], document: Mapping[str, object]) -> ModelT:
+    """Raises `ValidationFailed`."""
+    try:
+        return model.model_validate(document)
     except ValidationError as error:
         raise ValidationFailed([_field_error(d, model) for d in _details(error)]) from None
 
@@ -84,8 +93,8 @@ def _message(detail: ErrorDetails, path: list[str], model: type[BaseModel]) -> s
     if kind == "extra_forbidden":
         near = get_close_matches(path[-1], model.model_fields, 1) if len(path) == 1 else []
         return f"is not a known field; did you mean {near[0]}?" if near else "is not a known field"
-    words = _WORDS.get(kind)
-    if words is None:
-        return detail["msg"]
     context: dict[str, Any] = detail.get("ctx", {})
-    return words.format(**context)
+    if kind == "string_pattern_mismatch":
+        return PATTERN_WORDS.get(context["pattern"], f"must match {context['pattern']}")
+    words = _WORDS.get(kind)
+    return detail["msg"] if words is None else words.format(**context)

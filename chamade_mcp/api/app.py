@@ -1,0 +1,67 @@
+"""The REST API and the call WebSocket as one ASGI application."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from chamade_mcp.api.access import Gate, origin_of
+from chamade_mcp.api.account import AccountGroup
+from chamade_mcp.api.calls import CallGroup
+from chamade_mcp.api.dispatch import Dispatch
+from chamade_mcp.api.errors import Problems
+from chamade_mcp.api.files import FileGroup
+from chamade_mcp.api.inbox import InboxGroup
+from chamade_mcp.api.keys import KeyGroup
+from chamade_mcp.api.operation import Group
+from chamade_mcp.api.platforms import PlatformGroup
+from chamade_mcp.api.reference import Reference
+from chamade_mcp.api.routing import Router
+from chamade_mcp.api.sip import SipGroup
+from chamade_mcp.api.stream import CallStream
+from chamade_mcp.api.system import SystemGroup
+from chamade_mcp.core.gateway import Core
+from chamade_mcp.kit.clock import Clock, SystemClock
+
+SECURE_COOKIE = b"__Host-chamade"
+PLAIN_COOKIE = b"chamade"
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """ASGI for scopes of type ``http`` and ``websocket``. Answers unknown paths too, with a problem."""
+
+    http: ASGIApp
+    stream: CallStream
+    reference: Reference
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self.http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self.stream(scope, receive, send)
+
+
+def api_app(
+    core: Core, *, ready: Callable[[], bool], session_cookie_secure: bool, clock: Clock | None = None
+) -> Api:
+    """`ready` says whether requests are taken. Over plain HTTP the session cookie has its other name."""
+    clock = clock or SystemClock()
+    cookie = SECURE_COOKIE if session_cookie_secure else PLAIN_COOKIE
+    gate = Gate(core.accounts, cookie, origin_of(core.public_url))
+    # base64 is a third longer than the bytes, and JSON stands around it.
+    large_body_bytes = int(core.files.max_bytes * 1.4) + (1 << 16)
+    groups: list[Group] = [
+        AccountGroup(core.accounts, core.overview).group(),
+        CallGroup(core.calls).group(),
+        InboxGroup(core.inbox).group(),
+        FileGroup(core.files, large_body_bytes).group(),
+        PlatformGroup(core.platforms, core.links, core.invites).group(),
+        KeyGroup(core.accounts, clock).group(),
+        SipGroup(core.platforms).group(),
+        SystemGroup(ready, clock).group(),
+    ]
+    reference = Reference(tuple(groups), tuple(m.platform for m in core.platforms.manifests), core.public_url)
+    operations = [operation for group in (*groups, reference.group()) for operation in group.operations]
+    http = Problems(Dispatch(Router(operations), gate, large_body_bytes))
+    return Api(http, CallStream(core.calls, gate), reference)

@@ -1,0 +1,174 @@
+"""An open call WebSocket: a task reads, one writes, one follows events, one does what takes time."""
+
+import asyncio
+import logging
+
+from starlette.types import Receive, Send
+
+from chamade_mcp.api.calls import ChatBody
+from chamade_mcp.api.outbox import Outbox
+from chamade_mcp.api.validation import check
+from chamade_mcp.audio import wire
+from chamade_mcp.audio.wire import WireError
+from chamade_mcp.core.call import CallState
+from chamade_mcp.core.keys import require
+from chamade_mcp.core.streams import AgentStream
+from chamade_mcp.model.access import Permission, Principal
+from chamade_mcp.model.errors import GatewayError, Internal
+
+log = logging.getLogger(__name__)
+
+FRAME_CAP_BYTES = 1 << 20
+_WAITING = 64
+"""Messages that may wait for one that takes time, such as a chat message on a slow platform."""
+_REMIND_S = 1.0
+"""An agent that sends audio nobody can hear is told so, but not fifty times a second."""
+
+Slow = wire.Say | wire.SendChat | wire.Transcript
+
+
+class CallSocket:
+    def __init__(self, stream: AgentStream, principal: Principal, receive: Receive, send: Send) -> None:
+        self._stream = stream
+        self._principal = principal
+        self._receive = receive
+        self._send = send
+        self._outbox = Outbox()
+        self._waiting: asyncio.Queue[Slow] = asyncio.Queue(_WAITING)
+        self._voice = stream.audio if stream.can_speak else None
+        self._now = asyncio.get_running_loop().time
+        self._remind_at = 0.0
+
+    async def run(self) -> None:
+        """Returns when the socket is closed by either side; leaves no task behind."""
+        reader = asyncio.create_task(self._read())
+        writer = asyncio.create_task(self._outbox.drain(self._send))
+        helpers = [asyncio.create_task(self._follow()), asyncio.create_task(self._carry_out())]
+        self._stream.set_sink(self._outbox.hear)
+        try:
+            done, _ = await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._stream.set_sink(None)
+            tasks = [reader, writer, *helpers]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in done:
+            error = task.exception()
+            if error is not None and not isinstance(error, OSError):  # OSError: the peer has gone
+                log.error("the socket of %s broke", self._stream.call, exc_info=error)
+                await self._send({"type": "websocket.close", "code": 1011, "reason": "Internal error"})
+
+    # --- in ----------------------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        while True:
+            message = await self._receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            pcm = message.get("bytes")
+            frame = pcm if pcm is not None else message["text"]
+            if len(frame) > FRAME_CAP_BYTES:
+                self._outbox.close(1009, "A frame may have 1 MiB")
+                continue
+            try:
+                if pcm is not None:
+                    self._speak(wire.pcm_bytes(pcm), None)
+                else:
+                    await self._understand(wire.parse(frame))
+            except WireError as error:
+                self._outbox.tell(wire.encode(error.to_wire()))
+
+    def _speak(self, pcm: bytes, rate_hz: int | None) -> None:
+        if self._voice is None:
+            now = self._now()
+            if now >= self._remind_at:
+                self._remind_at = now + _REMIND_S
+                self._complain("Nobody in this call can hear audio: use the chat", "NO_AUDIO_OUT")
+        elif rate_hz is None:
+            self._voice.push_pcm(pcm, self._now())
+        else:
+            self._voice.push_at(pcm, rate_hz, self._now())
+
+    async def _understand(self, message: wire.ClientMessage) -> None:
+        if isinstance(message, wire.AudioChunk):
+            self._speak(message.pcm, message.rate_hz)
+        elif isinstance(message, wire.AudioConfigQuery):
+            self._tell_audio_config()
+        elif isinstance(message, wire.AudioConfigDeclare):
+            if self._stream.audio is not None:
+                self._stream.audio.configure(message.rate_hz, message.receive)
+            self._tell_audio_config()
+        elif isinstance(message, wire.StopSpeaking):
+            await self._stop_speaking()
+        else:
+            self._postpone(message)
+
+    def _postpone(self, message: Slow) -> None:
+        try:
+            self._waiting.put_nowait(message)
+        except asyncio.QueueFull:
+            self._complain(f"{_WAITING} messages are waiting already; this one was dropped", "RATE_LIMITED")
+
+    async def _stop_speaking(self) -> None:
+        # What waits to be said is silenced too; the rest keeps its order.
+        waiting = [self._waiting.get_nowait() for _ in range(self._waiting.qsize())]
+        for message in waiting:
+            if not isinstance(message, wire.Say):
+                self._waiting.put_nowait(message)
+        try:
+            await self._stream.stop_speaking()
+        except GatewayError as error:
+            self._complain(error.detail, error.code)
+
+    # --- out ---------------------------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        try:
+            async for event in self._stream.events():
+                self._outbox.tell(wire.encode(event))
+            self._outbox.close(1000, "The call is over")
+        except Exception:
+            log.exception("the events of %s broke off", self._stream.call)
+            self._outbox.close(1011, "Internal error")
+
+    async def _carry_out(self) -> None:
+        while True:
+            message = await self._waiting.get()
+            try:
+                await self._do(message)
+            except GatewayError as error:
+                self._complain(error.detail, error.code)
+            except Exception:
+                log.exception("a message on %s failed", self._stream.call)
+                failure = Internal()
+                self._complain(failure.detail, failure.code)
+
+    async def _do(self, message: Slow) -> None:
+        if isinstance(message, wire.Say):
+            await self._stream.say(message.text)
+        elif isinstance(message, wire.Transcript):
+            await self._stream.transcript(message.speaker, message.text)
+        else:
+            require(self._principal, Permission.MESSAGE)
+            chat = check(
+                ChatBody,
+                {
+                    "text": message.text,
+                    "sender_name": message.sender_name,
+                    "attachments": list(message.attachments),
+                },
+            )
+            await self._stream.chat(chat.text, chat.sender_name, chat.attached())
+
+    def _complain(self, message: str, code: str) -> None:
+        self._outbox.tell(wire.encode(wire.call_error(message, code)))
+
+    def _tell_audio_config(self) -> None:
+        audio = self._stream.audio
+        if audio is None:
+            self._complain("This call has no audio", "NO_AUDIO")
+            return
+        ready = self._stream.state is CallState.ACTIVE
+        answer = wire.audio_config(audio.native, audio.format, receive=audio.receiving, ready=ready)
+        self._outbox.tell(wire.encode(answer))

@@ -1,0 +1,199 @@
+"""Direct messages: look, wait, send (CONTRACT sections 1.2 and 4)."""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+from starlette.types import Receive
+
+from chamade_mcp.api.body import ClientGone
+from chamade_mcp.api.calls import DoneWire
+from chamade_mcp.api.fields import AttachmentWire, Body, MessageBody, PlatformName, Query, QueryInt, Wire
+from chamade_mcp.api.operation import Answer, Asked, Group, Json, Operation, Reply
+from chamade_mcp.core.inbox import Inbox
+from chamade_mcp.model.access import Permission
+from chamade_mcp.model.errors import InvalidRequest
+
+LONGEST_WAIT_S = 55
+
+Limit = Annotated[QueryInt, Field(ge=1, le=200)]
+
+
+class InboxQuery(Query):
+    platform: Annotated[PlatformName | None, Field(description="The active conversation there, in full")] = (
+        None
+    )
+    last_message_cursor: Annotated[
+        Annotated[str, StringConstraints(min_length=1, max_length=200)] | None,
+        Field(description="What is newer than this; from the last answer"),
+    ] = None
+    wait: Annotated[QueryInt, Field(ge=0, description="Seconds to wait for news; 55 at most")] = 0
+    limit: Limit = 50
+    offset: Annotated[QueryInt, Field(ge=0, le=1_000_000)] = 0
+    status: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,20}$")] = "active"
+
+
+class ConversationQuery(Query):
+    limit: Limit = 50
+
+
+class DmBody(MessageBody):
+    platform: PlatformName
+    conversation_id: Annotated[
+        Annotated[str, StringConstraints(min_length=1, max_length=64)] | None,
+        Field(description="Which one; the most recently active of the platform when absent"),
+    ] = None
+    keep_typing: Annotated[bool, Field(description="Show the typing indicator again after the send")] = False
+
+
+class DmTypingBody(Body):
+    platform: PlatformName
+    conversation_id: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+
+
+class MessageWire(Wire):
+    id: str
+    direction: Literal["inbound", "outbound"]
+    text: str
+    attachments: list[AttachmentWire]
+
+
+class ConversationWire(Wire):
+    conversation_id: str
+    platform: str
+    remote_name: str
+
+
+class InboxWire(Wire):
+    last_message_cursor: Annotated[str, Field(description="Give it back with the next request")]
+
+
+class SentWire(Wire):
+    status: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class InboxGroup:
+    inbox: Inbox
+
+    async def look(self, asked: Asked[None, InboxQuery]) -> Answer:
+        query, principal = asked.query, asked.principal
+        if query.last_message_cursor is not None:
+            wait = min(query.wait, LONGEST_WAIT_S)
+            delta = self.inbox.delta(
+                principal, query.last_message_cursor, wait=wait, platform=query.platform, limit=query.limit
+            )
+            return await (_while_listened_to(asked.receive, delta) if wait else delta)
+        if "wait" in query.model_fields_set:
+            raise InvalidRequest(
+                "wait requires last_message_cursor", code="CURSOR_REQUIRED", param="last_message_cursor"
+            )
+        if query.platform is not None:
+            return await self.inbox.detail(principal, query.platform, limit=query.limit)
+        return await self.inbox.snapshot(
+            principal, limit=query.limit, offset=query.offset, status=query.status
+        )
+
+    async def conversation(self, asked: Asked[None, ConversationQuery]) -> Answer:
+        return await self.inbox.conversation(
+            asked.principal, asked.ids["conversation_id"], limit=asked.query.limit
+        )
+
+    async def send(self, asked: Asked[DmBody, None]) -> Answer:
+        body = asked.body
+        result = await self.inbox.send(
+            asked.principal,
+            body.platform,
+            text=body.text,
+            keep_typing=body.keep_typing,
+            attachments=body.attached(),
+            conversation_id=body.conversation_id,
+        )
+        return Reply(result.status, result.body)
+
+    async def typing(self, asked: Asked[DmTypingBody, None]) -> Answer:
+        await self.inbox.typing(asked.principal, asked.body.platform, asked.body.conversation_id)
+        return {"status": "ok"}
+
+    def group(self) -> Group:
+        read, message = Permission.READ, Permission.MESSAGE
+        return Group(
+            "Inbox",
+            "Direct messages on every platform. Keep the newest `last_message_cursor` and poll with "
+            "`wait=55`: the answer comes as soon as somebody writes.",
+            (
+                Operation(
+                    "GET",
+                    "/api/inbox",
+                    "Conversations, one platform's in full, or what is new",
+                    self.look,
+                    read,
+                    query=InboxQuery,
+                    reply=InboxWire,
+                    errors={400: ("CURSOR_REQUIRED", "INVALID_CURSOR"), 404: ("NO_ACTIVE_CONVERSATION",)},
+                    notes="With `last_message_cursor` only what is newer; else with `platform` its active "
+                    "conversation; else a list.",
+                ),
+                Operation(
+                    "GET",
+                    "/api/inbox/{conversation_id}",
+                    "One conversation",
+                    self.conversation,
+                    read,
+                    query=ConversationQuery,
+                    reply=ConversationWire,
+                ),
+                Operation(
+                    "POST",
+                    "/api/dm/chat",
+                    "Send a direct message",
+                    self.send,
+                    message,
+                    body=DmBody,
+                    large_body=True,
+                    reply=SentWire,
+                    also={202: "Queued: it goes out when the platform allows"},
+                    errors={
+                        404: ("NO_ACTIVE_CONVERSATION", "FILE_NOT_FOUND"),
+                        413: ("FILE_TOO_LARGE",),
+                        501: ("NOT_AVAILABLE",),
+                        502: ("SEND_FAILED",),
+                        503: ("UNAVAILABLE",),
+                    },
+                ),
+                Operation(
+                    "POST",
+                    "/api/dm/typing",
+                    "Show that the agent is typing",
+                    self.typing,
+                    message,
+                    body=DmTypingBody,
+                    reply=DoneWire,
+                    errors={404: ("NO_ACTIVE_CONVERSATION",), 503: ("UNAVAILABLE",)},
+                    notes="Restarts the 60 s a person waits for an answer.",
+                ),
+            ),
+        )
+
+
+async def _while_listened_to(receive: Receive, poll: Coroutine[Any, Any, Mapping[str, object]]) -> Json:
+    """The result of `poll`; stops it and raises `ClientGone` when the client hangs up meanwhile."""
+    polling = asyncio.ensure_future(poll)
+    gone = asyncio.ensure_future(_disconnected(receive))
+    try:
+        await asyncio.wait({polling, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not polling.done():
+            raise ClientGone
+        return polling.result()
+    finally:
+        polling.cancel()
+        gone.cancel()
+        await asyncio.gather(polling, gone, return_exceptions=True)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

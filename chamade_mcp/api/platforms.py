@@ -1,0 +1,265 @@
+"""Connecting platforms: bots, sign-ins, links for people (CONTRACT section 1.5)."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic.config import JsonDict
+from pydantic_core import PydanticCustomError
+
+from chamade_mcp.api.account import OkWire
+from chamade_mcp.api.fields import Body, Line, PlatformName, Secret, Wire
+from chamade_mcp.api.operation import Answer, AnyOperation, Asked, Group, Operation
+from chamade_mcp.core.accounts import require_verified
+from chamade_mcp.core.invites import InviteDesk
+from chamade_mcp.core.links import Links
+from chamade_mcp.core.platforms import Platforms
+from chamade_mcp.model.access import Permission
+from chamade_mcp.model.errors import NotAvailable, NotFound
+
+_PROVIDERS = {"microsoft": "Microsoft", "google": "Google", "discord": "Discord", "zoom": "Zoom"}
+
+_BOT_RULES: JsonDict = {
+    "allOf": [
+        {
+            "if": {"properties": {"platform": {"const": "discord"}}},
+            "then": {"required": ["discord_app_id"], "properties": {"discord_app_id": {"type": "string"}}},
+        },
+        {
+            "if": {"properties": {"platform": {"const": "slack"}}},
+            "then": {
+                "required": ["slack_signing_secret"],
+                "properties": {"slack_signing_secret": {"type": "string"}},
+            },
+        },
+    ]
+}
+
+
+class BotBody(Body):
+    model_config = ConfigDict(json_schema_extra=_BOT_RULES)
+
+    platform: Literal["discord", "telegram", "slack"]
+    bot_token: Secret
+    discord_app_id: Annotated[
+        Annotated[str, StringConstraints(pattern=r"^[0-9]{15,22}$")] | None, Field(description="Discord only")
+    ] = None
+    slack_signing_secret: Annotated[Secret | None, Field(description="Slack only")] = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "BotBody":
+        if self.platform == "discord" and self.discord_app_id is None:
+            raise PydanticCustomError("field:discord_app_id", "is required for discord")
+        if self.platform == "slack" and self.slack_signing_secret is None:
+            raise PydanticCustomError("field:slack_signing_secret", "is required for slack")
+        return self
+
+
+class InviteBody(Body):
+    platform: PlatformName = "web"
+    agent_name: Line = "AI Agent"
+
+
+class SlackEnvelope(Body):
+    """What Slack posts; its own members are Slack's to define."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+
+
+class BotsWire(Wire):
+    bot_tokens: list[dict[str, object]]
+
+
+class PlatformsWire(Wire):
+    platforms: list[dict[str, object]]
+    connections: list[dict[str, object]]
+    discord_invite_url: str | None
+
+
+class InviteWire(Wire):
+    url: Annotated[str, Field(description="Hand it to one person: whoever opens it can write to the agent")]
+    expires_at: str
+
+
+class LinkWire(Wire):
+    id: str
+    platform: str
+    kind: str
+    title: str
+    created_at: str
+    expires_at: str
+
+
+class LinksWire(Wire):
+    links: list[LinkWire]
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformGroup:
+    platforms: Platforms
+    links: Links
+    desk: InviteDesk
+
+    async def overview(self, asked: Asked[None, None]) -> Answer:
+        return self.platforms.overview(asked.principal)
+
+    async def bots(self, asked: Asked[None, None]) -> Answer:
+        del asked
+        return {"bot_tokens": []}
+
+    async def add_bot(self, asked: Asked[BotBody, None]) -> Answer:
+        require_verified(asked.principal)
+        raise self._missing(asked.body.platform)
+
+    async def remove_bot(self, asked: Asked[None, None]) -> Answer:
+        del asked
+        raise NotFound("Bot not found")
+
+    async def start_oauth(self, asked: Asked[None, None]) -> Answer:
+        title = _PROVIDERS.get(asked.ids["provider"])
+        if title is None:
+            raise NotFound(f"Provider not found; one of: {', '.join(_PROVIDERS)}")
+        raise NotAvailable(f"This gateway has no {title} sign-in yet")
+
+    async def disconnect(self, asked: Asked[None, None]) -> Answer:
+        del asked
+        raise NotFound("Connection not found")
+
+    async def connect_telegram(self, asked: Asked[None, None]) -> Answer:
+        del asked
+        raise self._missing("telegram")
+
+    async def install_slack(self, asked: Asked[None, None]) -> Answer:
+        del asked
+        raise self._missing("slack")
+
+    async def slack_webhook(self, asked: Asked[SlackEnvelope, None]) -> Answer:
+        del asked
+        raise self._missing("slack")
+
+    async def invite(self, asked: Asked[InviteBody, None]) -> Answer:
+        return await self.desk.invite(asked.principal, asked.body.platform, asked.body.agent_name)
+
+    async def list_links(self, asked: Asked[None, None]) -> Answer:
+        return {"links": await self.links.list(asked.principal.account)}
+
+    async def revoke_link(self, asked: Asked[None, None]) -> Answer:
+        await self.links.revoke(asked.principal.account, asked.ids["link_id"])
+        return {"status": "ok"}
+
+    def group(self) -> Group:
+        return Group(
+            "Platforms",
+            "Where the agent can be reached, and links that let a person in without an account.",
+            (*self._connecting(), *self._links()),
+        )
+
+    def _missing(self, platform: str) -> NotAvailable:
+        return self.platforms.missing(self.platforms.require(platform))
+
+    def _connecting(self) -> tuple[AnyOperation, ...]:
+        read, manage = Permission.READ, Permission.MANAGE
+        later = {501: ("NOT_AVAILABLE",)}
+        return (
+            Operation(
+                "GET", "/api/platforms", "Platforms and connections", self.overview, read, reply=PlatformsWire
+            ),
+            Operation(
+                "GET", "/api/bot-tokens", "List the agent's own bots", self.bots, manage, reply=BotsWire
+            ),
+            Operation(
+                "POST",
+                "/api/bot-tokens",
+                "Register a bot",
+                self.add_bot,
+                manage,
+                body=BotBody,
+                reply=Wire,
+                errors={403: ("EMAIL_NOT_VERIFIED",), **later},
+            ),
+            Operation(
+                "DELETE", "/api/bot-tokens/{bot_id}", "Remove a bot", self.remove_bot, manage, reply=OkWire
+            ),
+            Operation(
+                "POST",
+                "/api/oauth/start/{provider}",
+                "Sign in at a provider",
+                self.start_oauth,
+                manage,
+                reply=Wire,
+                errors=later,
+            ),
+            Operation(
+                "DELETE",
+                "/api/connections/{connection_id}",
+                "Disconnect a platform",
+                self.disconnect,
+                manage,
+                reply=OkWire,
+            ),
+            Operation(
+                "POST",
+                "/api/telegram/connect",
+                "Link a Telegram account",
+                self.connect_telegram,
+                manage,
+                reply=Wire,
+                errors=later,
+            ),
+            Operation(
+                "POST",
+                "/api/slack/install",
+                "Install the Slack app",
+                self.install_slack,
+                manage,
+                reply=Wire,
+                errors=later,
+            ),
+            Operation(
+                "POST",
+                "/api/slack/webhook",
+                "Slack's events",
+                self.slack_webhook,
+                public=True,
+                body=SlackEnvelope,
+                reply=Wire,
+                errors=later,
+            ),
+        )
+
+    def _links(self) -> tuple[AnyOperation, ...]:
+        manage = Permission.MANAGE
+        return (
+            Operation(
+                "POST",
+                "/api/invite-link",
+                "Make a link that lets a person write to the agent",
+                self.invite,
+                manage,
+                body=InviteBody,
+                body_optional=True,
+                reply=InviteWire,
+                errors={501: ("NOT_AVAILABLE",), 503: ("UNAVAILABLE",)},
+            ),
+            Operation(
+                "GET",
+                "/api/links",
+                "Links that still open something",
+                self.list_links,
+                manage,
+                reply=LinksWire,
+                notes="Never the links themselves: they are told once.",
+            ),
+            Operation(
+                "DELETE",
+                "/api/links/{link_id}",
+                "Revoke a link",
+                self.revoke_link,
+                manage,
+                reply=OkWire,
+                errors={404: ("LINK_NOT_FOUND",)},
+                notes="Closes it at once for everybody who is in by it.",
+            ),
+        )
