@@ -12,7 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from chamade_mcp.app.settings import SECRET_KEY_CHARS, Settings, SettingsError
+from chamade_mcp.app.problems import SettingsError
+from chamade_mcp.app.settings import SECRET_KEY_CHARS, Settings
 
 FILE_NAME: Final = "secret.key"
 _OTHERS = 0o077

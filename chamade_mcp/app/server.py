@@ -11,7 +11,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from chamade_mcp.app.guard import GuardedProtocol
-from chamade_mcp.app.settings import Settings, SettingsError
+from chamade_mcp.app.problems import SettingsError
+from chamade_mcp.app.settings import Settings
 
 WS_MAX_BYTES: Final = 1024 * 1024
 KEEP_ALIVE_S: Final = 75
@@ -67,9 +68,21 @@ def _drop_dead_peers(listener: socket.socket) -> None:
 class Server(uvicorn.Server):
     """Drains before it closes, and returns from `serve` on a signal instead of dying by it."""
 
-    def __init__(self, app: ASGIApp, drain: Drain, protocol: type[GuardedProtocol] = GuardedProtocol) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        drain: Drain,
+        ready: Callable[[], None] = lambda: None,
+        protocol: type[GuardedProtocol] = GuardedProtocol,
+    ) -> None:
         super().__init__(_config(app, protocol))
         self._drain = drain
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:

@@ -16,6 +16,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from chamade_mcp.app.problems import SettingsError
+
 PREFIX: Final = "CHAMADE_"
 FILE_SUFFIX: Final = "_FILE"
 CLIENT_VARIABLES: Final = frozenset({"CHAMADE_API_KEY", "CHAMADE_URL", "CHAMADE_MCP_URL"})
@@ -24,14 +26,6 @@ SECRET_KEY_CHARS: Final = 32
 """The least length of a secret key: 128 bits, were it only hexadecimal digits."""
 
 LogLevel = Literal["debug", "info", "warning", "error"]
-
-
-class SettingsError(Exception):
-    """A setting is wrong; the text starts with the variable's name and never shows a secret."""
-
-    def __init__(self, variable: str, problem: str) -> None:
-        super().__init__(f"{variable}: {problem}")
-        self.variable = variable
 
 
 class Settings(BaseSettings):

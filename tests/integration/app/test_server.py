@@ -11,8 +11,9 @@ import websockets
 from starlette.types import Receive, Scope, Send
 
 from chamade_mcp.app.guard import GuardedProtocol
+from chamade_mcp.app.problems import SettingsError
 from chamade_mcp.app.server import PEER_GONE_S, Server, listen
-from chamade_mcp.app.settings import Settings, SettingsError
+from chamade_mcp.app.settings import Settings
 
 Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -89,7 +90,7 @@ async def running() -> AsyncIterator[Running]:
     async def drain() -> None:
         await it.drain()
 
-    server = Server(app, drain, Hasty)
+    server = Server(app, drain=drain, protocol=Hasty)
     it = Running(app, server, listener.getsockname()[1])
     task = asyncio.create_task(server.serve([listener]))
     yield it

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from chamade_mcp.app.problems import SettingsError
 from chamade_mcp.app.secret_key import load_secret_key
-from chamade_mcp.app.settings import Settings, SettingsError
+from chamade_mcp.app.settings import Settings
 
 
 def mode(path: Path) -> int:

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from chamade_mcp.app.settings import Settings, SettingsError, default_data_dir, load, variable_of
+from chamade_mcp.app.problems import SettingsError
+from chamade_mcp.app.settings import Settings, default_data_dir, load, variable_of
 
 SetEnv = Callable[..., None]
 

@@ -1,0 +1,71 @@
+"""What a person reads when the server starts; at the very first start, how to get in."""
+
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.text import Text
+
+from chamade_mcp.app.settings import Settings
+from chamade_mcp.core.accounts import Accounts
+from chamade_mcp.model.errors import Conflict
+
+OWNER_EMAIL: Final = "owner@localhost"
+KEY_NAME: Final = "First key"
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """Told once, on the terminal of the first start, and stored nowhere."""
+
+    email: str
+    password: str
+    key: str
+
+
+async def make_owner(accounts: Accounts) -> Welcome | None:
+    """The first account and its first key; None when there is an account already."""
+    if await accounts.any_exist():
+        return None
+    password = secrets.token_urlsafe(12)
+    try:
+        await accounts.create(OWNER_EMAIL, password, verified=True, name="Owner")
+    except Conflict:
+        return None  # another process was faster, and has told its person
+    owner = await accounts.find_by_email(OWNER_EMAIL)
+    assert owner is not None
+    key = await accounts.create_key(owner.scope, KEY_NAME)
+    return Welcome(OWNER_EMAIL, password, key.value)
+
+
+def tell(console: Console, settings: Settings, welcome: Welcome | None) -> None:
+    """To standard output. Lines to be copied are never wrapped or framed."""
+    url = settings.public_url
+    if welcome is None:
+        _line(console, f"Chamade is at {url}")
+        _line(console, "A new API key: chamade key create --account EMAIL --name NAME")
+        return
+    rows = Text()
+    for label, value in (
+        ("Dashboard", f"{url}/dashboard"),
+        ("E-mail", welcome.email),
+        ("Password", welcome.password),
+        ("API key", welcome.key),
+    ):
+        rows.append(f"{label:<11}", style="dim")
+        rows.append(f"{value}\n", style="bold")
+    rows.append("\nThis is shown once. Keep it.", style="yellow")
+    console.print(Panel(rows, title="Chamade is ready", expand=False, padding=(1, 2)))
+    _line(console, "Give it to Claude Code:")
+    _line(console, claude_command(url, welcome.key))
+
+
+def claude_command(url: str, key: str) -> str:
+    # `--header` takes every word after it, so it must come last.
+    return f'claude mcp add --transport http chamade {url}/mcp/ --header "Authorization: Bearer {key}"'
+
+
+def _line(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
