@@ -26,6 +26,8 @@ from chamade_mcp.sessions.surface import JsonObject, ProtocolFault, Surface
 MAX_BODY_BYTES = 4 * 1024 * 1024
 _HANDSHAKE_VERSIONS = frozenset(version.encode("ascii") for version in HANDSHAKE_PROTOCOL_VERSIONS)
 _CALLER = "chamade_mcp.caller"
+_COMPLETE: JsonObject = {"resultType": "complete"}
+"""Required from 2026-07-28 on; the SDK leaves it out for older clients."""
 _LISTS_STAY = CacheHint(ttl_ms=300_000, scope="public")
 
 Context = ServerRequestContext[dict[str, object], Request]
@@ -85,11 +87,12 @@ def _server(surface: Surface) -> Server[dict[str, object]]:
             "tools/list": _LISTS_STAY,
             "resources/list": _LISTS_STAY,
             "resources/templates/list": _LISTS_STAY,
+            "resources/read": CacheHint(),
         },
     )
-    tools: JsonObject = {"tools": list(surface.tools)}
-    templates: JsonObject = {"resourceTemplates": list(surface.resource_templates)}
-    resources: JsonObject = {"resources": []}
+    tools: JsonObject = {"tools": list(surface.tools), **_COMPLETE}
+    templates: JsonObject = {"resourceTemplates": list(surface.resource_templates), **_COMPLETE}
+    resources: JsonObject = {"resources": [], **_COMPLETE}
 
     async def list_tools(_: Context, __: types.PaginatedRequestParams) -> JsonObject:
         return tools
@@ -102,15 +105,17 @@ def _server(surface: Surface) -> Server[dict[str, object]]:
 
     async def call_tool(context: Context, params: types.CallToolRequestParams) -> JsonObject:
         try:
-            return await surface.call(params.name, params.arguments or {}, _caller(context))
+            result = await surface.call(params.name, params.arguments or {}, _caller(context))
         except ProtocolFault as fault:
             raise MCPError(fault.code, fault.message, fault.data) from fault
+        return {**result, **_COMPLETE}
 
     async def read_resource(context: Context, params: types.ReadResourceRequestParams) -> JsonObject:
         try:
-            return await surface.read(str(params.uri), _caller(context))
+            result = await surface.read(str(params.uri), _caller(context))
         except ProtocolFault as fault:
             raise MCPError(fault.code, fault.message, fault.data) from fault
+        return {**result, **_COMPLETE}
 
     # Results are in wire form already, which the constructor's typed hooks do not take.
     server.add_request_handler("tools/list", types.PaginatedRequestParams, list_tools)

@@ -136,7 +136,7 @@ TOOLS = (
                     "web, discord, teams, meet, zoom, nctalk or sip; telegram, whatsapp and slack have chat "
                     "only. chamade_account tells which are ready.",
                     min_length=1,
-                    max_length=64,
+                    max_length=40,
                 ),
                 "meeting_url": text(
                     "Meeting link, or sip:+<number>@<trunk host> for a phone call. Needed on most platforms; "

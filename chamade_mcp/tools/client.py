@@ -142,8 +142,11 @@ class CoreClient:
     async def send_dm(self, caller: Caller, message: DirectMessage) -> Reply:
         return await self._ask(caller, "POST", "/api/dm/chat", body=message)
 
-    async def dm_typing(self, caller: Caller, platform: str) -> Reply:
-        return await self._ask(caller, "POST", "/api/dm/typing", body={"platform": platform})
+    async def dm_typing(self, caller: Caller, platform: str, *, conversation_id: str | None = None) -> Reply:
+        body = {"platform": platform}
+        if conversation_id is not None:
+            body["conversation_id"] = conversation_id
+        return await self._ask(caller, "POST", "/api/dm/typing", body=body)
 
     async def reserve_file(self, caller: Caller, file: NewFile) -> Reply:
         return await self._ask(caller, "POST", "/api/files/reserve", body=file)

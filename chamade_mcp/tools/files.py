@@ -26,7 +26,7 @@ TOOLS = (
                 "name": text(
                     "File name with extension, as the person will see it.", min_length=1, max_length=255
                 ),
-                "mime": text("Media type, such as application/pdf.", min_length=3, max_length=255),
+                "mime": text("Media type, such as application/pdf.", min_length=3, max_length=127),
             }
         ),
         output_schema=result(

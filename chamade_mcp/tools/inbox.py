@@ -29,6 +29,7 @@ class Look(InboxQuery):
 
 class Typing(TypedDict):
     platform: str
+    conversation_id: NotRequired[str]
 
 
 _MESSAGE = result(
@@ -36,11 +37,15 @@ _MESSAGE = result(
         "id": {"type": "string"},
         "text": text("Untrusted words of a person, or your own."),
         "direction": text("inbound or outbound."),
+        "sender": nullable({"type": "string"}),
+        "status": nullable({"type": "string"}),
+        "timestamp": {"type": "string"},
         "attachments": list_of(ATTACHMENT_RECEIVED, "Files beside the text."),
     },
     required=("id", "text", "direction"),
 )
 _CONVERSATION: dict[str, Schema] = {
+    "conversation_id": {"type": "string"},
     "platform": {"type": "string"},
     "remote_name": nullable(text("Who it is with.")),
     "whatsapp_window": {
@@ -53,7 +58,8 @@ _CONVERSATION: dict[str, Schema] = {
         ),
         "description": "WhatsApp only; closed means that a message is queued until the person writes.",
     },
-    "messages": list_of(_MESSAGE, "Oldest first."),
+    "last_message": {**nullable(_MESSAGE), "description": "In the overview: the newest message."},
+    "messages": list_of(_MESSAGE, "In full or since the cursor: messages, oldest first."),
 }
 
 
@@ -68,7 +74,7 @@ async def _chat(core: CoreClient, caller: Caller, given: DirectMessage) -> Reply
 
 
 async def _typing(core: CoreClient, caller: Caller, given: Typing) -> Reply:
-    return await core.dm_typing(caller, given["platform"])
+    return await core.dm_typing(caller, given["platform"], conversation_id=given.get("conversation_id"))
 
 
 TOOLS = (
@@ -88,12 +94,12 @@ TOOLS = (
                 "platform": text(
                     "Alone: the active conversation there with its history. With a cursor: a filter.",
                     min_length=1,
-                    max_length=64,
+                    max_length=40,
                 ),
                 "last_message_cursor": text(
                     "Only what is newer. Copy it unchanged from the last answer.",
                     min_length=1,
-                    max_length=256,
+                    max_length=200,
                 ),
                 "wait": integer(
                     "Seconds to wait for something new; needs last_message_cursor.",
@@ -103,14 +109,16 @@ TOOLS = (
                 "limit": integer(
                     "Most conversations, or messages of one; default 50.", minimum=1, maximum=200
                 ),
-                "status": text("Status of conversations; default active.", min_length=1, max_length=32),
+                "status": text("Status of conversations; default active.", min_length=1, max_length=20),
                 "offset": integer("Conversations to skip; default 0.", minimum=0),
                 "conversation_id": identifier("Read this one conversation; only limit goes with it."),
             }
         ),
         output_schema=result(
             {
-                "conversations": list_of(result(_CONVERSATION, required=("platform",)), "May be empty."),
+                "conversations": list_of(
+                    result(_CONVERSATION, required=("conversation_id", "platform")), "May be empty."
+                ),
                 "last_message_cursor": nullable(text("Pass it next time.")),
                 **_CONVERSATION,
             }
@@ -168,7 +176,13 @@ TOOLS = (
             "has no indicator. Error 404: no active conversation there."
         ),
         arguments=Typing,
-        input_schema=arguments({"platform": DM_PLATFORM}, required=("platform",)),
+        input_schema=arguments(
+            {
+                "platform": DM_PLATFORM,
+                "conversation_id": identifier("This conversation of the platform, from chamade_inbox."),
+            },
+            required=("platform",),
+        ),
         output_schema=result({"status": {"type": "string"}}),
         hints=Hints(idempotent=True),
         run=_typing,

@@ -9,6 +9,16 @@ _NEXT_BY_CODE = {
     "NO_ACTIVE_CONVERSATION": "The person has to write first; chamade_inbox shows who did.",
     "BRIDGE_NOT_READY": "The call is still connecting; try again in a second.",
     "BODY_TOO_LARGE": "Send a smaller file, or a file_id from chamade_file_upload_url.",
+    "CALL_NOT_RINGING": "Somebody answered or it is over; look with chamade_call_status.",
+    "CALL_LIMIT_REACHED": "Leave a call with chamade_call_leave first.",
+    "CHAT_NOT_SUPPORTED": "This call has no chat; speak, or use chamade_dm_chat.",
+    "HOSTED_TTS_NOT_CONFIGURED": "Use chamade_call_chat, or send your own audio to the call's text_ws_url.",
+    "PLATFORM_NOT_CONNECTED": "Your operator has to connect it; chamade_account shows what is ready.",
+    "INVALID_CURSOR": "Take last_message_cursor from chamade_account.",
+    "CURSOR_REQUIRED": "Give last_message_cursor, which chamade_account tells.",
+    "CONVERSATION_NOT_FOUND": "chamade_inbox lists the conversations.",
+    "FILE_NOT_FOUND": "Upload it again with chamade_file_upload_url.",
+    "FILE_TOO_LARGE": "Make it smaller or split it.",
 }
 _NEXT_BY_ACTION = {
     Action.FIX_ARGUMENT: "Change the arguments before you call again.",
@@ -46,11 +56,11 @@ def one_line(problem: JsonObject) -> str:
 def _next(problem: JsonObject) -> str:
     if problem.get("outcome") == Outcome.UNKNOWN:
         return "It may have been done all the same: look before you try again."
-    retry_after = problem.get("retry_after")
-    if isinstance(retry_after, int | float) and retry_after > 0:
-        return f"Try again in {retry_after:g} s."
     by_code = _NEXT_BY_CODE.get(str(problem.get("code")))
     if by_code is not None:
         return by_code
+    retry_after = problem.get("retry_after")
+    if isinstance(retry_after, int | float) and retry_after > 0:
+        return f"Try again in {retry_after:g} s."
     action = problem.get("action")
     return _NEXT_BY_ACTION[Action(action)] if action in _NEXT_BY_ACTION else "Do not try again unchanged."

@@ -67,14 +67,14 @@ DM_PLATFORM = text(
     "Where the person is: discord, telegram, teams, whatsapp, slack, nctalk or web; what is connected stands "
     "in chamade_account. chamade_probe answers a self-test.",
     min_length=1,
-    max_length=64,
+    max_length=40,
 )
 
 ATTACHMENTS = list_of(
     {
         "type": "object",
         "properties": {
-            "file_id": text("From chamade_file_upload_url; best for anything but tiny files.", min_length=1),
+            "file_id": text("From chamade_file_upload_url.", min_length=1, max_length=40),
             "url": text(
                 "A public http(s) URL, or the url of an attachment you received.",
                 min_length=1,
@@ -82,7 +82,7 @@ ATTACHMENTS = list_of(
             ),
             "bytes_b64": text("Base64 of a tiny file; name and mime are then required.", min_length=1),
             "name": text("File name with extension.", min_length=1, max_length=255),
-            "mime": text("Media type, such as application/pdf.", min_length=3, max_length=255),
+            "mime": text("Media type, such as application/pdf.", min_length=3, max_length=127),
         },
         "additionalProperties": False,
         "oneOf": [
@@ -91,7 +91,7 @@ ATTACHMENTS = list_of(
             {"required": ["bytes_b64", "name", "mime"]},
         ],
     },
-    "Files to send, at most 25 MB each. Each entry has exactly one of file_id, url or bytes_b64. "
+    "Files to send, at most 25 MB each. An entry is file_id alone, url, or bytes_b64 with name and mime. "
     "With attachments text is optional and becomes the caption of the first one.",
     max_items=10,
 )

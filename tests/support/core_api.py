@@ -17,6 +17,7 @@ from chamade_mcp.model.errors import (
     GatewayError,
     InvalidRequest,
     LimitReached,
+    NotFound,
     Unauthenticated,
     ValidationFailed,
     bridge_not_ready,
@@ -114,7 +115,7 @@ class FakeCore:
     def add_conversation(self, platform: str, text: str) -> str:
         conversation_id = f"conv_{next(self._numbers)}"
         self.conversations[conversation_id] = {
-            "id": conversation_id,
+            "conversation_id": conversation_id,
             "platform": platform,
             "remote_name": "Alice",
             "messages": [
@@ -176,7 +177,7 @@ class FakeCore:
         return JSONResponse(self.calls[call_id], status_code=201)
 
     async def _list(self, _: Request) -> Response:
-        return JSONResponse([call for call in self.calls.values() if call["state"] not in TERMINAL])
+        return JSONResponse({"calls": [c for c in self.calls.values() if c["state"] not in TERMINAL]})
 
     async def _status(self, request: Request) -> Response:
         call = self.calls.get(request.path_params["call_id"])
@@ -187,8 +188,9 @@ class FakeCore:
         return JSONResponse({**call, "transcript": lines[since:], "transcript_length": len(lines)})
 
     async def _leave(self, request: Request) -> Response:
-        self._live(request).update(state="ended", ended_at=datetime.now(UTC).isoformat())
-        return Response(status_code=204)
+        call = self._live(request)
+        call.update(state="ended", ended_at=datetime.now(UTC).isoformat())
+        return JSONResponse({"call_id": call["call_id"], "state": "ended"})
 
     async def _accept(self, request: Request) -> Response:
         call = self._live(request)
@@ -222,7 +224,7 @@ class FakeCore:
     async def _conversation(self, request: Request) -> Response:
         conversation = self.conversations.get(request.path_params["conversation_id"])
         if conversation is None:
-            raise no_active_conversation("")
+            raise NotFound("Conversation not found", code="CONVERSATION_NOT_FOUND")
         return JSONResponse(conversation)
 
     async def _dm(self, request: Request) -> Response:

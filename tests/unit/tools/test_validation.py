@@ -23,7 +23,7 @@ REFUSED: list[Case] = [
     ("chamade_inbox", {"wait": 56}, "wait", "must be at most 55"),
     ("chamade_inbox", {"cursor": "x"}, "cursor", "did you mean last_message_cursor?"),
     ("chamade_account", {"zzz": 1}, "zzz", "is not an argument of this tool, which takes none"),
-    ("chamade_dm_typing", {"platform": "web", "zzz": 1}, "zzz", "it takes platform"),
+    ("chamade_dm_typing", {"platform": "web", "zzz": 1}, "zzz", "it takes platform, conversation_id"),
     ("chamade_dm_chat", {**DM, "keep_typing": "yes"}, "keep_typing", "must be true or false"),
     (
         "chamade_dm_chat",
