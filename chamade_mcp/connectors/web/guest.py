@@ -36,7 +36,7 @@ class Goodbye:
 PEER_LEFT = Goodbye(1000)
 BROKEN = Goodbye(1011)
 TOO_BIG = Goodbye(1009)
-TOO_SLOW = Goodbye(1008)
+TOO_SLOW = Goodbye(1013)
 UNKNOWN_LINK = Goodbye(4404)
 REVOKED = Goodbye(4404, ClosedReason.REVOKED)
 EXPIRED = Goodbye(4404, ClosedReason.EXPIRED)
