@@ -16,6 +16,8 @@ Sink: TypeAlias = Callable[[Samples | None, float], None]
 K = TypeVar("K", bound=Hashable)
 _Wide: TypeAlias = NDArray[np.int32]
 
+_LOWEST = np.array(-32768, np.int32)  # as arrays, since a number is converted anew by every call
+_HIGHEST = np.array(32767, np.int32)
 _FULL_SCALE = 32768.0
 _RELEASE = 0.85
 """How much of a level is left after 20 ms of silence: 100 ms to half."""
@@ -57,9 +59,7 @@ class Summer:
 
 
 def _saturated(wide: _Wide, scratch: _Wide) -> Samples:
-    np.minimum(wide, 32767, out=scratch)
-    np.maximum(scratch, -32768, out=scratch)
-    return scratch.astype(np.int16)
+    return wide.clip(_LOWEST, _HIGHEST, out=scratch).astype(np.int16)
 
 
 class _Member:

@@ -13,7 +13,7 @@ from typing import Literal, Protocol, TypeAlias, cast
 
 import numpy as np
 from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
+from av.filter import Graph
 from numpy.typing import NDArray
 
 from chamade_mcp.audio.frame import MAX_RATE_HZ, MIN_RATE_HZ, Samples
@@ -31,7 +31,7 @@ _PROBED = 480
 _EMPTY: Samples = np.zeros(0, np.int16)
 _EMPTY.flags.writeable = False
 
-_Convert: TypeAlias = Callable[[Samples], list[Samples]]
+_Convert: TypeAlias = Callable[[Samples], Samples | None]
 
 
 class Resampler(Protocol):
@@ -92,7 +92,7 @@ class _InStep:
         self._convert = primed.convert
         self._lag = lag
         self._remainder = 0
-        self._ready: list[Samples] = [np.zeros(lag - primed.missing, np.int16)]
+        self._ready: Samples = np.zeros(lag - primed.missing, np.int16)
 
     @property
     def delay_s(self) -> float:
@@ -101,19 +101,16 @@ class _InStep:
     def push(self, samples: Samples) -> Samples:
         if not len(samples):
             return _EMPTY
-        self._ready.extend(self._convert(samples))
+        fresh = self._convert(samples)
+        ready = self._ready if fresh is None else np.concatenate((self._ready, fresh))
         due, self._remainder = divmod(len(samples) * self._target_hz + self._remainder, self._source_hz)
-        return self._take(due)
+        assert due <= len(ready), "the engine's lag was measured too small"
+        self._ready = ready[due:]
+        return ready[:due]
 
     def flush(self) -> Samples:
         half = math.ceil(self._lag * self._source_hz / self._target_hz)
         return self.push(np.zeros(2 * half, np.int16))  # the lag is half the filter: it also rings after
-
-    def _take(self, due: int) -> Samples:
-        joined = self._ready[0] if len(self._ready) == 1 else np.concatenate(self._ready)
-        assert due <= len(joined), "the engine's lag was measured too small"
-        self._ready = [joined[due:]]
-        return joined[:due]
 
 
 class _Primed:
@@ -124,31 +121,46 @@ class _Primed:
 
     def __init__(self, source_hz: int, target_hz: int, engine: Engine, quality: SincQuality) -> None:
         if engine == "swresample":
-            self.convert = _swresample(source_hz, target_hz)
+            self.convert: _Convert = _Swresample(source_hz, target_hz)
         else:
             self.convert = _samplerate(source_hz, target_hz, quality)
         period = source_hz // math.gcd(source_hz, target_hz)
         primer = period * math.ceil(_PRIMER_S * source_hz / period)
-        given = sum(len(part) for part in self.convert(np.zeros(primer, np.int16)))
-        self.missing = primer * target_hz // source_hz - given
+        self.missing = primer * target_hz // source_hz - _length(self.convert(np.zeros(primer, np.int16)))
         """Output samples it has not yet given out."""
 
 
-def _swresample(source_hz: int, target_hz: int) -> _Convert:
-    exact = target_hz // math.gcd(source_hz, target_hz) <= _EXACT_PHASES
-    options = _SWR_OPTIONS if exact else _SWR_OPTIONS | {"linear_interp": "1"}
-    graph = AudioResampler(format="s16", layout="mono", rate=target_hz, options=options)
+def _length(samples: Samples | None) -> int:
+    return 0 if samples is None else len(samples)
 
-    def convert(samples: Samples) -> list[Samples]:
+
+class _Swresample:
+    """PyAV's filter graph itself: `AudioResampler` takes twice as long, as it asks for a second frame."""
+
+    def __init__(self, source_hz: int, target_hz: int) -> None:
+        exact = target_hz // math.gcd(source_hz, target_hz) <= _EXACT_PHASES
+        options = _SWR_OPTIONS if exact else _SWR_OPTIONS | {"linear_interp": "1"}
+        self._graph = Graph()  # owns the three filters: without it they are dangling pointers
+        self._source = self._graph.add(
+            "abuffer", sample_rate=str(source_hz), sample_fmt="s16", channel_layout="mono"
+        )
+        swresample = self._graph.add("aresample", sample_rate=str(target_hz), **options)
+        self._sink = self._graph.add("abuffersink")
+        self._source.link_to(swresample)
+        swresample.link_to(self._sink)
+        self._graph.configure()
+        self._source_hz = source_hz
+
+    def __call__(self, samples: Samples) -> Samples | None:
         frame = AudioFrame(format="s16", layout="mono", samples=len(samples))
-        frame.sample_rate = source_hz
+        frame.sample_rate = self._source_hz
         frame.planes[0].update(_as_bytes(samples))
-        return [
-            np.frombuffer(_as_bytes(out.planes[0]), np.int16, count=out.samples)  # keeps the plane alive
-            for out in graph.resample(frame)
-        ]
-
-    return convert
+        self._source.push(frame)
+        try:
+            out = cast(AudioFrame, self._sink.pull())
+        except BlockingIOError:  # not yet enough for a single sample
+            return None
+        return np.frombuffer(_as_bytes(out.planes[0]), np.int16, count=out.samples)  # keeps the plane alive
 
 
 def _as_bytes(buffer: object) -> bytes:
@@ -165,9 +177,9 @@ def _samplerate(source_hz: int, target_hz: int, quality: SincQuality) -> _Conver
     state = cast(_Sinc, library.Resampler(quality, channels=1))
     ratio = target_hz / source_hz
 
-    def convert(samples: Samples) -> list[Samples]:
+    def convert(samples: Samples) -> Samples | None:
         out = state.process(samples.astype(np.float32), ratio)
-        return [np.clip(np.rint(out), -32768, 32767).astype(np.int16)]
+        return np.clip(np.rint(out), -32768, 32767).astype(np.int16)
 
     return convert
 
@@ -179,7 +191,7 @@ def _measured_lag(source_hz: int, target_hz: int, engine: Engine, quality: SincQ
     one = np.zeros(1, np.int16)
     lag, given = primed.missing, -primed.missing
     for pushed in range(1, _PROBED + 1):
-        given += sum(len(part) for part in primed.convert(one))
+        given += _length(primed.convert(one))
         lag = max(lag, pushed * target_hz // source_hz - given)
     probed_all = source_hz // math.gcd(source_hz, target_hz) <= _PROBED
     return lag if probed_all else lag + 1
