@@ -189,7 +189,7 @@ class MessageBody(Body):
         return [entry.model_dump(exclude_none=True) for entry in self.attachments]
 
 
-class AttachmentWire(Wire):
+class FileLinkWire(Wire):
     """A file beside a message, as it is told everywhere."""
 
     name: str

@@ -10,7 +10,7 @@ from starlette.types import Receive
 
 from chamade_mcp.api.body import ClientGone
 from chamade_mcp.api.calls import DoneWire
-from chamade_mcp.api.fields import AttachmentWire, Body, MessageBody, PlatformName, Query, QueryInt, Wire
+from chamade_mcp.api.fields import Body, FileLinkWire, MessageBody, PlatformName, Query, QueryInt, Wire
 from chamade_mcp.api.operation import Answer, Asked, Group, Json, Operation, Reply
 from chamade_mcp.core.inbox import Inbox
 from chamade_mcp.model.access import Permission
@@ -56,22 +56,41 @@ class DmTypingBody(Body):
 class MessageWire(Wire):
     id: str
     direction: Literal["inbound", "outbound"]
+    sender: str
     text: str
-    attachments: list[AttachmentWire]
+    attachments: list[FileLinkWire]
+    status: str
+    timestamp: str
 
 
 class ConversationWire(Wire):
     conversation_id: str
     platform: str
     remote_name: str
+    status: str
+    created_at: str
+    last_message_at: str
+
+
+class ListedConversationWire(ConversationWire):
+    last_message: Annotated[MessageWire | None, Field(description="In the list of conversations")] = None
+    messages: Annotated[
+        list[MessageWire],
+        Field(default_factory=list[MessageWire], description="In the other modes, oldest first"),
+    ]
+
+
+class WholeConversationWire(ConversationWire):
+    messages: Annotated[list[MessageWire], Field(description="The newest ones, oldest first")]
 
 
 class InboxWire(Wire):
+    conversations: list[ListedConversationWire]
     last_message_cursor: Annotated[str, Field(description="Give it back with the next request")]
 
 
 class SentWire(Wire):
-    status: str
+    status: Annotated[str, Field(description="`delivered`, `pending` or `queued`")]
     message_id: str
 
 
@@ -144,7 +163,7 @@ class InboxGroup:
                     self.conversation,
                     read,
                     query=ConversationQuery,
-                    reply=ConversationWire,
+                    reply=WholeConversationWire,
                 ),
                 Operation(
                     "POST",

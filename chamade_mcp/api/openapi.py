@@ -127,13 +127,18 @@ def _models(operations: Iterable[AnyOperation]) -> tuple[Refs, dict[str, Schema]
         if operation.reply is not None:
             wanted[operation.reply, "serialization"] = None
     places, found = models_json_schema(list(wanted), ref_template=_REF)
-    schemas = {name: _tidy(schema) for name, schema in found.get("$defs", {}).items()}
-    refs: Refs = {model: place for (model, _), place in places.items() if issubclass(model, BaseModel)}
+    schemas = {_public(name): _tidy(schema) for name, schema in found.get("$defs", {}).items()}
+    refs: Refs = {model: _tidy(place) for (model, _), place in places.items() if issubclass(model, BaseModel)}
     return refs, schemas
 
 
+def _public(name: str) -> str:
+    """``CallWire`` is a name of ours; outside it is a ``Call``."""
+    return name.removesuffix("Wire")
+
+
 def _tidy(tree: Any) -> Any:
-    """Drops generated titles and puts the platforms in."""
+    """Public names, no generated titles, the platforms put in."""
     if isinstance(tree, list):
         return [_tidy(entry) for entry in cast(list[Any], tree)]
     if not isinstance(tree, dict):
@@ -142,6 +147,8 @@ def _tidy(tree: Any) -> Any:
     if PLATFORM_MARK in schema:
         kept = {name: schema[name] for name in ("description", "default") if name in schema}
         return {"$ref": _REF.format(model="Platform"), **kept}
+    if "$ref" in schema:
+        return {**schema, "$ref": _public(schema["$ref"])}
     # A field may be called "title": then its value is a schema, not a text.
     return {k: _tidy(v) for k, v in schema.items() if not (k == "title" and isinstance(v, str))}
 

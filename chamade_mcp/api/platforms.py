@@ -10,12 +10,13 @@ from pydantic_core import PydanticCustomError
 from chamade_mcp.api.account import OkWire
 from chamade_mcp.api.fields import Body, Line, PlatformName, Secret, Wire
 from chamade_mcp.api.operation import Answer, AnyOperation, Asked, Group, Operation
+from chamade_mcp.api.routing import PATH_IDS
 from chamade_mcp.core.accounts import require_verified
 from chamade_mcp.core.invites import InviteDesk
 from chamade_mcp.core.links import Links
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.model.access import Permission
-from chamade_mcp.model.errors import NotAvailable, NotFound
+from chamade_mcp.model.errors import Action, Conflict, NotAvailable
 
 _PROVIDERS = {"microsoft": "Microsoft", "google": "Google", "discord": "Discord", "zoom": "Zoom"}
 
@@ -115,17 +116,24 @@ class PlatformGroup:
 
     async def remove_bot(self, asked: Asked[None, None]) -> Answer:
         del asked
-        raise NotFound("Bot not found")
+        raise PATH_IDS["bot_id"]()
 
     async def start_oauth(self, asked: Asked[None, None]) -> Answer:
         title = _PROVIDERS.get(asked.ids["provider"])
         if title is None:
-            raise NotFound(f"Provider not found; one of: {', '.join(_PROVIDERS)}")
+            raise PATH_IDS["provider"]()
         raise NotAvailable(f"This gateway has no {title} sign-in yet")
 
     async def disconnect(self, asked: Asked[None, None]) -> Answer:
-        del asked
-        raise NotFound("Connection not found")
+        _, _, platform = asked.ids["connection_id"].partition("embedded:")
+        if any(m.embedded and m.platform == platform for m in self.platforms.manifests):
+            raise Conflict(
+                "This platform is part of the gateway and always connected",
+                code="EMBEDDED_PLATFORM",
+                action=Action.GIVE_UP,
+                platform=platform,
+            )
+        raise PATH_IDS["connection_id"]()
 
     async def connect_telegram(self, asked: Asked[None, None]) -> Answer:
         del asked
@@ -198,6 +206,7 @@ class PlatformGroup:
                 self.disconnect,
                 manage,
                 reply=OkWire,
+                errors={409: ("EMBEDDED_PLATFORM",)},
             ),
             Operation(
                 "POST",

@@ -2,11 +2,11 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
-from typing import Any, cast
+from typing import cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -24,6 +24,7 @@ _PAGE_HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
 }
+_DEEPEST = 2
 _CODE = re.compile(r"`([^`]+)`")
 
 
@@ -126,7 +127,7 @@ class Entry:
     parameters: Sequence[Member]
     body: Sequence[Member]
     media: Sequence[str]
-    reply: Sequence[Member]
+    answer: Sequence[Member]
     errors: Mapping[str, str]
 
 
@@ -153,23 +154,40 @@ def _entry(method: str, path: str, wire: Schema, whole: Schema) -> Entry:
         path=path,
         wire=wire,
         parameters=[
-            Member(p["name"], _kind(p["schema"]), p["required"], p.get("description", ""))
+            Member(p["name"], _kind(p["schema"], whole), p["required"], p.get("description", ""))
             for p in wire.get("parameters", [])
         ],
         body=body,
         media=list(content),
-        reply=_members(told.get("schema", {}), whole),
+        answer=_members(told.get("schema", {}), whole),
         errors={s: r["description"] for s, r in wire["responses"].items() if s >= "400"},
     )
 
 
-def _members(schema: Schema, whole: Schema) -> list[Member]:
+def _members(schema: Schema, whole: Schema, prefix: str = "", depth: int = 0) -> list[Member]:
+    """Fields in their order, those of inner objects after their own: ``audio``, ``audio.format``."""
     schema = _resolved(schema, whole)
     required = schema.get("required", [])
-    return [
-        Member(name, _kind(member), name in required, member.get("description", ""))
-        for name, member in schema.get("properties", {}).items()
-    ]
+    members: list[Member] = []
+    for name, member in schema.get("properties", {}).items():
+        label = prefix + name
+        members.append(Member(label, _kind(member, whole), name in required, member.get("description", "")))
+        if depth < _DEEPEST:
+            for inner, mark in _objects(member, whole):
+                members += _members(inner, whole, f"{label}{mark}.", depth + 1)
+    return members
+
+
+def _objects(schema: Schema, whole: Schema) -> Iterator[tuple[Schema, str]]:
+    """The objects a field may hold, and what stands behind its name for them."""
+    schema = _resolved(schema, whole)
+    if "properties" in schema:
+        yield schema, ""
+    for choice in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
+        yield from _objects(choice, whole)
+    if "items" in schema:
+        for inner, mark in _objects(schema["items"], whole):
+            yield inner, f"[]{mark}"
 
 
 def _resolved(schema: Schema, whole: Schema) -> Schema:
@@ -179,20 +197,21 @@ def _resolved(schema: Schema, whole: Schema) -> Schema:
     return cast(Schema, whole["components"]["schemas"][reference.rpartition("/")[2]])
 
 
-def _kind(schema: Mapping[str, Any]) -> str:
-    """What may stand there: ``string``, ``list of ByUrl``, ``integer, 1 to 200``."""
-    if "$ref" in schema:
-        return str(schema["$ref"]).rpartition("/")[2]
+def _kind(schema: Schema, whole: Schema) -> str:
+    """What may stand there: ``string``, ``list of object``, ``integer, 1 to 200``."""
+    schema = _resolved(schema, whole)
     choices = schema.get("anyOf") or schema.get("oneOf")
-    if choices:
-        return " or ".join(dict.fromkeys(_kind(choice) for choice in choices))
+    if choices and "properties" not in schema:
+        return " or ".join(dict.fromkeys(_kind(choice, whole) for choice in choices))
     if "enum" in schema:
         return " | ".join(str(value) for value in schema["enum"])
+    if "const" in schema:
+        return str(schema["const"])
     kind = str(schema.get("type", "any"))
     if kind == "array":
-        return f"list of {_kind(schema.get('items', {}))}"
+        return f"list of {_kind(schema.get('items', {}), whole)}"
     if "minimum" in schema and "maximum" in schema:
         return f"{kind}, {schema['minimum']:,} to {schema['maximum']:,}"
-    if "minLength" in schema and "maxLength" in schema:
-        return f"{kind}, {schema['minLength']:,} to {schema['maxLength']:,} characters"
+    if "maxLength" in schema:
+        return f"{kind}, {schema.get('minLength', 0):,} to {schema['maxLength']:,} characters"
     return kind

@@ -11,21 +11,21 @@ _ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _NO_IDS: Mapping[str, str] = {}
 
 
-def _missing(what: str) -> Callable[[], NotFound]:
-    return lambda: NotFound(f"{what} not found")
+def _missing(detail: str, code: str) -> Callable[[], NotFound]:
+    return lambda: NotFound(detail, code=code)
 
 
 PATH_IDS: Mapping[str, Callable[[], NotFound]] = {
     "call_id": call_not_found,
-    "conversation_id": _missing("Conversation"),
-    "token": _missing("File"),
-    "upload_token": _missing("Upload URL"),
-    "key_id": _missing("API key"),
-    "bot_id": _missing("Bot"),
-    "connection_id": _missing("Connection"),
-    "link_id": _missing("Link"),
-    "did_id": _missing("Number"),
-    "provider": _missing("Provider"),
+    "conversation_id": _missing("Conversation not found", "CONVERSATION_NOT_FOUND"),
+    "token": _missing("File not found", "FILE_NOT_FOUND"),
+    "upload_token": _missing("Upload URL is unknown, used or expired", "UPLOAD_URL_GONE"),
+    "key_id": _missing("API key not found", "KEY_NOT_FOUND"),
+    "bot_id": _missing("Bot not found", "BOT_NOT_FOUND"),
+    "connection_id": _missing("Connection not found", "CONNECTION_NOT_FOUND"),
+    "link_id": _missing("Link not found", "LINK_NOT_FOUND"),
+    "did_id": _missing("Number not found", "NUMBER_NOT_FOUND"),
+    "provider": _missing("Provider not found; one of microsoft, google, discord, zoom", "PROVIDER_NOT_FOUND"),
 }
 """Every path parameter, and what is said when its value cannot be an id at all."""
 
