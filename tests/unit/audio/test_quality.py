@@ -19,7 +19,7 @@ UP = [pair for pair in PAIRS if pair[0] < pair[1]]
 LOUD = 0.9 * 32767
 
 
-def tone(rate_hz: int, hz: float, seconds: float = 0.5, amplitude: float = LOUD) -> Samples:
+def tone(rate_hz: int, hz: float, seconds: float = 0.3, amplitude: float = LOUD) -> Samples:
     return np.round(amplitude * np.sin(2 * np.pi * hz / rate_hz * np.arange(int(rate_hz * seconds)))).astype(
         np.int16
     )
@@ -119,7 +119,7 @@ def test_an_agent_never_hears_itself(agent_hz: int, room_hz: int) -> None:
     heard: list[bytes] = []
     agent = mixer.add_agent(heard.append, agent_hz)
     agent.configure(receive=True)
-    own, other = tone(agent_hz, 700), tone(room_hz, 1_900, amplitude=LOUD / 2)
+    own, other = tone(agent_hz, 700, 0.5), tone(room_hz, 1_900, 0.5, LOUD / 2)
     said: list[Samples] = []
     for beat in range(25):
         at = beat * 0.02

@@ -1,3 +1,4 @@
+import gc
 import itertools
 
 import numpy as np
@@ -111,3 +112,22 @@ def test_full_scale_saturates() -> None:
     assert np.abs(np.diff(np.sign(inner[inner != 0]))).sum() <= 2 * 2 * (len(inner) / 32 + 1), (
         "no wrap-around"
     )
+
+
+def test_what_came_out_outlives_the_resampler() -> None:
+    kept: list[Samples] = []
+    for seed in range(50):
+        resampler = make_resampler(16_000, 48_000)
+        kept.append(resampler.push(noise(320, seed)))
+        del resampler
+    gc.collect()
+    for seed, out in enumerate(kept):
+        assert np.array_equal(out, make_resampler(16_000, 48_000).push(noise(320, seed)))
+
+
+def test_a_megabyte_at_once() -> None:
+    samples = noise(524_288)
+    at_once = make_resampler(24_000, 48_000).push(samples)
+    assert len(at_once) == 1_048_576
+    in_steps = pushed_in_steps(make_resampler(24_000, 48_000), samples, 480)
+    assert np.array_equal(at_once, np.concatenate(in_steps))
