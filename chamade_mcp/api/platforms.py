@@ -15,6 +15,7 @@ from chamade_mcp.core.accounts import require_verified
 from chamade_mcp.core.invites import InviteDesk
 from chamade_mcp.core.links import Links
 from chamade_mcp.core.platforms import Platforms
+from chamade_mcp.kit.connector import InviteKind
 from chamade_mcp.model.access import Permission
 from chamade_mcp.model.errors import Action, Conflict, NotAvailable
 
@@ -58,6 +59,9 @@ class BotBody(Body):
 
 class InviteBody(Body):
     platform: PlatformName = "web"
+    kind: Annotated[
+        InviteKind, Field(description="`chat`: write to the agent; `room`: a call that the agent can join")
+    ] = InviteKind.CHAT
     agent_name: Line = "AI Agent"
 
 
@@ -80,7 +84,11 @@ class PlatformsWire(Wire):
 
 
 class InviteWire(Wire):
-    url: Annotated[str, Field(description="Hand it to one person: whoever opens it can write to the agent")]
+    id: str
+    platform: str
+    kind: InviteKind
+    url: Annotated[str, Field(description="Told this once: whoever opens it can write, or is in the room")]
+    agent_name: str
     expires_at: str
 
 
@@ -148,7 +156,9 @@ class PlatformGroup:
         raise self._missing("slack")
 
     async def invite(self, asked: Asked[InviteBody, None]) -> Answer:
-        return await self.desk.invite(asked.principal, asked.body.platform, asked.body.agent_name)
+        return await self.desk.invite(
+            asked.principal, asked.body.platform, asked.body.agent_name, asked.body.kind
+        )
 
     async def list_links(self, asked: Asked[None, None]) -> Answer:
         return {"links": await self.links.list(asked.principal.account)}
@@ -244,13 +254,18 @@ class PlatformGroup:
             Operation(
                 "POST",
                 "/api/invite-link",
-                "Make a link that lets a person write to the agent",
+                "Make a link that lets people write to the agent, or meet it in a room",
                 self.invite,
                 manage,
                 body=InviteBody,
                 body_optional=True,
                 reply=InviteWire,
-                errors={501: ("NOT_AVAILABLE",), 503: ("UNAVAILABLE",)},
+                errors={
+                    400: ("CAPABILITY_MISSING",),
+                    501: ("NOT_AVAILABLE",),
+                    503: ("UNAVAILABLE",),
+                },
+                notes="An agent joins a room by `POST /api/call` with the URL as `meeting_url`.",
             ),
             Operation(
                 "GET",

@@ -4,7 +4,9 @@ from chamade_mcp.core.links import Links
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.supervisor import Supervisor
 from chamade_mcp.kit.clock import iso
-from chamade_mcp.model.access import Principal
+from chamade_mcp.kit.connector import InviteKind, Link
+from chamade_mcp.kit.manifest import Manifest
+from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.errors import InvalidRequest
 from chamade_mcp.model.ids import Platform
 
@@ -15,21 +17,40 @@ class InviteDesk:
         self._platforms = platforms
         self._supervisor = supervisor
 
-    async def invite(self, principal: Principal, platform: str, agent_name: str) -> dict[str, object]:
-        """A URL a person opens to write to the agent; told this once."""
+    async def invite(
+        self, principal: Principal, platform: str, agent_name: str, kind: InviteKind = InviteKind.CHAT
+    ) -> dict[str, object]:
+        """A URL a person opens to write to the agent, or to enter a room it can join; told this once."""
         manifest = self._platforms.require(platform)
         if not manifest.available:
             raise self._platforms.missing(manifest)
-        messages = self._supervisor.link(Platform(platform)).messages
-        if messages is None:
-            raise InvalidRequest(
-                f"Nobody can write to an agent on {manifest.title}", code="CAPABILITY_MISSING"
-            )
-        url, invite = await messages.invite(principal.scope, agent_name)
+        make = _room if kind is InviteKind.ROOM else _chat
+        link = self._supervisor.link(Platform(platform))
+        url, ref = await make(link, manifest, principal.scope, agent_name)
+        link_id, expires_at = await self._links.by_ref(principal.scope, ref)
         return {
-            "id": await self._links.by_ref(principal.scope, invite.ref),
+            "id": link_id,
             "platform": platform,
+            "kind": str(kind),
             "url": url,
             "agent_name": agent_name,
-            "expires_at": iso(invite.expires_at),
+            "expires_at": iso(expires_at),
         }
+
+
+async def _chat(link: Link, manifest: Manifest, scope: Scope, agent_name: str) -> tuple[str, str]:
+    """The URL of a new private chat, and what it opens."""
+    if link.messages is None:
+        raise InvalidRequest(f"Nobody can write to an agent on {manifest.title}", code="CAPABILITY_MISSING")
+    url, invite = await link.messages.invite(scope, agent_name)
+    return url, invite.ref
+
+
+async def _room(link: Link, manifest: Manifest, scope: Scope, agent_name: str) -> tuple[str, str]:
+    """The URL of a new room, and what it opens."""
+    if link.calls is None or not manifest.creates_rooms:
+        raise InvalidRequest(
+            f"{manifest.title} opens no rooms by itself", code="CAPABILITY_MISSING", param="kind"
+        )
+    url = await link.calls.create(scope, agent_name)
+    return url, await link.calls.locate(url)

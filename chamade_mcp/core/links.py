@@ -5,7 +5,7 @@ import hashlib
 import secrets
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -102,15 +102,18 @@ class Links:
 
         return await self._database.read(query)
 
-    async def by_ref(self, scope: Scope, ref: str) -> LinkId:
-        """The id of the link that opens `ref`."""
+    async def by_ref(self, scope: Scope, ref: str) -> tuple[LinkId, datetime]:
+        """The id of the link that opens `ref`, and when it expires."""
 
-        def query(conn: Connection) -> str:
+        def query(conn: Connection) -> Row[str, datetime]:
             return conn.execute(
-                select(links.c.id).where(links.c.account_id == scope.account, links.c.ref == ref)
-            ).scalar_one()
+                select(links.c.id, links.c.expires_at).where(
+                    links.c.account_id == scope.account, links.c.ref == ref
+                )
+            ).one()
 
-        return LinkId(await self._database.read(query))
+        row = await self._database.read(query)
+        return LinkId(row.id), row.expires_at
 
     async def revoke(self, account: AccountId, link: str) -> None:
         """Closes the link at once for everybody who is in by it."""
