@@ -38,7 +38,6 @@ PAGE_HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
     "X-Robots-Tag": "noindex",
 }
@@ -69,11 +68,13 @@ class _Pages:
         invite = await self._invites.admit(token)
         prefix: str = request.scope.get("root_path", "")
         if invite is None or invite.kind is not kind:
-            return self._render("link_gone.html", prefix, status=404)
+            return self._render("link_gone.html", prefix, {}, status=404)
         live = f"{prefix}{LIVE_PATH}/{quote(token, safe='')}"
-        return self._render(template, prefix, live=live, **_words(invite))
+        return self._render(template, prefix, {"live": live, **_words(invite)})
 
-    def _render(self, template: str, prefix: str, *, status: int = 200, **values: str) -> HTMLResponse:
+    def _render(
+        self, template: str, prefix: str, values: Mapping[str, str], *, status: int = 200
+    ) -> HTMLResponse:
         def asset(name: str) -> str:
             return prefix + self._assets.path(name)
 

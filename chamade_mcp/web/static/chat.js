@@ -14,6 +14,7 @@ const drafts = new Map();
 const thread = new Thread({ onretry: (key) => wire.say(key, ...drafts.get(key)) });
 const composer = new Composer({ path, wire, onsend: say });
 
+let you = "";
 let unread = 0;
 let ringing = false;
 let statusTimer = 0;
@@ -100,14 +101,15 @@ wire
     remember("localStorage", guestKey, welcome.guest);
     composer.limits(welcome.limits);
     const first = thread.empty;
-    const fresh = welcome.messages.filter((message) => thread.add(message));
+    you = welcome.you;
+    const fresh = welcome.messages.filter((message) => thread.add(message, message.sender_id === you));
     if (!first && document.hidden && fresh.length) countUnread(fresh.length);
     $("hello").hidden = !thread.empty;
     if (first) thread.scrollToEnd();
   })
   .on("chat", ({ message }) => {
     $("hello").hidden = true;
-    if (!thread.add(message) || message.kind !== "agent") return;
+    if (!thread.add(message, message.sender_id === you) || message.kind !== "agent") return;
     thread.announce(message);
     if (document.hidden) countUnread(1);
   })

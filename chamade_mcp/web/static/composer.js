@@ -3,6 +3,7 @@ import { $, el, fileSize, icon } from "./dom.js";
 import { newKey } from "./wire.js";
 
 const TYPING_EVERY_MS = 3000;
+const FILES_PER_MESSAGE = 10;
 
 /** Uploads one file; `fetch` cannot tell progress. Resolves to {file_id, name, mime, size, url}. */
 function upload(path, guest, file, onprogress) {
@@ -41,6 +42,7 @@ export class Composer {
   #error = $("composer-error");
   #uploads = new Set();
   #typed = -Infinity;
+  #tooMany = false;
   #limits = { text: 10000, file_bytes: Infinity };
 
   constructor({ path, wire, onsend }) {
@@ -72,7 +74,10 @@ export class Composer {
   }
 
   add(files) {
-    for (const file of files) this.#start({ file, chip: null, state: "waiting", answer: null, abort() {} });
+    const room = FILES_PER_MESSAGE - this.#uploads.size;
+    this.#tooMany = files.length > room;
+    for (const file of [...files].slice(0, room)) this.#start({ file, chip: null, state: "waiting", answer: null, abort() {} });
+    this.#refresh();
   }
 
   #key(event) {
@@ -102,7 +107,8 @@ export class Composer {
     const over = length(this.#field.value) - this.#limits.text;
     const uploading = [...this.#uploads].some((one) => one.state === "uploading");
     const ready = [...this.#uploads].some((one) => one.state === "done");
-    const error = over > 0 ? `Too long by ${over.toLocaleString()} characters.` : "";
+    const files = this.#tooMany ? `A message carries ${FILES_PER_MESSAGE} files at most. Send these first.` : "";
+    const error = over > 0 ? `Too long by ${over.toLocaleString()} characters.` : files;
     if (this.#error.textContent !== error) this.#error.textContent = error;
     this.#field.setAttribute("aria-invalid", String(over > 0));
     this.#send.disabled = over > 0 || uploading || !(this.#field.value.trim() || ready);
@@ -178,6 +184,7 @@ export class Composer {
   #discard(one) {
     one.abort();
     one.chip?.remove();
+    this.#tooMany = false;
     this.#uploads.delete(one);
     this.#refresh();
   }

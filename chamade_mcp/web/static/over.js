@@ -8,6 +8,12 @@ const REASONS = {
     text: "You opened this link again, and you are there now. This tab is quiet.",
     again: "Use this tab",
   },
+  full: { title: "The room is full", text: "Try again when somebody has left.", again: "Try again" },
+  broken: {
+    title: "The connection broke",
+    text: "The gateway refused what this page sent. If it happens again, reload the page.",
+    again: "Connect again",
+  },
   revoked: {
     title: "This link was switched off",
     text: "Whoever gave it to you has revoked it. Ask them for a new one if you still need it.",

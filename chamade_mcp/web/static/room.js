@@ -17,7 +17,7 @@ const narrow = matchMedia("(max-width: 760px)");
 const sound = new Sound(new URLSearchParams(location.search).get("audio") === "raw");
 // A tab is a person: a reload comes back as the same one, a second tab is somebody else.
 const guestKey = `guest.${location.pathname}`;
-const identity = { name: "", guest: recall("sessionStorage", guestKey) };
+const identity = { name: "", guest: recall("sessionStorage", guestKey), muted: true };
 const wire = new Wire(path, identity);
 const stage = new Stage($("faces"));
 const thread = new Thread({ onretry: (key) => wire.say(key, ...drafts.get(key)) });
@@ -29,6 +29,7 @@ let muted = true;
 let unread = 0;
 let joinedAt = 0;
 let captionTimer = 0;
+let restarting = false;
 
 function stats() {
   return {
@@ -119,7 +120,7 @@ document.addEventListener("visibilitychange", () => !document.hidden && joinedAt
 // ---- microphone
 
 function setMuted(now) {
-  muted = now;
+  muted = identity.muted = now;
   sound.live = !now;
   const button = $("mute");
   button.setAttribute("aria-pressed", String(now));
@@ -227,7 +228,8 @@ function openChat(open) {
 
 wire
   .on("state", ({ state, reason }) => {
-    notice("wire", state === "reconnecting" ? "Reconnecting" : state === "connecting" ? "Connecting" : "");
+    const again = restarting ? "The gateway is restarting" : "Reconnecting";
+    notice("wire", state === "reconnecting" ? again : state === "connecting" ? "Connecting" : "");
     if (state === "closed") over(reason);
     else if (state === "reconnecting") stage.levels({});
   })
@@ -235,21 +237,22 @@ wire
     you = welcome.you;
     remember("sessionStorage", guestKey, welcome.guest);
     composer.limits(welcome.limits);
+    restarting = false;
     notice("gateway", "");
     stage.reset(welcome.participants, you);
     here();
     const first = thread.empty;
-    const fresh = welcome.messages.filter((message) => thread.add(message));
-    if (!first && fresh.length && (!chatOpen() || document.hidden)) countUnread(fresh.length);
-    thread.scrollToEnd();
-    wire.send({ type: "mute", muted });
+    const fresh = welcome.messages.filter((message) => thread.add(message, message.sender_id === you));
+    if (first) thread.scrollToEnd();
+    else if (fresh.length && (!chatOpen() || document.hidden)) countUnread(fresh.length);
   })
   .on("joined", ({ participant }) => (stage.put(participant), here()))
   .on("changed", ({ participant }) => stage.put(participant))
   .on("left", ({ id }) => (stage.remove(id), thread.stopTyping(id), here()))
   .on("levels", ({ levels }) => stage.levels(levels))
   .on("chat", ({ message }) => {
-    if (!thread.add(message) || message.sender_id === you) return;
+    const mine = message.sender_id === you;
+    if (!thread.add(message, mine) || mine) return;
     thread.announce(message);
     if (!chatOpen() || document.hidden) countUnread(1);
   })
@@ -257,7 +260,7 @@ wire
   .on("typing", ({ id, name }) => id !== you && thread.typing(id, name))
   .on("caption", ({ speaker, text }) => {
     $("caption-speaker").textContent = speaker;
-    $("caption-text").textContent = text;
+    $("caption-text").firstElementChild.textContent = text;
     $("caption").classList.add("on");
     clearTimeout(captionTimer);
     captionTimer = setTimeout(() => $("caption").classList.remove("on"), CAPTION_MS);
@@ -267,7 +270,7 @@ wire
     wire.forget(key);
     thread.failed(key, message, code === "STORE_FAILED" || code === "RATE_LIMITED");
   })
-  .on("closed", ({ reason }) => reason === "shutdown" && notice("gateway", "The gateway is restarting."))
+  .on("closed", ({ reason }) => (restarting = reason === "shutdown"))
   .on("audio", (pcm) => sound.play(pcm));
 
 // ---- controls

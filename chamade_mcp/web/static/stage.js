@@ -1,5 +1,6 @@
 // Who is here: a face each, with a ring as strong as the real level.
 import { agentSuffix, el, icon, initial } from "./dom.js";
+import { visible } from "./sound.js";
 
 const SPEAKING = 0.12;
 const LINGER_MS = 700; // a breath does not end a sentence
@@ -62,9 +63,9 @@ export class Stage {
     }
   }
 
-  /** What the gateway last said of everybody but you: a missing id is silent. */
+  /** What the gateway last said (RMS) of everybody but you: a missing id is silent. */
   levels(levels) {
-    for (const id of this.#faces.keys()) if (id !== this.#you) this.level(id, levels[id] ?? 0);
+    for (const id of this.#faces.keys()) if (id !== this.#you) this.level(id, visible(levels[id] ?? 0));
   }
 
   #add(person) {
@@ -84,7 +85,7 @@ export class Stage {
 
   #count() {
     const count = this.#faces.size;
-    this.#root.dataset.size = count <= 3 ? "l" : count <= 8 ? "m" : "s";
+    this.#root.dataset.size = count <= 2 ? "xl" : count <= 3 ? "l" : count <= 8 ? "m" : "s";
   }
 
   #settle() {

@@ -31,7 +31,8 @@ export class Thread {
   #end = $("to-end");
   #typing = $("typing");
   #spoken = $("spoken");
-  #shown = new Map();
+  #shown = new Map(); // by id
+  #sent = new Map(); // your own of this visit, by key
   #last = null;
   #typists = new Map();
 
@@ -47,24 +48,17 @@ export class Thread {
   }
 
   get empty() {
-    return this.#shown.size === 0;
+    return this.#last === null;
   }
 
-  /** Adds a message of the gateway; returns false when it was shown already. */
-  add(message) {
-    // A key is the writer's own: it is trusted only among messages of the same sort of sender.
-    const key = message.key && `${message.kind}:${message.key}`;
-    const known = this.#shown.get(message.id) ?? this.#shown.get(key);
-    if (known) {
-      this.#shown.set(message.id, known);
-      this.settled(message.key);
-      return false;
-    }
-    this.stopTyping(message.sender_id);
-    const node = this.#append(message);
-    this.#shown.set(message.id, node);
-    if (key) this.#shown.set(key, node);
-    return true;
+  /** Adds a message of the gateway, `mine` if you wrote it; returns false when it was shown already. */
+  add(message, mine) {
+    if (this.#shown.has(message.id)) return false;
+    // Your own is on the page since you sent it; whether it is stored, the acknowledgement tells.
+    const sent = mine && this.#sent.get(message.key);
+    if (!sent) this.stopTyping(message.sender_id);
+    this.#shown.set(message.id, sent || this.#append(message));
+    return !sent;
   }
 
   /** Shows your own message before the gateway has it. */
@@ -72,19 +66,19 @@ export class Thread {
     const at = new Date().toISOString();
     const node = this.#append({ sender, kind: "person", text, attachments, at });
     node.classList.add("pending");
-    this.#shown.set(`person:${key}`, node);
+    this.#sent.set(key, node);
     this.scrollToEnd();
   }
 
   settled(key) {
-    const node = this.#shown.get(`person:${key}`);
+    const node = this.#sent.get(key);
     node?.classList.remove("pending", "failed");
     node?.querySelector(".unsent")?.remove();
   }
 
   /** Says under your message why it was not sent; `again` offers to send it again. */
   failed(key, reason, again) {
-    const node = this.#shown.get(`person:${key}`);
+    const node = this.#sent.get(key);
     if (!node) return;
     this.settled(key);
     node.classList.add("failed");
@@ -152,7 +146,8 @@ export class Thread {
     const suffix = kind === "agent" ? agentSuffix(sender) : "";
     const when = el("time", { datetime: iso }, clock.format(at));
     const about = el("small", {}, when, suffix && ` · ${suffix}`);
-    node.append(el("div", { class: "by" }, el("bdi", {}, sender), about), renderText(text));
+    const disc = kind === "agent" ? el("span", { class: "agent-disc", "aria-hidden": "true" }, icon("wave")) : null;
+    node.append(el("div", { class: "by" }, disc, el("bdi", {}, sender), about), renderText(text));
     for (const file of attachments) node.append(attachment(file));
     return node;
   }

@@ -4,8 +4,8 @@ const BACKOFF_MS = [500, 1000, 2000, 4000, 8000];
 const PING_MS = 4000;
 const SILENT_MS = 12000; // three pings unanswered: the way is dead, whatever the socket says
 const BACKLOG_BYTES = 48000 * 2 * 0.2; // 200 ms of audio
-const FINAL_CODES = { 4404: "gone", 1008: "foreign" };
-const FINAL_REASONS = new Set(["revoked", "expired", "replaced"]);
+const FINAL_CODES = { 4404: "gone", 4409: "replaced", 4429: "full", 1008: "foreign", 1009: "broken" };
+const FINAL_REASONS = new Set(["revoked", "expired", "replaced", "full"]);
 
 export const newKey = () =>
   Array.from(crypto.getRandomValues(new Uint8Array(12)), (b) => b.toString(16).padStart(2, "0")).join("");
@@ -30,7 +30,7 @@ export class Wire {
   framesReceived = 0;
   framesDropped = 0;
 
-  /** `identity` is {name, guest}; `guest` is kept up to date here from `welcome`. */
+  /** `identity` is {name, guest, muted}; `guest` is kept up to date here from `welcome`. */
   constructor(path, identity) {
     this.url = new URL(path, location.href.replace(/^http/, "ws")).href;
     this.identity = identity;
@@ -74,7 +74,8 @@ export class Wire {
   }
 
   audio(buffer) {
-    if (!this.#welcomed || this.#socket.bufferedAmount > BACKLOG_BYTES) {
+    if (!this.#welcomed) return;
+    if (this.#socket.bufferedAmount > BACKLOG_BYTES) {
       this.framesDropped += 1;
       return;
     }
@@ -115,8 +116,8 @@ export class Wire {
     const socket = new WebSocket(this.url);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
-      const { name, guest } = this.identity;
-      socket.send(JSON.stringify({ type: "hello", name, guest: guest || null }));
+      const { name, guest, muted } = this.identity;
+      socket.send(JSON.stringify({ type: "hello", name, guest: guest || null, muted }));
     };
     socket.onmessage = ({ data }) => this.#receive(data);
     socket.onclose = ({ code }) => this.#lost(code);
@@ -170,11 +171,8 @@ export class Wire {
     this.identity.guest = welcome.guest;
     this.#welcomed = true;
     this.#attempt = 0;
-    const stored = new Set(welcome.messages.map((message) => message.key));
-    for (const [key, message] of [...this.#unacked]) {
-      if (stored.has(key)) this.#unacked.delete(key);
-      else this.send(message);
-    }
+    // Also what stands in `messages`: shown is not stored, and the same key is harmless.
+    for (const message of this.#unacked.values()) this.send(message);
     this.send({ type: "ping", t: performance.now() });
     this.#settle("open");
   }
