@@ -1,0 +1,73 @@
+"""A gateway of its own for the demo: the real command, a fresh data folder, a free port."""
+
+import asyncio
+import re
+import socket
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+
+START_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunningGateway:
+    url: str
+    api_key: str
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@asynccontextmanager
+async def running_gateway(data_dir: Path) -> AsyncGenerator[RunningGateway]:
+    """`chamade serve` as a newcomer starts it; the key is read off what it prints."""
+    port = free_port()
+    command = [str(Path(sys.executable).parent / "chamade"), "serve", "--port", str(port)]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        "--data-dir",
+        str(data_dir),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert process.stdout is not None
+    printed: list[str] = []
+
+    async def read() -> None:
+        async for line in process.stdout:  # type: ignore[union-attr]
+            printed.append(line.decode())
+
+    reading = asyncio.create_task(read())
+    try:
+        url = f"http://127.0.0.1:{port}"
+        async with asyncio.timeout(START_S):
+            await _ready(url, process, printed)
+            while not (found := re.search(r"chmd_[A-Za-z0-9]+_[A-Za-z0-9]+", "".join(printed))):
+                await asyncio.sleep(0.05)
+        yield RunningGateway(url, found[0])
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+        await reading
+
+
+async def _ready(url: str, process: asyncio.subprocess.Process, printed: list[str]) -> None:
+    async with httpx2.AsyncClient() as http:
+        while True:
+            if process.returncode is not None:
+                raise RuntimeError("the gateway did not start:\n" + "".join(printed))
+            try:
+                if (await http.get(f"{url}/readyz")).status_code == 200:
+                    return
+            except httpx2.TransportError:
+                pass
+            await asyncio.sleep(0.05)
