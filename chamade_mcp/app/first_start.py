@@ -4,10 +4,6 @@ import secrets
 from dataclasses import dataclass
 from typing import Final
 
-from rich.console import Console
-from rich.panel import Panel
-from rich.text import Text
-
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.core.accounts import Accounts
 from chamade_mcp.model.errors import Conflict
@@ -40,16 +36,26 @@ async def make_owner(accounts: Accounts) -> Welcome | None:
     return Welcome(OWNER_EMAIL, password, key.value)
 
 
-def tell(console: Console, settings: Settings, welcome: Welcome | None) -> None:
-    """To standard output. Lines to be copied are never wrapped or framed."""
+def tell(settings: Settings, welcome: Welcome | None) -> None:
+    """To standard output, at once. Lines to be copied are neither wrapped nor framed."""
     url = settings.public_url
     if welcome is None:
-        _line(console, f"Chamade is at {url}")
-        _line(console, "A new API key: chamade key create --account EMAIL --name NAME")
-        return
+        lines = [f"Chamade is at {url}", "A new API key: chamade key create --account EMAIL --name NAME"]
+    else:
+        _show(url, welcome)
+        lines = ["Give it to Claude Code:", claude_command(url, welcome.key)]
+    print("\n".join(lines), flush=True)
+
+
+def _show(url: str, welcome: Welcome) -> None:
+    # Needed once in the life of an installation, and slow to import.
+    from rich.console import Console
+    from rich.panel import Panel
+    from rich.text import Text
+
     rows = Text()
     for label, value in (
-        ("Dashboard", f"{url}/dashboard"),
+        ("Dashboard", url),
         ("E-mail", welcome.email),
         ("Password", welcome.password),
         ("API key", welcome.key),
@@ -57,15 +63,9 @@ def tell(console: Console, settings: Settings, welcome: Welcome | None) -> None:
         rows.append(f"{label:<11}", style="dim")
         rows.append(f"{value}\n", style="bold")
     rows.append("\nThis is shown once. Keep it.", style="yellow")
-    console.print(Panel(rows, title="Chamade is ready", expand=False, padding=(1, 2)))
-    _line(console, "Give it to Claude Code:")
-    _line(console, claude_command(url, welcome.key))
+    Console(highlight=False).print(Panel(rows, title="Chamade is ready", expand=False, padding=(1, 2)))
 
 
 def claude_command(url: str, key: str) -> str:
     # `--header` takes every word after it, so it must come last.
     return f'claude mcp add --transport http chamade {url}/mcp/ --header "Authorization: Bearer {key}"'
-
-
-def _line(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)

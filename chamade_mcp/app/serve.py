@@ -8,7 +8,6 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 import uvloop
-from rich.console import Console
 
 from chamade_mcp.app.first_start import make_owner, tell
 from chamade_mcp.app.problems import SettingsError
@@ -35,11 +34,12 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         server = Server(
             gateway.app,
             drain=gateway.drain,
-            ready=lambda: tell(Console(highlight=False), settings, welcome),
+            ready=lambda: tell(settings, welcome),
         )
         # What is built now lives until the end: no collection need walk through it again.
         gc.collect()
         gc.freeze()
+        gc.enable()
         await server.serve([listener])
         log.info("stopped")
 
