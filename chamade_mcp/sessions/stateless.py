@@ -1,8 +1,8 @@
 """MCP over Streamable HTTP without sessions: each POST stands alone, so a restart goes unnoticed.
 
-Both protocol eras are served on one URL by the SDK's low-level server. The handshake era answers plain JSON,
-which is faster than SSE and leaves no cyclic garbage; the era of 2026-07-28 turns to a stream with pings only
-where a call takes long, so that no proxy cuts a long-poll.
+Both protocol eras are served on one URL by the SDK's low-level server, in plain JSON: it is faster than a
+stream and leaves no cyclic garbage. Only what may take long in the era of 2026-07-28 can turn into a stream
+with pings, so that no proxy cuts a long-poll; the handshake era has no such thing without a session.
 """
 
 import logging
@@ -38,10 +38,11 @@ class StatelessSessions:
 
     def __init__(self, surface: Surface) -> None:
         server = _server(surface)
-        self._handshake = StreamableHTTPSessionManager(
+        self._slow_tools = frozenset(name.encode("ascii") for name in surface.slow_tools)
+        self._json = StreamableHTTPSessionManager(
             server, stateless=True, json_response=True, max_request_body_size=MAX_BODY_BYTES
         )
-        self._modern = StreamableHTTPSessionManager(
+        self._streaming = StreamableHTTPSessionManager(
             server, stateless=True, json_response=False, max_request_body_size=MAX_BODY_BYTES
         )
 
@@ -49,7 +50,7 @@ class StatelessSessions:
     async def run(self) -> AsyncGenerator[None]:
         # At INFO the SDK writes several lines per request, which halves its throughput.
         logging.getLogger("mcp").setLevel(logging.WARNING)
-        async with self._handshake.run(), self._modern.run():
+        async with self._json.run(), self._streaming.run():
             yield
 
     async def __call__(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,19 +61,21 @@ class StatelessSessions:
                 scope, receive, send
             )
             return
-        length = version = None
+        length = version = tool = None
         for name, value in scope["headers"]:
             if name == b"content-length":
                 length = value
             elif name == b"mcp-protocol-version":
                 version = value
+            elif name == b"mcp-name":
+                tool = value
         if length is not None and length.isdigit() and int(length) > MAX_BODY_BYTES:
             # A body sent in chunks has no length; the SDK counts it while reading.
             too_large = TooLarge(f"Request body exceeds max size ({MAX_BODY_BYTES} bytes)")
             await problem_response(too_large, request_id=caller.request_id)(scope, receive, send)
             return
-        handshake = version is None or version in _HANDSHAKE_VERSIONS
-        sessions = self._handshake if handshake else self._modern
+        may_stream = tool in self._slow_tools and version is not None and version not in _HANDSHAKE_VERSIONS
+        sessions = self._streaming if may_stream else self._json
         await sessions.handle_request({**scope, _CALLER: caller}, receive, send)
 
 

@@ -43,6 +43,11 @@ class Surface(Protocol):
         """`ResourceTemplate` objects of the MCP schema."""
         ...
 
+    @property
+    def slow_tools(self) -> frozenset[str]:
+        """Tools that may take longer than a proxy keeps a silent connection open."""
+        ...
+
     def input_schema(self, tool: str) -> JsonObject | None: ...
 
     async def call(self, tool: str, arguments: Mapping[str, object], caller: Caller) -> JsonObject:

@@ -125,6 +125,7 @@ TOOLS = (
         ),
         hints=Hints(read_only=True, idempotent=True, open_world=False),
         run=_inbox,
+        slow=True,
     ),
     Tool(
         name="chamade_dm_chat",

@@ -32,6 +32,7 @@ class Registry:
     def __init__(self, core: CoreClient) -> None:
         self._core = core
         self.tools: tuple[JsonObject, ...] = tuple(tool.to_wire() for tool in TOOLS)
+        self.slow_tools = frozenset(tool.name for tool in TOOLS if tool.slow)
         self.resource_templates: tuple[JsonObject, ...] = (TEMPLATE,)
 
     def input_schema(self, tool: str) -> JsonObject | None:

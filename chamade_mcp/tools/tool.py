@@ -32,6 +32,8 @@ class Tool:
     hints: Hints
     # Each tool takes its own TypedDict; the schema check before the call is what makes that true.
     run: Callable[[CoreClient, Caller, Any], Awaitable[Reply]]
+    slow: bool = False
+    """May take as long as a long-poll."""
 
     def to_wire(self) -> dict[str, object]:
         """The `Tool` object of the MCP schema."""

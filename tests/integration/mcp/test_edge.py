@@ -128,3 +128,22 @@ async def test_a_broken_body_is_a_json_rpc_error(gateway: str, body: bytes, era:
     answer = await post(f"{gateway}/mcp/", {**AUTH, **era}, body)
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] in {-32700, -32600, -32602}
+
+
+async def test_blanks_after_header_values_do_not_break_header_validation(gateway: str) -> None:
+    parts = urlsplit(gateway)
+    meta: dict[str, object] = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    body = json.dumps({**LIST, "params": {"_meta": meta}}).encode()
+    fields = {"host": parts.netloc, **HEADERS, **AUTH, **MODERN, "content-length": str(len(body))}
+    head = "".join(f"{name}:  {value} \t\r\n" for name, value in fields.items())
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    try:
+        writer.write(f"POST /mcp/ HTTP/1.1\r\n{head}\r\n".encode() + body)
+        async with asyncio.timeout(10):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+    finally:
+        writer.close()
+        await writer.wait_closed()
