@@ -32,4 +32,4 @@ class SystemClock:
 
 def iso(moment: datetime) -> str:
     """UTC with microseconds and a Z: sorts as text in the order of time."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

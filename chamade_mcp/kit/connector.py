@@ -167,7 +167,11 @@ class Calls(Protocol):
     def join(
         self, scope: Scope, room: RoomRef, call: CallId, agent_name: str
     ) -> AbstractAsyncContextManager[CallLeg]:
-        """Entering joins; leaving leaves, and doing so twice is harmless."""
+        """Entering joins; leaving leaves, and doing so twice is harmless.
+
+        Raises `PlatformUnavailable`, or a `GatewayError` that says why the agent may not come in. Entering
+        is cancelled when the agent gives up.
+        """
         ...
 
     async def refuse(self, room: RoomRef) -> None:
@@ -177,7 +181,10 @@ class Calls(Protocol):
 
 class Messages(Protocol):
     async def send(self, to: ConversationRef, message: Outgoing) -> Delivery:
-        """Sends once per `message.key`; raises `PlatformRefused` with the platform's reason."""
+        """Sends once per `message.key`; raises `PlatformRefused` with the platform's reason.
+
+        A platform that did not answer in time is no error: the delivery's state is then `unknown`.
+        """
         ...
 
     async def typing(self, to: ConversationRef) -> None:
@@ -213,5 +220,8 @@ class Connector(Protocol):
     manifest: Manifest
 
     def open(self, ctx: Context) -> AbstractAsyncContextManager[Link]:
-        """Held by one supervisor task. May raise only `AuthNeeded` or `PlatformUnavailable`."""
+        """Held by one supervisor task. May raise only `AuthNeeded` or `PlatformUnavailable`.
+
+        A tie that breaks later cancels the body and leaves with one of the two, as a task group does.
+        """
         ...

@@ -1,12 +1,23 @@
 """A connector's `manifest.toml`: what the rest of the gateway knows of a platform, as data."""
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from chamade_mcp.model.capabilities import Capability
+from chamade_mcp.audio.frame import MAX_RATE_HZ, MIN_RATE_HZ
+from chamade_mcp.model.capabilities import VOICE, Capability
 from chamade_mcp.model.ids import Platform
+
+T = TypeVar("T")
+
+_KNOWN = frozenset(
+    {
+        "platform", "title", "capabilities", "sample_rate_hz", "text_limit", "available", "embedded",
+        "creates_rooms", "inbox", "needs_meeting_url", "unconnected", "status",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,48 +52,43 @@ class Manifest:
     """The words of `GET /api/account` while it is not connected."""
 
 
-def _order() -> tuple[Capability, ...]:
-    return tuple(Capability)
-
-
 def capability_list(capabilities: frozenset[Capability]) -> list[str]:
     """In the contract's order, whatever the set's."""
-    return [str(c) for c in _order() if c in capabilities]
+    return [str(c) for c in Capability if c in capabilities]
 
 
 def parse_manifest(text: str) -> Manifest:
     """Reads TOML; raises `ValueError` naming the field that is wrong."""
-    raw: dict[str, Any] = tomllib.loads(text)
-    known = {
-        "platform", "title", "capabilities", "sample_rate_hz", "text_limit", "available", "embedded",
-        "creates_rooms", "inbox", "needs_meeting_url", "unconnected", "status",
-    }  # fmt: skip
-    unknown = sorted(set(raw) - known)
-    if unknown:
-        raise ValueError(f"manifest: unknown field {unknown[0]!r}")
     try:
-        capabilities = frozenset(Capability(c) for c in raw["capabilities"])
-        refusal = raw.get("unconnected", {})
-        return Manifest(
-            platform=Platform(raw["platform"]),
-            title=raw["title"],
-            capabilities=capabilities,
-            sample_rate_hz=raw.get("sample_rate_hz"),
-            text_limit=raw.get("text_limit"),
-            available=raw["available"],
-            embedded=raw.get("embedded", False),
-            creates_rooms=raw.get("creates_rooms", False),
-            files=Capability.FILES in capabilities,
-            inbox=raw.get("inbox", False),
-            unconnected=Refusal(
-                refusal.get("code", "PLATFORM_NOT_CONNECTED"),
-                refusal.get("detail", f"{raw['title']} is not connected"),
-            ),
-            needs_meeting_url=raw.get("needs_meeting_url", True),
-            status=raw.get("status", "not_configured"),
-        )
-    except KeyError as missing:
-        raise ValueError(f"manifest: field {missing} is missing") from None
+        fields = _Fields(tomllib.loads(text), "")
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"manifest: {error}") from None
+    fields.forbid_all_but(_KNOWN)
+    title = fields.get("title", str)
+    capabilities = _capabilities(cast("list[Any]", fields.get("capabilities", list)))
+    unconnected: dict[str, Any] = fields.get("unconnected", dict, {})
+    refusal = _Fields(unconnected, "unconnected.")
+    refusal.forbid_all_but({"code", "detail"})
+    manifest = Manifest(
+        platform=Platform(fields.get("platform", str)),
+        title=title,
+        capabilities=capabilities,
+        sample_rate_hz=fields.optional("sample_rate_hz", int),
+        text_limit=fields.optional("text_limit", int),
+        available=fields.get("available", bool),
+        embedded=fields.get("embedded", bool, False),
+        creates_rooms=fields.get("creates_rooms", bool, False),
+        files=Capability.FILES in capabilities,
+        inbox=fields.get("inbox", bool, False),
+        unconnected=Refusal(
+            refusal.get("code", str, "PLATFORM_NOT_CONNECTED"),
+            refusal.get("detail", str, f"{title} is not connected"),
+        ),
+        needs_meeting_url=fields.get("needs_meeting_url", bool, True),
+        status=fields.get("status", str, "not_configured"),
+    )
+    _check_agreement(manifest)
+    return manifest
 
 
 def read_manifest(folder: Traversable) -> Manifest:
@@ -90,3 +96,51 @@ def read_manifest(folder: Traversable) -> Manifest:
     if manifest.platform != folder.name:
         raise ValueError(f"manifest: platform {manifest.platform!r} stands in folder {folder.name!r}")
     return manifest
+
+
+class _Fields:
+    """A table of TOML, read field by field."""
+
+    def __init__(self, raw: Mapping[str, Any], path: str) -> None:
+        self._raw = raw
+        self._path = path
+
+    def forbid_all_but(self, known: frozenset[str] | set[str]) -> None:
+        unknown = sorted(set(self._raw) - known)
+        if unknown:
+            raise ValueError(f"manifest: unknown field {self._path + unknown[0]!r}")
+
+    def get(self, name: str, kind: type[T], default: T | None = None) -> T:
+        value = self.optional(name, kind)
+        if value is None:
+            value = default
+        if value is None:
+            raise ValueError(f"manifest: field {self._path + name!r} is missing")
+        return value
+
+    def optional(self, name: str, kind: type[T]) -> T | None:
+        value = self._raw.get(name)
+        if value is not None and type(value) is not kind:  # not isinstance: True is no sample rate
+            raise ValueError(f"manifest: field {self._path + name!r} must be of type {kind.__name__}")
+        return cast("T | None", value)
+
+
+def _capabilities(names: list[Any]) -> frozenset[Capability]:
+    known = {str(c) for c in Capability}
+    for name in names:
+        if name not in known:
+            raise ValueError(f"manifest: field 'capabilities' has the unknown {name!r}")
+    return frozenset(Capability(name) for name in names)
+
+
+def _check_agreement(manifest: Manifest) -> None:
+    has_voice = bool(manifest.capabilities & VOICE)
+    rate = manifest.sample_rate_hz
+    if has_voice != (rate is not None):
+        raise ValueError("manifest: field 'sample_rate_hz' stands exactly where there is audio")
+    if rate is not None and not MIN_RATE_HZ <= rate <= MAX_RATE_HZ:
+        raise ValueError(f"manifest: field 'sample_rate_hz' must be {MIN_RATE_HZ}-{MAX_RATE_HZ}")
+    if (Capability.WRITE in manifest.capabilities) != (manifest.text_limit is not None):
+        raise ValueError("manifest: field 'text_limit' stands exactly where messages can be written")
+    if manifest.embedded and not manifest.available:
+        raise ValueError("manifest: field 'embedded' needs a connector that is available")

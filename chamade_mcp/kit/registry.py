@@ -22,7 +22,10 @@ class Registry:
 
 
 def discover() -> Registry:
-    """Reads every folder once. A broken manifest raises: better at start than in a call."""
+    """Reads every folder once. A broken manifest raises `ValueError`: better at start than in a call.
+
+    Another package may supply the connector of a platform that is only described here.
+    """
     manifests: dict[Platform, Manifest] = {}
     connectors: dict[Platform, Connector] = {}
     root = files("chamade_mcp.connectors")
@@ -36,6 +39,9 @@ def discover() -> Registry:
             connectors[manifest.platform] = module.connector
     for point in entry_points(group=ENTRY_POINT_GROUP):
         connector: Connector = point.load()
-        manifests[connector.manifest.platform] = connector.manifest
-        connectors[connector.manifest.platform] = connector
+        platform = connector.manifest.platform
+        if platform in connectors:
+            raise ValueError(f"entry point {point.name!r}: there is a connector for {platform!r} already")
+        manifests[platform] = connector.manifest
+        connectors[platform] = connector
     return Registry(MappingProxyType(manifests), MappingProxyType(connectors))

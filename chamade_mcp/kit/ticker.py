@@ -71,10 +71,12 @@ class Ticker:
         self.stats.late_max_s = max(self.stats.late_max_s, loop.time() - due)
         for listeners in self._phases:
             for token, beat in list(listeners.items()):
+                if token not in listeners:  # cancelled by another beat of this phase
+                    continue
                 try:
                     beat(due)
-                except Exception:  # one broken room must not silence the others
-                    log.exception("audio beat failed; its room is dropped from the clock")
+                except Exception:  # one broken listener must not silence the others
+                    log.exception("audio beat failed; its listener is dropped from the clock")
                     listeners.pop(token, None)
         self._due = due + FRAME_S
         behind = int((loop.time() - self._due) / FRAME_S)

@@ -1,4 +1,4 @@
-"""Identifiers. Ours carry a prefix and 100 random bits; a platform's own end in ``Ref`` and are opaque."""
+"""Identifiers. Ours carry a prefix and 99 random bits; a platform's own end in ``Ref`` and are opaque."""
 
 import secrets
 from typing import NewType

@@ -1,0 +1,33 @@
+"""Waiting for several things at once, and finishing what was begun."""
+
+import asyncio
+from collections.abc import Awaitable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_unfinished: set[asyncio.Task[Any]] = set()
+"""The event loop holds its tasks weakly."""
+
+
+async def race(*contenders: Awaitable[Any]) -> Sequence[asyncio.Future[Any]]:
+    """Waits until the first of them is done; the others are cancelled, and gone when this returns.
+
+    Gives one finished future per contender, in their order: a result, an error or a cancellation.
+    """
+    running = [asyncio.ensure_future(one) for one in contenders]
+    try:
+        await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in running:
+            one.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+    return running
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Runs `work` to its end even when the caller is cancelled meanwhile."""
+    task = asyncio.create_task(work)
+    _unfinished.add(task)
+    task.add_done_callback(_unfinished.discard)
+    return await asyncio.shield(task)
