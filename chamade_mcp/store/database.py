@@ -30,6 +30,7 @@ Transaction = Callable[[Connection], T]
 _BATCH = 64
 _READERS = 3
 _BUSY_TIMEOUT_S = 5.0
+_SQLITE_BUSY, _SQLITE_LOCKED = 5, 6
 
 
 @dataclass(slots=True)
@@ -62,15 +63,15 @@ def sqlite_engine(path: Path) -> Engine:
 
 
 def _busy(error: OperationalError) -> bool:
-    words = str(error.orig)
-    return "locked" in words or "busy" in words
+    code = getattr(error.orig, "sqlite_errorcode", 0)  # extended: the low byte is the primary code
+    return code & 0xFF in (_SQLITE_BUSY, _SQLITE_LOCKED)
 
 
 @contextmanager
 def immediate(conn: Connection) -> Generator[None]:
     """One write transaction: takes the lock first, so that it waits instead of failing in the middle."""
-    conn.exec_driver_sql("BEGIN IMMEDIATE")
     try:
+        conn.exec_driver_sql("BEGIN IMMEDIATE")
         yield
     except BaseException:
         conn.rollback()
@@ -82,39 +83,59 @@ class Database:
     """`write` and `read` run functions of a `Connection` off the event loop.
 
     Both raise what the function raises (its own writes rolled back), or `Unavailable` when the
-    database stays locked.
+    database stays locked or is closed.
     """
 
     def __init__(self, path: Path) -> None:
         self._engine = sqlite_engine(path)
+        # Connected here, so that a file which cannot be opened is told to the caller, not to a thread.
+        writing = self._engine.connect()
+        self._connections = [writing]
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._writer = threading.Thread(target=self._run_writer, name="chamade-writer", daemon=True)
+        self._open = True
+        self._gate = threading.Lock()
+        """Held while the queue is added to, so that nothing comes in behind the end of it."""
         self._local = threading.local()
-        self._connections: list[Connection] = []
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="chamade-reader")
+        self._writer = threading.Thread(
+            target=self._run_writer, args=(writing,), name="chamade-writer", daemon=True
+        )
         self._writer.start()
 
     async def write(self, fn: Transaction[T]) -> T:
         """Runs `fn` in a transaction; returns its result once that is committed."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._jobs.put(_Job(fn, future, loop))
+        with self._gate:
+            self._require_open()
+            self._jobs.put(_Job(fn, future, loop))
         # A caller that goes away must not leave the outcome unread: the commit happens all the same.
         return await asyncio.shield(future)
 
     async def read(self, fn: Transaction[T]) -> T:
         """Runs `fn` on a snapshot."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, self._run_read, fn)
+        with self._gate:
+            self._require_open()
+            reading = loop.run_in_executor(self._readers, self._run_read, fn)
+        return await reading
 
     def close(self) -> None:
-        """Finishes what is queued, then closes every connection. Blocks for that long."""
-        self._jobs.put(None)
+        """Finishes what is queued, then closes every connection. Blocks for that long; twice is harmless."""
+        with self._gate:
+            if not self._open:
+                return
+            self._open = False
+            self._jobs.put(None)
         self._writer.join()
         self._readers.shutdown()
         for conn in self._connections:
             conn.close()
         self._engine.dispose()
+
+    def _require_open(self) -> None:
+        if not self._open:
+            raise Unavailable("The gateway is shutting down", code="SHUTTING_DOWN", retry_after=2)
 
     def _run_read(self, fn: Transaction[T]) -> T:
         conn: Connection | None = getattr(self._local, "conn", None)
@@ -130,8 +151,7 @@ class Database:
         finally:
             conn.rollback()
 
-    def _run_writer(self) -> None:
-        conn = self._engine.connect()
+    def _run_writer(self, conn: Connection) -> None:
         while (first := self._jobs.get()) is not None:
             batch = [first]
             closing = False
@@ -144,7 +164,6 @@ class Database:
             self._commit(conn, batch)
             if closing:
                 break
-        conn.close()
 
     def _commit(self, conn: Connection, batch: list[_Job]) -> None:
         try:
@@ -182,10 +201,12 @@ def _answer(batch: list[_Job]) -> None:
         for job in jobs:
             if job.future.done():
                 continue
-            if job.error is not None:
-                job.future.set_exception(job.error)
-            else:
+            if job.error is None:
                 job.future.set_result(job.result)
+            elif isinstance(job.error, StopIteration):
+                job.future.set_exception(RuntimeError("a transaction raised StopIteration"))
+            else:
+                job.future.set_exception(job.error)
 
     loops = {id(job.loop): job.loop for job in batch}
     for key, loop in loops.items():
