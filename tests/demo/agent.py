@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import numpy as np
@@ -39,8 +39,7 @@ class Agent:
         result = await self.client.call_tool(tool, arguments)
         if result.is_error:
             raise RuntimeError(f"{tool}: {result.content}")
-        assert isinstance(result.structured_content, dict)
-        return result.structured_content
+        return cast("dict[str, Any]", result.structured_content)
 
     async def join(self) -> str:
         """Opens a room of its own; returns the link for people."""
@@ -72,7 +71,7 @@ class Agent:
             event = json.loads(message)
             if event["type"] == "call_chat":
                 self.chat.append(f"{event['sender']}: {event['text']}")
-                answer = "I hear you well. You sound like **1,010 Hz**, and I answer with 1,510 Hz."
+                answer = "I hear you well. You sound like 1,010 Hz, and I answer with 1,510 Hz."
                 await self.use("chamade_call_chat", call_id=self.call["call_id"], text=answer)
             elif event["type"] == "call_error":
                 raise RuntimeError(event["message"])

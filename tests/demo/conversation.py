@@ -64,7 +64,7 @@ async def _meet(
             await agent.heard_somebody.wait()
         await person.write("Hello Ada, can you hear me?")
         await person.read("I hear you well")
-        await _follow(person, SETTLE_S)
+        await asyncio.sleep(SETTLE_S)
         report = await _measure(agent, person, seconds, screenshot)
         stop.set()
     await agent.leave()
@@ -74,10 +74,13 @@ async def _meet(
 async def _measure(
     agent: agents.Agent, person: people.Person, seconds: float, screenshot: Path | None
 ) -> Report:
-    jumps = (agent.ear.jumps, person.ear.jumps)
+    jumps = agent.ear.jumps
     marks = (len(agent.ear.clicks), len((await person.clicks())["heard"]))
-    await _follow(person, seconds)
+    await person.begin_listening()
+    await asyncio.sleep(seconds)
     clicks = await person.clicks()
+    jumps = agent.ear.jumps - jumps
+    await person.listen()
     if screenshot is not None:
         await person.page.screenshot(path=screenshot)
     return Report(
@@ -86,23 +89,15 @@ async def _measure(
         by_agent=Heard(
             *agent.ear.tone,
             signal.latency(clicks["said"], agent.ear.clicks[marks[0] :]),
-            agent.ear.jumps - jumps[0],
+            jumps,
         ),
         by_person=Heard(
             *person.ear.tone,
             signal.latency(agent.clicks, clicks["heard"][marks[1] :]),
-            person.ear.jumps - jumps[1],
+            person.ear.jumps,
         ),
         page=await person.stats(),
         chat=agent.chat,
         console=list(person.console),
         state=await agent.use("chamade_call_status", call_id=agent.call["call_id"], since=0),
     )
-
-
-async def _follow(person: people.Person, seconds: float) -> None:
-    loop = asyncio.get_running_loop()
-    until = loop.time() + seconds
-    while loop.time() < until:
-        await asyncio.sleep(min(0.5, max(0.0, until - loop.time())))
-        await person.listen()

@@ -40,24 +40,27 @@ async def running_gateway(data_dir: Path) -> AsyncGenerator[RunningGateway]:
     )
     assert process.stdout is not None
     printed: list[str] = []
-
-    async def read() -> None:
-        async for line in process.stdout:  # type: ignore[union-attr]
-            printed.append(line.decode())
-
-    reading = asyncio.create_task(read())
+    key: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    reading = asyncio.create_task(_read(process.stdout, printed, key))
     try:
         url = f"http://127.0.0.1:{port}"
         async with asyncio.timeout(START_S):
             await _ready(url, process, printed)
-            while not (found := re.search(r"chmd_[A-Za-z0-9]+_[A-Za-z0-9]+", "".join(printed))):
-                await asyncio.sleep(0.05)
-        yield RunningGateway(url, found[0])
+            api_key = await key
+        yield RunningGateway(url, api_key)
     finally:
         if process.returncode is None:
             process.terminate()
         await process.wait()
         await reading
+
+
+async def _read(out: asyncio.StreamReader, printed: list[str], key: asyncio.Future[str]) -> None:
+    async for line in out:
+        printed.append(line.decode())
+        found = re.search(r"chmd_[A-Za-z0-9]+_[A-Za-z0-9]+", printed[-1])
+        if found and not key.done():
+            key.set_result(found[0])
 
 
 async def _ready(url: str, process: asyncio.subprocess.Process, printed: list[str]) -> None:

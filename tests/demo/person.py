@@ -1,5 +1,6 @@
-"""The person: a real headless Chromium with a WAV file as its microphone, and a probe at both ends of its sound."""
+"""The person: a real headless Chromium with a WAV file as its microphone, probed at both ends."""
 
+import base64
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -56,11 +57,18 @@ async (worklet) => {
     const probe = new AudioWorkletNode(context, "probe");
     probe.port.onmessage = ({ data }) => {
       if (data.click) window.demoClicks[end].push(data.click / 1000);
-      else if (end === "heard") window.demoBlocks.push(Array.from(data.block));
+      else if (end === "heard" && data.block) window.demoBlocks.push(data.block);
     };
     node.connect(probe).connect(context.destination);
   }
 }
+"""
+TAKE_BLOCKS = """
+() => new Promise((resolve) => {
+  const reader = new FileReader();
+  reader.onload = () => resolve(reader.result.split(",", 2)[1]);
+  reader.readAsDataURL(new Blob(window.demoBlocks.splice(0)));
+})
 """
 
 
@@ -87,11 +95,14 @@ class Person:
         """Waits until `text` stands in the chat."""
         await self.page.get_by_label("Messages").get_by_text(text).first.wait_for()
 
+    async def begin_listening(self) -> None:
+        """From here on the page keeps what it hears."""
+        await self.page.evaluate("() => { window.demoBlocks = []; }")
+
     async def listen(self) -> None:
-        """Takes what the page has heard since the last time."""
-        blocks: list[list[int]] = await self.page.evaluate("() => window.demoBlocks.splice(0)")
-        for block in blocks:
-            self.ear.hear(np.array(block, np.int16), 0.0)
+        """Takes what the page kept. Only at the end: handing it over takes the page's time."""
+        encoded: str = await self.page.evaluate(TAKE_BLOCKS)
+        self.ear.hear(np.frombuffer(base64.b64decode(encoded), np.int16), 0.0)
 
     async def clicks(self) -> dict[str, list[float]]:
         """When its clicks passed the microphone (`said`) and when the agent's came out (`heard`)."""

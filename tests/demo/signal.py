@@ -1,7 +1,7 @@
 """The voices of the demo and what can be measured of them.
 
-A voice is a steady tone with a click every 250 ms. The tone's phase tells of lost or repeated audio (a whole number
-of its cycles does not fit into 20 ms, so a missing frame is a jump); a click's two times tell the latency.
+A voice is a steady tone with a click every 250 ms. The tone's phase tells of lost or repeated audio (a whole
+number of its cycles does not fit into 20 ms, so a missing frame is a jump); a click's times tell the latency.
 """
 
 import wave
