@@ -30,6 +30,8 @@ class ChatPosted:
 
 @dataclass(frozen=True, slots=True)
 class ParticipantJoined:
+    """Said again for somebody who is there already, it is their new name."""
+
     call: CallId
     participant: ParticipantRef
     name: str

@@ -18,6 +18,7 @@ from chamade_mcp.kit.connector import Context, Invite
 from chamade_mcp.kit.ticker import Phase
 
 _BEATS_PER_LEVEL = 5
+_SOFTEST = 0.005
 _QUIET_BEATS = 50
 """After a second of silence a room without an agent leaves the clock."""
 
@@ -157,7 +158,7 @@ class Room(Place):
             self._rest()
 
     def _show_levels(self) -> None:
-        levels = self._mixer.levels()
+        levels = {key: level for key, level in self._mixer.levels().items() if level >= _SOFTEST}
         if not levels and not self._levels_shown:
             return
         self._levels_shown = bool(levels)

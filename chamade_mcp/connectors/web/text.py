@@ -3,6 +3,8 @@
 import re
 
 NAME_CHARS = 60
+FILE_NAME_CHARS = 120
+_SUFFIX_CHARS = 20
 DEFAULT_NAME = "Guest"
 
 _NEWLINES = re.compile("\r\n?|[\u0085\u2028\u2029]")
@@ -19,10 +21,26 @@ def clean_text(text: str) -> str:
     return _UNSAFE.sub("", _NEWLINES.sub("\n", text))
 
 
-def clean_name(name: str, default: str = DEFAULT_NAME) -> str:
-    """One line of 1-60 characters. A name with nothing to see in it is `default`."""
-    line = " ".join(_UNSAFE.sub("", _NEWLINES.sub(" ", name)).split())[:NAME_CHARS].rstrip()
-    return line if any(c.isprintable() and not c.isspace() for c in line) else default
+def clean_name(name: str) -> str:
+    """One line of 1-60 characters. A name with nothing to see in it is `Guest`."""
+    line = _line(name)[:NAME_CHARS].rstrip()
+    return line if any(c.isprintable() and not c.isspace() for c in line) else DEFAULT_NAME
+
+
+def clean_file_name(name: str) -> str:
+    """The last part of a path in 1-120 characters, the suffix kept."""
+    line = _line(name.replace("\\", "/").rpartition("/")[2])
+    if not line.strip("."):
+        return "file"
+    if len(line) <= FILE_NAME_CHARS:
+        return line
+    stem, dot, suffix = line.rpartition(".")
+    tail = dot + suffix if stem and len(suffix) <= _SUFFIX_CHARS else ""
+    return line[: FILE_NAME_CHARS - len(tail)] + tail
+
+
+def _line(text: str) -> str:
+    return " ".join(_UNSAFE.sub("", _NEWLINES.sub(" ", text)).split())
 
 
 def is_plain(token: str, limit: int) -> bool:

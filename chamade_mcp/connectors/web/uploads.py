@@ -10,7 +10,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from chamade_mcp.connectors.web.pace import Window
-from chamade_mcp.connectors.web.text import clean_name
+from chamade_mcp.connectors.web.text import clean_file_name
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.model.errors import InvalidRequest, LimitReached, UnsupportedMedia
 from chamade_mcp.model.messages import Attachment
@@ -105,7 +105,7 @@ class FilePart:
         while not self._found:
             if not await self._read():
                 raise InvalidRequest("The form has no field 'file'", param=_FIELD)
-        return clean_name(self._part.filename.replace("\\", "/").rpartition("/")[2], "file"), self._part.mime
+        return clean_file_name(self._part.filename), self._part.mime
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The file's bytes. Raises `InvalidRequest` when the body ends before the file does."""

@@ -1,10 +1,10 @@
-"""What a link needs of the gateway, in memory, and a browser's side of the sockets. Real behaviour, no recordings."""
+"""What a link needs of the gateway, in memory, and a browser's side of the sockets."""
 
 import asyncio
 import hmac
 import json
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -159,7 +159,13 @@ class FakeCore:
                 return
             self._refs.add(fact.ref)
             past = PastMessage(
-                new_id("msg"), fact.ref, True, fact.sender.name, fact.text, fact.attachments, self._clock.now()
+                new_id("msg"),
+                fact.ref,
+                True,
+                fact.sender.name,
+                fact.text,
+                fact.attachments,
+                self._clock.now(),
             )
             self._past.setdefault(fact.conversation, []).append(past)
         self.facts.append(fact)
@@ -319,7 +325,7 @@ async def serving(world: World) -> AsyncGenerator[str, None]:
         task = asyncio.create_task(server.serve([listener]))
         await eventually(lambda: server.started)
         try:
-            yield "127.0.0.1:{}".format(listener.getsockname()[1])
+            yield f"127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             await task
@@ -342,8 +348,10 @@ async def live_world() -> AsyncGenerator[World, None]:
         yield world
 
 
-async def eventually(condition: Any, bound_s: float = BOUND_S) -> None:
+async def eventually(condition: Callable[[], object], bound_s: float = BOUND_S) -> None:
     """Waits, within the bound, until `condition()` holds."""
     async with asyncio.timeout(bound_s):
-        while not condition():
+        while True:
+            if condition():
+                return
             await asyncio.sleep(0.001)

@@ -210,9 +210,7 @@ async def test_a_full_room_says_so(world: World, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(place, "MAX_GUESTS", 2)
     token = await world.room()
     async with AsyncExitStack() as stack:
-        first, second, third, back = [
-            await stack.enter_async_context(world.page(token)) for _ in range(4)
-        ]
+        first, second, third, back = [await stack.enter_async_context(world.page(token)) for _ in range(4)]
         await first.enter("1")
         await second.enter("2")
         await third.say("hello", name="3")
@@ -263,7 +261,9 @@ async def _enter_and_stop_reading(
     hello = b'{"type":"hello","name":"Slow"}'
     writer.write(bytes([0x81, 0x80 | len(hello)]) + bytes(4) + hello)
     await writer.drain()
-    writer.transport.pause_reading()  # pyright: ignore[reportAttributeAccessIssue]
+    transport = writer.transport
+    assert isinstance(transport, asyncio.ReadTransport)
+    transport.pause_reading()
 
 
 async def test_no_token_reaches_a_log_line(world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -281,4 +281,3 @@ async def test_no_token_reaches_a_log_line(world: World, caplog: pytest.LogCaptu
         await page.closed()
         assert caplog.records
         assert not [r for r in caplog.records if token in r.getMessage() or page.secret in r.getMessage()]
-
