@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chamade_mcp.audio.wire import WireError, encode, parse
@@ -40,31 +40,26 @@ def check(frame: str | bytes) -> None:
     assert json.loads(encode(told).encode()) is not None
 
 
-@settings(max_examples=400, deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes(frame: bytes) -> None:
     check(frame)
 
 
-@settings(max_examples=400, deadline=None)
 @given(st.one_of(TEXT, st.text(st.sampled_from('{}[]":,\\u0dtype say1e'), max_size=60)))
 def test_any_text(frame: str) -> None:
     check(frame)
 
 
-@settings(max_examples=200, deadline=None)
 @given(JSON)
 def test_any_json(document: Any) -> None:
     check(json.dumps(document))
 
 
-@settings(max_examples=300, deadline=None)
 @given(kind=TYPES, fields=st.dictionaries(FIELDS, JSON, max_size=5))
 def test_known_types_with_any_fields(kind: str, fields: dict[str, Any]) -> None:
     check(json.dumps({"type": kind, **fields}))
 
 
-@settings(max_examples=200, deadline=None)
 @given(kind=TYPES, fields=st.dictionaries(FIELDS, JSON, max_size=3), cut=st.integers(0, 200), junk=TEXT)
 def test_damaged_messages(kind: str, fields: dict[str, Any], cut: int, junk: str) -> None:
     whole = json.dumps({"type": kind, **fields})
