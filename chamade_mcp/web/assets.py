@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -68,7 +67,7 @@ class Assets:
     async def _serve(self, request: Request) -> Response:
         asset = self._files.get(request.path_params["name"])
         if asset is None:
-            raise HTTPException(404)
+            return Response("Not found", 404, media_type="text/plain")
         # A page from before an upgrade asks for the version it knows. It gets the file of today, uncached.
         current = request.path_params["version"] == self.version
         headers = {

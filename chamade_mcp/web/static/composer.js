@@ -192,11 +192,11 @@ export class Composer {
   #draw(one) {
     const { file, state } = one;
     const note = state === "failed" ? one.reason : fileSize(file.size);
-    const words = el("span", { class: "words" }, el("bdi", {}, file.name), el("small", {}, note));
+    const words = el("span", { class: "words" }, el("bdi", {}, file.name), el("small", { role: state === "failed" ? "alert" : null }, note));
     const retry = () => this.#start(one);
     const chip = el(
       "li",
-      { class: `chip ${state}`, role: state === "failed" ? "alert" : null },
+      { class: `chip ${state}` },
       icon("file"),
       words,
       state === "uploading" ? el("progress", { max: "1", value: "0", "aria-label": `Uploading ${file.name}` }) : null,

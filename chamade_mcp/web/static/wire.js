@@ -57,7 +57,7 @@ export class Wire {
 
   /** Sends a message if the room is open; returns whether it was sent. Chat goes through `say`. */
   send(message) {
-    if (!this.#welcomed) return false;
+    if (!this.#ready) return false;
     this.#socket.send(JSON.stringify(message));
     return true;
   }
@@ -74,13 +74,17 @@ export class Wire {
   }
 
   audio(buffer) {
-    if (!this.#welcomed) return;
+    if (!this.#ready) return;
     if (this.#socket.bufferedAmount > BACKLOG_BYTES) {
       this.framesDropped += 1;
       return;
     }
     this.#socket.send(buffer);
     this.framesSent += 1;
+  }
+
+  get #ready() {
+    return this.#welcomed && this.#socket.readyState === WebSocket.OPEN;
   }
 
   #emit(type, detail) {
