@@ -8,12 +8,12 @@ from pydantic import Field
 
 from chamade_mcp.api.fields import (
     Body,
+    FromText,
     Line,
     MessageBody,
     OptionalLine,
     PlatformName,
     Query,
-    QueryInt,
     State,
     Text,
     Uri,
@@ -30,15 +30,21 @@ class NewCallBody(Body):
     platform: PlatformName
     meeting_url: Annotated[Uri | None, Field(description="Needed where the platform opens no rooms")] = None
     agent_name: Line = "AI Agent"
-    stt_voice_config_id: UUID | None = None
-    tts_voice_config_id: UUID | None = None
+    stt_voice_config_id: Annotated[UUID | None, Field(description="Speech-to-text preset of this call")] = (
+        None
+    )
+    tts_voice_config_id: Annotated[UUID | None, Field(description="Text-to-speech preset of this call")] = (
+        None
+    )
     transcripts: Annotated[
         bool | None, Field(description="false: no hosted speech-to-text in this call; absent: automatic")
     ] = None
 
 
 class SinceQuery(Query):
-    since: Annotated[QueryInt, Field(ge=0, description="First transcript line wanted")] = 0
+    since: Annotated[
+        int, Field(ge=0, le=1_000_000_000, description="First transcript line wanted"), FromText
+    ] = 0
 
 
 class SayBody(Body):

@@ -23,10 +23,10 @@ PLATFORM_MARK = "x-platform"
 """Stands in a schema where the document puts the platforms of this gateway."""
 
 # One line: no control characters, and something to see. Written so that every regex dialect agrees.
-_LINE = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
+ONE_LINE = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
 _OPTIONAL_LINE = r"^[^\x00-\x1f\x7f]*$"
-_MIME = r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(; ?[A-Za-z0-9_.+-]+=[A-Za-z0-9_.+ \x22-]+)*$"
-_EMAIL = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"
+MEDIA_TYPE = r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(; ?[A-Za-z0-9_.+-]+=[A-Za-z0-9_.+ \x22-]+)*$"
+_EMAIL = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"
 _URI = r"^[^\x00-\x20\x7f]+$"
 _WEB_URL = r"^https?://[^\x00-\x20\x7f]+$"
 _PRINTABLE = r"^[\x21-\x7e]+$"
@@ -37,9 +37,9 @@ _BASE64 = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/
 
 
 PATTERN_WORDS = {
-    _LINE: "must be one line without control characters",
+    ONE_LINE: "must be one line without control characters",
     _OPTIONAL_LINE: "must be one line without control characters",
-    _MIME: "must be a media type such as image/png",
+    MEDIA_TYPE: "must be a media type such as image/png",
     _EMAIL: "must be an e-mail address",
     _URI: "must be a URL or URI without spaces",
     _WEB_URL: "must be an http or https URL",
@@ -75,14 +75,21 @@ def _without_nul(value: str) -> str:
     return value
 
 
-def _digits(value: object) -> object:
-    """Query numbers are plain decimal digits: no signs, spaces, underscores or fractions."""
-    if isinstance(value, str) and not (
-        value.isascii() and value.removeprefix("-").isdigit() and len(value) < 17
-    ):
+def _from_text(value: object) -> object:
+    """Query numbers are plain decimal digits: no plus signs, spaces, underscores or fractions."""
+    if isinstance(value, str) and not (value.isascii() and value.removeprefix("-").isdigit()):
         raise PydanticCustomError("digits", "must be a whole number")
     return value
 
+
+def _from_number(value: object) -> object:
+    """JSON has one kind of number: 5.0 is 5."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# Both stand last in an annotation, or the schema loses the limits before them.
+FromText = BeforeValidator(_from_text)
+FromNumber = BeforeValidator(_from_number)
 
 NoNul = AfterValidator(_without_nul)
 _NUL_SCHEMA: JsonDict = {"pattern": r"^[^\x00]*$"}
@@ -91,11 +98,11 @@ AnyText = Annotated[str, StringConstraints(max_length=MAX_TEXT), NoNul, Field(js
 Text = Annotated[
     str, StringConstraints(min_length=1, max_length=MAX_TEXT), NoNul, Field(json_schema_extra=_NUL_SCHEMA)
 ]
-Line = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_LINE)]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=ONE_LINE)]
 OptionalLine = Annotated[str, StringConstraints(max_length=100, pattern=_OPTIONAL_LINE)]
-FileName = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_LINE)]
-Mime = Annotated[str, StringConstraints(min_length=3, max_length=127, pattern=_MIME)]
-Email = Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=_EMAIL)]
+FileName = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=ONE_LINE)]
+Mime = Annotated[str, StringConstraints(min_length=3, max_length=127, pattern=MEDIA_TYPE)]
+Email = Annotated[str, StringConstraints(max_length=190, pattern=_EMAIL)]
 Password = Annotated[
     str, StringConstraints(min_length=1, max_length=256), NoNul, Field(json_schema_extra=_NUL_SCHEMA)
 ]
@@ -116,7 +123,6 @@ Base64 = Annotated[
     # The bytes are checked where they are decoded: once, not twice.
     Field(json_schema_extra={"contentEncoding": "base64", "pattern": _BASE64}),
 ]
-QueryInt = Annotated[int, BeforeValidator(_digits)]
 
 
 class ByFileId(Body):

@@ -3,18 +3,19 @@
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import IO, Annotated, cast
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
 from starlette.responses import FileResponse
 
 from chamade_mcp.api.body import check_length, read_body, require_json
-from chamade_mcp.api.fields import Base64, Body, FileName, Mime, WebUrl, Wire
+from chamade_mcp.api.fields import MEDIA_TYPE, ONE_LINE, Base64, Body, FileName, Mime, Query, WebUrl, Wire
 from chamade_mcp.api.multipart import OVERHEAD_BYTES, Upload, is_form
 from chamade_mcp.api.operation import Answer, Asked, Group, Operation
-from chamade_mcp.api.validation import parse_body
+from chamade_mcp.api.validation import check, parse_body
 from chamade_mcp.core.files import Files
 from chamade_mcp.model.access import Permission, Scope
 from chamade_mcp.model.errors import (
@@ -39,8 +40,21 @@ _SERVED = {
 }
 
 
+_BYTES_NEED_A_NAME: JsonDict = {
+    "anyOf": [
+        {"properties": {"bytes_b64": {"type": "null"}}},
+        {
+            "required": ["bytes_b64", "name", "mime"],
+            "properties": {name: {"type": "string"} for name in ("bytes_b64", "name", "mime")},
+        },
+    ]
+}
+
+
 class UploadBody(Body):
     """Exactly one of `url` and `bytes_b64`; the latter with `name` and `mime`."""
+
+    model_config = ConfigDict(json_schema_extra=_BYTES_NEED_A_NAME)
 
     url: WebUrl | None = None
     bytes_b64: Base64 | None = None
@@ -69,14 +83,24 @@ class ReservationWire(Wire):
     expires_at: str
 
 
-_FILE: Mapping[str, object] = {"type": "string", "contentMediaType": _OCTETS}
-_SHORT: Mapping[str, object] = {"type": "string", "maxLength": 255}
-_FORM = {
+class FormFields(Query):
+    """The text fields beside `file`; empty counts as absent."""
+
+    name: FileName | None = None
+    mime: Mime | None = None
+
+
+_FILE: JsonDict = {"type": "string", "contentMediaType": _OCTETS}
+_FORM: JsonDict = {
     "type": "object",
     "required": ["file"],
-    "properties": {"file": _FILE, "name": _SHORT, "mime": _SHORT},
+    "properties": {
+        "file": _FILE,
+        "name": {"type": "string", "maxLength": 255, "pattern": ONE_LINE},
+        "mime": {"type": "string", "maxLength": 127, "pattern": MEDIA_TYPE},
+    },
 }
-_RESERVED_FORM = {"type": "object", "required": ["file"], "properties": {"file": _FILE}}
+_RESERVED_FORM: JsonDict = {"type": "object", "required": ["file"], "properties": {"file": _FILE}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +144,9 @@ class FileGroup:
         with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as spool:
             kept = cast(IO[bytes], spool)
             await self._keep(upload, kept)
-            name = upload.fields.get("name") or upload.file_name or "file"
-            mime = upload.fields.get("mime") or upload.file_mime or _OCTETS
+            given = check(FormFields, upload.fields)
+            name = given.name or upload.file_name or "file"
+            mime = given.mime or upload.file_mime or _OCTETS
             return await self.files.upload(asked.principal.scope, name, mime, _read(kept))
 
     async def _keep(self, upload: Upload, spool: IO[bytes]) -> None:

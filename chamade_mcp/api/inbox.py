@@ -10,7 +10,7 @@ from starlette.types import Receive
 
 from chamade_mcp.api.body import ClientGone
 from chamade_mcp.api.calls import DoneWire
-from chamade_mcp.api.fields import Body, FileLinkWire, MessageBody, PlatformName, Query, QueryInt, Wire
+from chamade_mcp.api.fields import Body, FileLinkWire, FromText, MessageBody, PlatformName, Query, Wire
 from chamade_mcp.api.operation import Answer, Asked, Group, Json, Operation, Reply
 from chamade_mcp.core.inbox import Inbox
 from chamade_mcp.model.access import Permission
@@ -18,7 +18,7 @@ from chamade_mcp.model.errors import InvalidRequest
 
 LONGEST_WAIT_S = 55
 
-Limit = Annotated[QueryInt, Field(ge=1, le=200)]
+Limit = Annotated[int, Field(ge=1, le=200), FromText]
 
 
 class InboxQuery(Query):
@@ -29,9 +29,11 @@ class InboxQuery(Query):
         Annotated[str, StringConstraints(min_length=1, max_length=200)] | None,
         Field(description="What is newer than this; from the last answer"),
     ] = None
-    wait: Annotated[QueryInt, Field(ge=0, description="Seconds to wait for news; 55 at most")] = 0
+    wait: Annotated[
+        int, Field(ge=0, le=1_000_000, description="Seconds to wait for news; above 55 is 55"), FromText
+    ] = 0
     limit: Limit = 50
-    offset: Annotated[QueryInt, Field(ge=0, le=1_000_000)] = 0
+    offset: Annotated[int, Field(ge=0, le=1_000_000_000), FromText] = 0
     status: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,20}$")] = "active"
 
 
@@ -76,7 +78,7 @@ class ListedConversationWire(ConversationWire):
     last_message: Annotated[MessageWire | None, Field(description="In the list of conversations")] = None
     messages: Annotated[
         list[MessageWire],
-        Field(default_factory=list[MessageWire], description="In the other modes, oldest first"),
+        Field(default_factory=list[MessageWire], description="The other modes, oldest first"),
     ]
 
 

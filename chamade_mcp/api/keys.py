@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from chamade_mcp.api.account import OkWire
-from chamade_mcp.api.fields import Body, Line, Wire
+from chamade_mcp.api.fields import Body, FromNumber, Line, Wire
 from chamade_mcp.api.operation import Answer, Asked, Group, Operation
 from chamade_mcp.core.accounts import Accounts, require_verified
 from chamade_mcp.kit.clock import Clock
@@ -26,7 +26,8 @@ class NewKeyBody(Body):
         ),
     ] = None
     expires_in_days: Annotated[
-        int | None, Field(ge=1, le=3650, description="Absent: until it is revoked")
+        Annotated[int, Field(ge=1, le=3650), FromNumber] | None,
+        Field(description="Absent: until it is revoked"),
     ] = None
 
 

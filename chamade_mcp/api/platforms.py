@@ -80,7 +80,7 @@ class BotsWire(Wire):
 class PlatformsWire(Wire):
     platforms: list[dict[str, object]]
     connections: list[dict[str, object]]
-    discord_invite_url: str | None
+    discord_invite_url: Annotated[str | None, Field(description="Adds the shared bot to a server")] = None
 
 
 class InviteWire(Wire):

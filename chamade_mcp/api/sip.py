@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 
 from chamade_mcp.api.account import OkWire
-from chamade_mcp.api.fields import E164, Body, OptionalLine, Password, Secret, Wire
+from chamade_mcp.api.fields import E164, Body, FromNumber, OptionalLine, Password, Secret, Wire
 from chamade_mcp.api.operation import Answer, Asked, Group, Operation
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.model.access import Permission
@@ -17,7 +17,7 @@ _HOST = r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$"
 
 class TrunkBody(Body):
     sip_host: Annotated[str, StringConstraints(pattern=_HOST)]
-    sip_port: Annotated[int, Field(ge=1, le=65535)] = 5060
+    sip_port: Annotated[int, Field(ge=1, le=65535), FromNumber] = 5060
     sip_username: Secret
     sip_password: Password
     sip_realm: Annotated[Secret | None, Field(description="Many providers need it")] = None
