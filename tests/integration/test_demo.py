@@ -1,0 +1,44 @@
+"""The demo as a test: a person in Chromium and an agent over MCP hear and read each other."""
+
+import asyncio
+
+import pytest
+
+from tests.demo import agent, person
+from tests.demo.conversation import Report, converse
+from tests.demo.signal import TONE_LEVEL
+
+RMS = TONE_LEVEL / 2**0.5
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return asyncio.run(converse(6.0))
+
+
+def test_they_read_each_other(report: Report) -> None:
+    assert report.chat == ["Ann: Hello Ada, can you hear me?"]
+    assert report.state["state"] == "active"
+    assert report.state["participants"] == ["Ann"]
+
+
+def test_the_agent_hears_the_person_as_she_sounds(report: Report) -> None:
+    assert report.by_agent.tone_hz == pytest.approx(person.TONE_HZ, abs=1.0)
+    assert report.by_agent.level == pytest.approx(RMS, rel=0.1)
+
+
+def test_the_person_hears_the_agent_as_it_sounds(report: Report) -> None:
+    assert report.by_person.tone_hz == pytest.approx(agent.TONE_HZ, abs=1.0)
+    assert report.by_person.level == pytest.approx(RMS, rel=0.1)
+
+
+def test_sound_arrives_in_time_to_talk(report: Report) -> None:
+    """A bound that holds on a busy machine; `make bench` has the real one."""
+    for heard in (report.by_agent, report.by_person):
+        assert heard.latency.count >= 12
+        assert heard.latency.p50 < 200
+
+
+def test_the_page_reports_no_error(report: Report) -> None:
+    assert report.console == []
+    assert report.page["dropped"] <= report.page["frames_received"] * 0.05
