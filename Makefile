@@ -35,6 +35,10 @@ check: .venv/.dev ## Style, types, layers, architecture
 bench: .venv/.dev ## Measurements, each against a baseline of the same run
 	@for bench in tests/load/bench_*.py; do echo "== $$bench"; $(BIN)/python "$$bench" || exit 1; done
 
+demo: .venv/.dev ## A person in a real browser talks with an agent; both ends are measured; ARGS="--seconds 60"
+	@sh .ci/apt-packages tests/apt-packages.txt
+	@$(BIN)/python -m tests.demo $(ARGS)
+
 fuzz: .venv/.dev ## The fuzz tests with many more examples than `make test` gives them
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-20000} $(BIN)/pytest -q tests/fuzz $(ARGS)
 
