@@ -5,6 +5,7 @@ stream and leaves no cyclic garbage. Only what may take long in the era of 2026-
 with pings, so that no proxy cuts a long-poll; the handshake era has no such thing without a session.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -50,8 +51,24 @@ class StatelessSessions:
     async def run(self) -> AsyncGenerator[None]:
         # At INFO the SDK writes several lines per request, which halves its throughput.
         logging.getLogger("mcp").setLevel(logging.WARNING)
-        async with self._json.run(), self._streaming.run():
+        started, stop = asyncio.Event(), asyncio.Event()
+        holding = asyncio.create_task(self._hold(started, stop), name="mcp sessions")
+        starting = asyncio.create_task(started.wait())
+        try:
+            await asyncio.wait((holding, starting), return_when=asyncio.FIRST_COMPLETED)
+            if holding.done():
+                await holding
             yield
+        finally:
+            starting.cancel()
+            stop.set()
+            await holding
+
+    async def _hold(self, started: asyncio.Event, stop: asyncio.Event) -> None:
+        """One task enters and leaves the SDK's cancel scopes, whatever tasks `run` is entered and left in."""
+        async with self._json.run(), self._streaming.run():
+            started.set()
+            await stop.wait()
 
     async def __call__(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "POST":

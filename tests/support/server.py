@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -22,25 +22,31 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serve(build: Callable[[str], ASGIApp]) -> AsyncGenerator[str]:
-    """Serve what `build` makes of the base URL, with its lifespan; gives that URL."""
+async def serve(build: Callable[[str], AbstractAsyncContextManager[ASGIApp]]) -> AsyncGenerator[str]:
+    """Serve what `build` opens for the base URL, as long as it is open; gives that URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        config = uvicorn.Config(
-            build(url), http="httptools", ws="none", lifespan="on", access_log=False, log_level="warning"
-        )
-        server = _Server(config)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        ready = asyncio.create_task(server.ready.wait())
-        try:
-            async with asyncio.timeout(_BOUND_S):
-                await asyncio.wait((serving, ready), return_when=asyncio.FIRST_COMPLETED)
-            if serving.done():
-                serving.result()
-                raise RuntimeError("the server stopped while starting")
+        async with build(url) as app, _serving(app, listener):
             yield url
-        finally:
-            ready.cancel()
-            server.should_exit = True
-            async with asyncio.timeout(_BOUND_S):
-                await serving
+
+
+@asynccontextmanager
+async def _serving(app: ASGIApp, listener: socket.socket) -> AsyncGenerator[None]:
+    config = uvicorn.Config(
+        app, http="httptools", ws="none", lifespan="off", access_log=False, log_level="warning"
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    ready = asyncio.create_task(server.ready.wait())
+    try:
+        async with asyncio.timeout(_BOUND_S):
+            await asyncio.wait((serving, ready), return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()
+            raise RuntimeError("the server stopped while starting")
+        yield
+    finally:
+        ready.cancel()
+        server.should_exit = True
+        async with asyncio.timeout(_BOUND_S):
+            await serving

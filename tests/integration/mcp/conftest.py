@@ -1,13 +1,14 @@
 """A gateway's MCP endpoint on loopback, and the official SDK's client in both protocol eras."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
 
 import httpx2
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
-from starlette.applications import Starlette
+from starlette.routing import Router
 from starlette.types import ASGIApp
 
 from chamade_mcp.sessions.edge import hosts_for, origins_for
@@ -17,21 +18,27 @@ from chamade_mcp.tools.transport import InProcess
 from tests.support.core_api import KEY, FakeCore, authenticate
 from tests.support.server import serve
 
-Connect = Callable[[str], AbstractAsyncContextManager[Client]]
+
+class Connect(Protocol):
+    """Opens a client at the URL with the key, or with the fake API's."""
+
+    def __call__(self, url: str, key: str = KEY) -> AbstractAsyncContextManager[Client]: ...
 
 
 @pytest.fixture
 async def gateway(core_api: FakeCore) -> AsyncGenerator[str]:
     """Base URL of a running gateway with the contract's API behind its tools."""
 
-    def build(url: str) -> ASGIApp:
+    @asynccontextmanager
+    async def build(url: str) -> AsyncGenerator[ASGIApp]:
         mcp = mcp_app(
             CoreClient(InProcess(core_api.app())),
             authenticate,
             allowed_hosts=hosts_for(url),
             allowed_origins=origins_for(url),
         )
-        return Starlette(routes=mcp.routes, lifespan=lambda _: mcp.run())
+        async with mcp.run():
+            yield Router(mcp.routes)
 
     async with serve(build) as url:
         yield url
@@ -43,8 +50,8 @@ def connect(request: pytest.FixtureRequest) -> Connect:
     mode: str = request.param
 
     @asynccontextmanager
-    async def open_client(url: str) -> AsyncGenerator[Client]:
-        headers = {"authorization": f"Bearer {KEY}"}
+    async def open_client(url: str, key: str = KEY) -> AsyncGenerator[Client]:
+        headers = {"authorization": f"Bearer {key}"}
         async with (
             httpx2.AsyncClient(headers=headers, timeout=10) as http,
             Client(streamable_http_client(url, http_client=http), mode=mode) as client,

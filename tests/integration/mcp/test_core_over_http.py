@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from contextlib import nullcontext
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.support.server import serve
 
 async def test_the_same_operations_over_a_url(core_api: FakeCore, caller: Caller) -> None:
     core_api.add_conversation("web", "hello")
-    async with serve(lambda _: core_api.app()) as url:
+    async with serve(lambda _: nullcontext(core_api.app())) as url:
         transport = OverHttp(url)
         client = CoreClient(transport)
         account = await client.account(caller)
