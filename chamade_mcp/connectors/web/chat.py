@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from chamade_mcp.connectors.web import wire
 from chamade_mcp.connectors.web.guest import Guest
+from chamade_mcp.connectors.web.pace import within
 from chamade_mcp.connectors.web.place import SHOWN_MESSAGES, Place
 from chamade_mcp.connectors.web.uploads import Uploads
 from chamade_mcp.connectors.web.wire import CallingState, ErrorCode, Kind, Participant, Post, Refused
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 
 AGENT_ID = "agent"
 RING_S = 60.0
+_GIVE_UP_S = 5.0
 
 
 @dataclass(slots=True)
@@ -124,8 +126,12 @@ class Chat(Place):
             self.tell_caller(ring)
 
     async def leave(self, guest: Guest) -> None:
-        if self.dismiss(guest):
-            await self._bells.give_up(self, guest.id)
+        if not self.dismiss(guest):
+            return
+        try:
+            await within(self.ctx.clock, _GIVE_UP_S, self._bells.give_up(self, guest.id))
+        except TimeoutError:
+            log.warning("a caller left, but the store did not take it in time")
 
     def keep(self, post: Post) -> None:
         """Nothing: the core keeps what is said in a conversation."""

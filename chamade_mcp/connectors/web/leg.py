@@ -118,9 +118,14 @@ class Leg:
         self._waiting.clear()
 
     async def _watch(self, token: str) -> None:
-        async with self._room.ctx.invites.watch(token) as gone:
-            await gone
-        self.end(EndReason.ENDED)
+        try:
+            async with self._room.ctx.invites.watch(token) as gone:
+                await gone
+        except Exception:
+            log.exception("the link of a room is not watched any more")
+            self.end(EndReason.DISCONNECTED)
+        else:
+            self.end(EndReason.ENDED)
 
     async def _report_all(self) -> None:
         while True:

@@ -28,13 +28,19 @@ from chamade_mcp.connectors.web.pace import within
 from chamade_mcp.connectors.web.uploads import FilePart
 from chamade_mcp.kit.connector import Invite
 from chamade_mcp.kit.problem import problem_response
-from chamade_mcp.model.errors import Forbidden, GatewayError, MethodNotAllowed, NotFound, Unauthenticated
+from chamade_mcp.model.errors import (
+    Forbidden,
+    GatewayError,
+    Internal,
+    MethodNotAllowed,
+    NotFound,
+    Unauthenticated,
+)
 
 log = logging.getLogger(__name__)
 
 HELLO_S = 10.0
 FOREIGN = Goodbye(1008)
-_EPILOGUE_BYTES = 1 << 16
 
 
 class _Ended(Exception):
@@ -58,7 +64,11 @@ class Reception:
                 WebSocketRoute("/{token}", self._serve),
                 Route("/{token}/files", self._upload, methods=["POST"]),
             ],
-            exception_handlers={GatewayError: _problem, HTTPException: _http_problem},
+            exception_handlers={
+                GatewayError: _problem,
+                HTTPException: _http_problem,
+                Exception: _internal_problem,
+            },
         )
 
     async def close(self) -> None:
@@ -149,12 +159,8 @@ class Reception:
         try:
             name, mime = await part.open()
             attachment = await self._ctx.files.save(invite.scope, name=name, mime=mime, chunks=part.chunks())
-            await part.drain(_EPILOGUE_BYTES)
         except ClientDisconnect:
             return Response(status_code=400)  # for the log only: nobody is there to read it
-        except GatewayError:
-            await part.drain(self._ctx.files.max_bytes)
-            raise
         self._places.uploads.add(guest_id, attachment)
         return JSONResponse({"file_id": attachment.file_id, **attachment.to_wire()}, status_code=201)
 
@@ -182,6 +188,11 @@ async def _hello(socket: WebSocket) -> wire.Hello:
 def _problem(_request: Request, error: Exception) -> Response:
     assert isinstance(error, GatewayError)
     return problem_response(error)
+
+
+def _internal_problem(_request: Request, _error: Exception) -> Response:
+    """The server logs what happened."""
+    return problem_response(Internal())
 
 
 def _http_problem(request: Request, error: Exception) -> Response:

@@ -117,14 +117,6 @@ class FilePart:
             if not await self._read():
                 raise InvalidRequest("The upload broke off before the end of the file")
 
-    async def drain(self, limit_bytes: int) -> None:
-        """Reads the rest unseen: browsers do not hear a server that hangs up in mid-upload."""
-        while limit_bytes > 0:
-            try:
-                limit_bytes -= len(await anext(self._body))
-            except StopAsyncIteration:
-                return
-
     async def _read(self) -> bool:
         try:
             body = await anext(self._body)

@@ -111,6 +111,8 @@ class FakeInvites:
 class FakeFiles:
     def __init__(self, max_bytes: int = 100_000) -> None:
         self._max_bytes = max_bytes
+        self.refused: Exception | None = None
+        """When set, nothing can be saved."""
         self.saved: dict[FileId, bytes] = {}
         self.read_bytes = 0
         """Of all uploads, the refused too: shows how early the cap bites."""
@@ -120,6 +122,8 @@ class FakeFiles:
         return self._max_bytes
 
     async def save(self, scope: Scope, *, name: str, mime: str, chunks: AsyncIterator[bytes]) -> Attachment:
+        if self.refused is not None:
+            raise self.refused
         body = bytearray()
         async for chunk in chunks:
             body += chunk

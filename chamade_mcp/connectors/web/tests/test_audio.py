@@ -141,6 +141,20 @@ async def test_nobody_hears_themselves_or_a_muted_microphone(world: World) -> No
         core.close()
 
 
+async def test_muting_takes_back_what_was_not_heard_yet(world: World) -> None:
+    token = await world.room()
+    async with person(world, token) as ann, agent(world, token) as leg:
+        core = Core(world, leg.ports()[ROOM])
+        await speak(ann, noise(18))
+        await ann.say("mute", muted=True)
+        await ann.say("mute", muted=False)
+        said = noise(3, 2)
+        await speak(ann, said)
+        await eventually(lambda: within_stream(said, core.heard))
+        assert len(core.heard) < 18
+        core.close()
+
+
 async def test_silence_is_not_sent_and_a_silent_room_leaves_the_clock(world: World) -> None:
     token = await world.room()
     async with person(world, token, "Ann") as ann, person(world, token, "Ben") as ben:

@@ -166,3 +166,15 @@ async def test_closing_the_page_hangs_up_but_a_reconnect_does_not(world: World) 
             assert world.core.of(CallerGaveUp) == []
     [invited] = world.core.of(CallInvited)
     await eventually(lambda: world.core.of(CallerGaveUp) == [CallerGaveUp(invited.room)])
+
+
+async def test_a_caller_may_leave_though_the_store_hangs(world: World) -> None:
+    token, _ = await world.chat()
+    async with person(world, token) as ann:
+        await ann.say("call")
+        await ann.expect("calling")
+        world.core.open.clear()
+    await eventually(lambda: world.core.waiting == 1)
+    world.clock.advance(5)
+    await eventually(lambda: world.core.waiting == 0)
+    assert world.core.of(CallerGaveUp) == []

@@ -9,6 +9,7 @@ import pytest
 
 from chamade_mcp.connectors.web.tests.harness import Page, World, eventually
 from chamade_mcp.connectors.web.tests.test_leg import agent, person
+from chamade_mcp.model.errors import Unavailable
 from chamade_mcp.model.facts import ChatPosted
 
 
@@ -171,3 +172,17 @@ async def test_other_methods_and_paths_are_problems_too(world: World) -> None:
         url = world.files_url(await world.room())
         assert problem(await client.get(url)) == (405, "METHOD_NOT_ALLOWED")
         assert problem(await client.get(url + "/x")) == (404, "NOT_FOUND")
+
+
+async def test_a_broken_store_is_our_fault_and_told_as_such(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = await world.room()
+    async with person(world, token) as ann:
+        world.files.refused = RuntimeError("disk full")
+        assert problem(await upload(world, token, ann.secret)) == (500, "INTERNAL")
+        assert "disk full" in caplog.text
+        world.files.refused = Unavailable("The disk is busy", retry_after=3)
+        answer = await upload(world, token, ann.secret)
+        assert problem(answer) == (503, "UNAVAILABLE")
+        assert answer.headers["retry-after"] == "3"

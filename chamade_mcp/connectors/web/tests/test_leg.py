@@ -115,6 +115,24 @@ async def test_nothing_is_acknowledged_before_it_is_committed(world: World) -> N
         assert len(world.core.of(ChatPosted)) == 1
 
 
+async def test_who_comes_while_the_store_hangs_is_told_before_they_speak(world: World) -> None:
+    token = await world.room()
+    async with person(world, token, "Ann") as ann, agent(world, token):
+        await eventually(lambda: len(world.core.of(ParticipantJoined)) == 1)
+        world.core.open.clear()
+        await ann.say("chat", key="1", text="first")
+        await eventually(lambda: world.core.waiting == 1)
+        async with person(world, token, "Ben") as ben:
+            await ben.say("chat", key="1", text="second")
+            await ann.expect("joined")
+            while (await ann.expect("chat"))["message"]["text"] != "second":
+                pass
+            world.core.open.set()
+            await ben.expect("ack")
+            order = [type(fact) for fact in world.core.facts]
+            assert order == [ParticipantJoined, ChatPosted, ParticipantJoined, ChatPosted]
+
+
 async def test_a_message_that_was_not_stored_can_be_sent_again(world: World) -> None:
     token = await world.room()
     async with (
