@@ -1,7 +1,9 @@
 """A small REST API that behaves by the contract (sections 1, 4, 5, 6): what MCP tools talk to in tests."""
 
+import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -62,6 +64,12 @@ class FakeCore:
     seen: list[Seen] = field(default_factory=list[Seen])
     most_calls: int = 5
     broken: bool = False
+    polling: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once somebody waits in the inbox."""
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set it to end the wait."""
+    poll_over: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once a wait has ended, by news, by time or because the caller went away."""
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def app(self) -> Starlette:
@@ -219,7 +227,19 @@ class FakeCore:
     async def _inbox(self, request: Request) -> Response:
         platform = request.query_params.get("platform")
         found = [c for c in self.conversations.values() if platform in (None, c["platform"])]
+        wait = int(request.query_params.get("wait", 0))
+        if wait and not found:
+            await self._poll(wait)
         return JSONResponse({"conversations": found, "last_message_cursor": CURSOR})
+
+    async def _poll(self, seconds: int) -> None:
+        self.polling.set()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self.news.wait()
+        finally:
+            self.poll_over.set()
 
     async def _conversation(self, request: Request) -> Response:
         conversation = self.conversations.get(request.path_params["conversation_id"])

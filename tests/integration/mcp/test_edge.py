@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from tests.support.core_api import KEY
+from tests.support.core_api import CURSOR, KEY, FakeCore
 
 MAX_BODY = 4 * 1024 * 1024
 AUTH = {"authorization": f"Bearer {KEY}"}
@@ -147,3 +147,24 @@ async def test_blanks_after_header_values_do_not_break_header_validation(gateway
     finally:
         writer.close()
         await writer.wait_closed()
+
+
+async def test_a_long_poll_ends_when_the_client_hangs_up(gateway: str, core_api: FakeCore) -> None:
+    parts = urlsplit(gateway)
+    meta: dict[str, object] = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    arguments = {"last_message_cursor": CURSOR, "wait": 55}
+    params = {"name": "chamade_inbox", "arguments": arguments, "_meta": meta}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
+    modern = {**MODERN, "mcp-method": "tools/call", "mcp-name": "chamade_inbox"}
+    fields = {"host": parts.netloc, **HEADERS, **AUTH, **modern, "content-length": str(len(body))}
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.write(f"POST /mcp/ HTTP/1.1\r\n{head}\r\n".encode() + body)
+    async with asyncio.timeout(10):
+        await core_api.polling.wait()
+        writer.close()
+        await core_api.poll_over.wait()
+    await writer.wait_closed()

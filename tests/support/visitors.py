@@ -1,0 +1,153 @@
+"""A real gateway on a free loopback port, an agent that uses it, and people with real browsers."""
+
+import asyncio
+import json
+import math
+import struct
+import wave
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import numpy as np
+from playwright.async_api import Browser, Page, async_playwright
+from websockets.asyncio.client import ClientConnection, connect
+
+from chamade_mcp.app.server import Server, listen
+from chamade_mcp.app.settings import Settings
+from chamade_mcp.app.wiring import build
+
+BOUND_S = 10.0
+RATE_HZ = 48_000
+TONE_HZ = 1000
+_CHROMIUM = "/usr/bin/chromium"
+_ARGUMENTS = (
+    "--no-sandbox",
+    "--use-fake-device-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    url: str
+    key: str
+
+    def agent(self) -> httpx2.AsyncClient:
+        """The REST API with the agent's key."""
+        return httpx2.AsyncClient(base_url=self.url, headers={"x-api-key": self.key}, timeout=BOUND_S)
+
+
+@asynccontextmanager
+async def open_house(data_dir: Path) -> AsyncGenerator[House]:
+    listener = listen(Settings(host="127.0.0.1", port=0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    settings = Settings(data_dir=data_dir, public_url=url, files_max_size_mb=1)
+    async with build(settings) as gateway:
+        await gateway.core.accounts.create("owner@example.org", "correct horse battery", verified=True)
+        owner = await gateway.core.accounts.find_by_email("owner@example.org")
+        assert owner is not None
+        key = await gateway.core.accounts.create_key(owner.scope, "test")
+        server = Server(gateway.app, drain=gateway.drain)
+        serving = asyncio.create_task(server.serve([listener]))
+        try:
+            yield House(url, key.value)
+        finally:
+            server.should_exit = True
+            await asyncio.wait_for(serving, BOUND_S)
+
+
+def tone(seconds: float, rate_hz: int = RATE_HZ, frequency_hz: float = TONE_HZ) -> bytes:
+    """s16le mono at half of full scale."""
+    count = int(seconds * rate_hz)
+    turn = 2 * math.pi * frequency_hz / rate_hz
+    return struct.pack(f"<{count}h", *(round(16383 * math.sin(turn * i)) for i in range(count)))
+
+
+def write_tone(path: Path) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE_HZ)
+        file.writeframes(tone(10))  # whole turns, so that the loop has no click
+
+
+@asynccontextmanager
+async def open_browser(microphone: Path | None) -> AsyncGenerator[Browser]:
+    """A browser whose microphone plays `microphone`, or one that is refused every permission."""
+    how = (
+        ("--use-fake-ui-for-media-stream", f"--use-file-for-fake-audio-capture={microphone}")
+        if microphone
+        else ("--deny-permission-prompts",)
+    )
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=_CHROMIUM, args=[*_ARGUMENTS, *how])
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+async def visit(browser: Browser, url: str, name: str, **options: Any) -> Page:
+    """A page of its own profile, where `name` is remembered. Errors of the page fail the test at its end."""
+    context = await browser.new_context(**options)
+    await context.add_init_script(f"localStorage.setItem('chamade.name', {json.dumps(name)})")
+    page = await context.new_page()
+    page.set_default_timeout(BOUND_S * 1000)
+    await page.goto(url)
+    return page
+
+
+async def join(page: Page) -> None:
+    await page.click("#join")
+    await page.wait_for_selector("#room .who")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An agent in a call, by REST and by the call's socket."""
+
+    call_id: str
+    meeting_url: str
+    socket: ClientConnection
+
+    async def expect(self, type_: str) -> dict[str, Any]:
+        """The next event of that type; all before it, audio too, is passed over."""
+        async with asyncio.timeout(BOUND_S):
+            while True:
+                frame = await self.socket.recv()
+                if isinstance(frame, str) and (event := json.loads(frame))["type"] == type_:
+                    return event
+
+    async def hear(self, frames: int) -> "np.ndarray[Any, np.dtype[np.int16]]":
+        """The next `frames` audible frames, one after the other."""
+        heard: list[bytes] = []
+        async with asyncio.timeout(BOUND_S):
+            while len(heard) < frames:
+                frame = await self.socket.recv()
+                if isinstance(frame, bytes) and any(frame):
+                    heard.append(frame)
+        return np.frombuffer(b"".join(heard), np.int16)
+
+
+@asynccontextmanager
+async def calling(house: House, meeting_url: str | None = None) -> AsyncGenerator[Call]:
+    """The agent "Ada" in a new room, or in the one at `meeting_url`, listening."""
+    body = {"platform": "web", "agent_name": "Ada"} | ({"meeting_url": meeting_url} if meeting_url else {})
+    async with house.agent() as agent:
+        made = (await agent.post("/api/call", json=body)).raise_for_status().json()
+    stream = f"{made['text_ws_url']}?api_key={house.key}"
+    async with connect(stream, compression=None, proxy=None, max_size=None) as socket:
+        await socket.send(json.dumps({"type": "audio_config", "sample_rate": RATE_HZ, "receive": True}))
+        call = Call(made["call_id"], made["meeting_url"], socket)
+        await call.expect("audio_config")
+        yield call
+
+
+def frequency(samples: "np.ndarray[Any, np.dtype[np.int16]]") -> float:
+    """The strongest, in Hz."""
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
+    return float(np.argmax(spectrum)) * RATE_HZ / len(samples)
