@@ -3,6 +3,7 @@
 from collections import deque
 from dataclasses import dataclass
 from itertools import islice
+from math import inf
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from chamade_mcp.audio.frame import FRAME_S, AudioFormat, Samples
 
 _MERGE_BELOW_S = FRAME_S / 2
 _MARGIN_STEP_S = 0.005
-_RELAX_PER_S = 0.001
+_RELAX_PER_S = 0.003
 _UNDERRUN_WITHIN_S = 0.1
 """Sound that resumes later than this after running dry is a new burst, not a late one."""
 _QUIET_SHARE = 0.1
@@ -37,12 +38,22 @@ class Profile:
     """How long there must constantly be more, until a quiet frame is left out."""
     trim_any_after_s: float = 4.0
     """How long, until any frame is."""
+    trim_under_s: float = inf
+    """A backlog above this is a burst, and is played whole."""
 
 
 LIVE = Profile(budget_s=0.4, margin_s=0.005, margin_max_s=0.06, trim_over_s=2 * FRAME_S)
 """Microphones: late audio is worse than lost audio."""
-QUEUED = Profile(budget_s=120.0, margin_s=0.005, margin_max_s=0.06, trim_over_s=None)
-"""Agents, which push whole sentences at once."""
+QUEUED = Profile(
+    budget_s=120.0,
+    margin_s=0.005,
+    margin_max_s=0.06,
+    trim_over_s=2 * FRAME_S,
+    trim_any_after_s=inf,
+    trim_under_s=0.3,
+)
+"""Agents, which push whole sentences at once, or stream: then the delay that their hiccups have added is
+taken out of their pauses, never out of what they say."""
 DIRECT = Profile(
     budget_s=4 * FRAME_S,
     margin_s=0.0,
@@ -262,7 +273,8 @@ class PlayoutBuffer:
     def _trim(self, count: int, at: float, over_s: float) -> Samples | None:
         """One frame spliced over the one left out, when the backlog has stayed and this frame may go."""
         rate_hz = self.format.rate_hz
-        if self._buffered <= (self._margin_s + over_s) * rate_hz or self._buffered < 2 * count:
+        lowest, highest = self._margin_s + over_s, self._margin_s + self.profile.trim_under_s
+        if not lowest * rate_hz < self._buffered <= highest * rate_hz or self._buffered < 2 * count:
             self._over_since = None
             return None
         if self._over_since is None:

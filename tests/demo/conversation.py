@@ -11,7 +11,7 @@ from tests.demo import person as people
 from tests.demo import signal
 from tests.demo.gateway import running_gateway
 
-SETTLE_S = 2.0
+SETTLE_S = 5.0
 """Talk before the measurement: buffers find their size."""
 
 

@@ -14,6 +14,8 @@ from tests.demo import signal
 
 RATE_HZ = 48_000
 TONE_HZ = 1010.0
+MICROPHONE_S = 120.0
+"""Chromium repeats the file, with a seam: longer than a measurement takes."""
 CHROMIUM = "/usr/bin/chromium"
 
 # Remembers what the page's own graph is made of, so that the probe can be put beside it.
@@ -116,7 +118,7 @@ class Person:
 async def person(
     microphone: Path, agent_tone_hz: float, *, viewport: tuple[int, int] = (1280, 800), scheme: str = "light"
 ) -> AsyncGenerator[Person]:
-    signal.write_wav(microphone, signal.voice(RATE_HZ, 10.0, TONE_HZ), RATE_HZ)
+    signal.write_wav(microphone, signal.voice(RATE_HZ, MICROPHONE_S, TONE_HZ), RATE_HZ)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=CHROMIUM,

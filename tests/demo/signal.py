@@ -1,7 +1,8 @@
 """The voices of the demo and what can be measured of them.
 
-A voice is a steady tone with a click every 250 ms. The tone's phase tells of lost or repeated audio (a whole
-number of its cycles does not fit into 20 ms, so a missing frame is a jump); a click's times tell the latency.
+A voice is a tone with a pause every two seconds and a click every 250 ms. The tone's phase tells of lost or
+repeated audio (a whole number of its cycles does not fit into 20 ms, so a missing frame is a jump); a click's
+times tell the latency.
 """
 
 import wave
@@ -11,11 +12,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+SENTENCE_S = 2.0
+SPOKEN_S = 1.7
 CLICK_EVERY_S = 0.25
 CLICK_S = 0.0004
 CLICK_LEVEL = 0.9
 CLICK_HEARD = 0.5
 TONE_LEVEL = 0.2
+TONE_FRAMES = 50
+"""A second of tone within a sentence is what frequency and level are taken from."""
 JUMP_RAD = 0.5
 """A frame lost from a 1,010 or 1,510 Hz tone turns its phase by 1.26 rad."""
 
@@ -23,9 +28,10 @@ Samples = NDArray[np.int16]
 
 
 def voice(rate_hz: int, seconds: float, tone_hz: float) -> Samples:
-    """Loops without a seam when `seconds` holds whole cycles and whole click intervals."""
+    """Loops without a seam when `seconds` is a multiple of `SENTENCE_S`."""
     time = np.arange(round(rate_hz * seconds)) / rate_hz
     sound = TONE_LEVEL * np.sin(2 * np.pi * tone_hz * time)
+    sound[time % SENTENCE_S >= SPOKEN_S] = 0
     sound[time % CLICK_EVERY_S < CLICK_S] = CLICK_LEVEL
     return np.round(sound * 32767).astype(np.int16)
 
@@ -49,7 +55,8 @@ class Ear:
     jumps: int = 0
     """Places where the tone's phase breaks while it sounds: audio lost, repeated or padded."""
     samples: int = 0
-    _tail: list[Samples] = field(default_factory=list[Samples])
+    _run: list[Samples] = field(default_factory=list[Samples])
+    _longest: list[Samples] = field(default_factory=list[Samples])
     _pending: Samples = field(default_factory=lambda: np.zeros(0, np.int16))
     _phase: float | None = None
     _frames_heard: int = 0
@@ -67,10 +74,10 @@ class Ear:
 
     @property
     def tone(self) -> tuple[float, float]:
-        """Frequency in Hz and RMS level (0-1) over the last second; zeros when there was none."""
-        if len(self._tail) < 50:
+        """Frequency in Hz and RMS level (0-1) of the last whole sentence; zeros when there was none."""
+        if not self._longest:
             return 0.0, 0.0
-        sound = np.concatenate(self._tail[-50:]).astype(np.float64) / 32768
+        sound = np.concatenate(self._longest).astype(np.float64) / 32768
         sound = np.where(np.abs(sound) > TONE_LEVEL * 1.5, 0.0, sound)  # without the clicks
         spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
         peak = int(np.argmax(spectrum[1:-1])) + 1
@@ -88,12 +95,15 @@ class Ear:
     def _follow(self, frame: Samples) -> None:
         start = self._frames_heard * len(frame)
         self._frames_heard += 1
-        self._tail = [*self._tail[-49:], frame]
         turns = np.exp(-2j * np.pi * self.tone_hz * (start + np.arange(len(frame))) / self.rate_hz)
         beat = complex(np.mean(frame * turns) / 32768)
-        if abs(beat) < TONE_LEVEL / 4:
+        if abs(beat) < TONE_LEVEL * 0.3:  # silence, or the edge of a sentence
             self._phase = None
+            self._run = []
             return
+        self._run.append(frame)
+        if len(self._run) >= TONE_FRAMES:
+            self._longest = self._run[-TONE_FRAMES:]
         phase = float(np.angle(beat))
         if self._phase is not None and abs(np.angle(np.exp(1j * (phase - self._phase)))) > JUMP_RAD:
             self.jumps += 1
