@@ -55,7 +55,7 @@ def _show(url: str, welcome: Welcome) -> None:
 
     rows = Text()
     for label, value in (
-        ("Dashboard", url),
+        ("Dashboard", f"{url}/dashboard"),
         ("E-mail", welcome.email),
         ("Password", welcome.password),
         ("API key", welcome.key),

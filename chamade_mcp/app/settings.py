@@ -1,7 +1,7 @@
 """Settings: ``CHAMADE_*`` variables, each also as ``CHAMADE_*_FILE`` naming a file that holds the value.
 
 The command line wins over the environment. A wrong value, an unknown variable or a missing file raises
-`SettingsError`, one sentence that starts with the variable's name. docs: the table in README.md.
+`SettingsError`, one sentence that starts with the variable's name. docs/settings.md has the table.
 """
 
 import difflib
@@ -215,7 +215,7 @@ def _refuse_unknown_variables() -> None:
         endings = sorted(v.removeprefix(PREFIX) for v in known)
         nearest = difflib.get_close_matches(name.removeprefix(PREFIX).upper(), endings, n=1)
         hint = (
-            f"did you mean {PREFIX}{nearest[0]}?" if nearest else "remove it, or see the table in README.md"
+            f"did you mean {PREFIX}{nearest[0]}?" if nearest else "remove it, or see docs/settings.md"
         )
         raise SettingsError(name, f"no such setting; {hint}")
 
