@@ -3,7 +3,7 @@
 import hashlib
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -45,7 +45,7 @@ class Accounts:
         self._database = database
         self._clock = clock
         self._attempts = Attempts(clock, limit=10, window_s=900)
-        self._leaving: list[Callable[[AccountId], Any]] = []
+        self._leaving: list[Callable[[AccountId], Awaitable[None]]] = []
         self.keys = Keys(database, clock)
 
     # --- who is asking ---------------------------------------------------------------------------------
@@ -57,15 +57,15 @@ class Accounts:
     async def sign_in(self, email: str, password: str) -> str:
         """A session token for a browser's cookie. Wrong e-mail and wrong password are told alike."""
         email = _normal(email)
-        self._attempts.check(email)
+        self._attempts.count(email)
         row = await self._database.read(partial(_by_email, email=email))
         if not await passwords.verify(password, row.password_hash if row else None) or row is None:
-            self._attempts.count(email)
             raise Unauthenticated("The e-mail address or the password is wrong", code="SIGN_IN_FAILED")
         self._attempts.clear(email)
         token, now = secrets.token_urlsafe(32), self._clock.now()
 
         def insert(conn: Connection) -> None:
+            conn.execute(delete(sessions).where(sessions.c.expires_at <= now))
             conn.execute(
                 sessions.insert().values(
                     token_sha256=_token_hash(token),
@@ -150,20 +150,25 @@ class Accounts:
         }
 
     async def rename(self, principal: Principal, name: str) -> dict[str, object]:
-        await self._set(principal.account, name=name)
+        def change(conn: Connection) -> None:
+            conn.execute(update(accounts).where(accounts.c.id == principal.account).values(name=name))
+
+        await self._database.write(change)
         return await self.profile(principal)
 
     async def change_password(self, principal: Principal, current: str, new: str) -> None:
-        """Ends every other browser session."""
+        """Ends every browser session, the one that asks included."""
         passwords.check_new(new, "new_password")
         await self._confirm(principal, current, "current_password")
         hashed = await passwords.hash_password(new)
-        await self._set(principal.account, password_hash=hashed)
 
-        def end_sessions(conn: Connection) -> None:
+        def change(conn: Connection) -> None:
+            conn.execute(
+                update(accounts).where(accounts.c.id == principal.account).values(password_hash=hashed)
+            )
             conn.execute(delete(sessions).where(sessions.c.account_id == principal.account))
 
-        await self._database.write(end_sessions)
+        await self._database.write(change)
 
     async def change_email(self, principal: Principal, new_email: str, password: str) -> None:
         """Needs a way to send mail, which this gateway does not have yet."""
@@ -172,7 +177,7 @@ class Accounts:
         await self._confirm(principal, password, "password")
         raise NotAvailable("This gateway cannot send the verification e-mail: it has no mail transport yet")
 
-    def on_delete(self, leave: Callable[[AccountId], Any]) -> None:
+    def on_delete(self, leave: Callable[[AccountId], Awaitable[None]]) -> None:
         """`leave(account)` is awaited before the account's rows go."""
         self._leaving.append(leave)
 
@@ -212,17 +217,11 @@ class Accounts:
     # --- inside ----------------------------------------------------------------------------------------
 
     async def _confirm(self, principal: Principal, password: str, field: str) -> None:
-        self._attempts.check(principal.account)
+        self._attempts.count(principal.account)
         row = await self._database.read(partial(_by_id, account=principal.account))
         if not await passwords.verify(password, row.password_hash):
-            self._attempts.count(principal.account)
             raise Forbidden(f"{field} is wrong", code="WRONG_PASSWORD")
-
-    async def _set(self, account: AccountId, **values: object) -> None:
-        def change(conn: Connection) -> None:
-            conn.execute(update(accounts).where(accounts.c.id == account).values(**values))
-
-        await self._database.write(change)
+        self._attempts.clear(principal.account)
 
 
 def require_verified(principal: Principal) -> None:

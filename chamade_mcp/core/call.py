@@ -1,8 +1,9 @@
 """A call's life as a state machine (CONTRACT section 2). No I/O: facts, verbs and times in, effects out.
 
     outbound:  connecting -> active -> ended | disconnected
+               connecting -> ended | disconnected
     inbound:   ringing -> active -> ended | disconnected
-                       -> refused | missed
+               ringing -> refused | missed
 
 No state leaves a terminal one; recovery is a new call. Each step returns the next session, so that a caller
 can store the change first and adopt it after.
@@ -17,6 +18,8 @@ from chamade_mcp.model.errors import Conflict, GatewayError, call_not_found
 RING_S = 60.0
 """Seconds a call rings before it counts as missed."""
 
+BRIDGE_LOST_CODE = "bridge_disconnected"
+"""In small letters, unlike every other code: the public contract has it so."""
 BRIDGE_LOST = "Bridge connection lost. Use chamade_call_join with the same meeting_url to reconnect."
 
 
@@ -122,10 +125,13 @@ class CallSession:
         return self._enter(CallState.ENDED, before=(Failed(code, message),))
 
     def leg_ended(self, reason: EndReason) -> Step:
+        """The platform side is over. Of a call that rings, nobody can answer it any more."""
         if self.state.terminal:
             return Step(self)
+        if self.state is CallState.RINGING:
+            return self._enter(CallState.MISSED, after=(Decline(),))
         if reason is EndReason.DISCONNECTED:
-            return self._enter(CallState.DISCONNECTED, before=(Failed("bridge_disconnected", BRIDGE_LOST),))
+            return self._enter(CallState.DISCONNECTED, before=(Failed(BRIDGE_LOST_CODE, BRIDGE_LOST),))
         return self._enter(CallState.ENDED)
 
     def caller_gave_up(self) -> Step:

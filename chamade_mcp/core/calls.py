@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from chamade_mcp.core import log as event_log
 from chamade_mcp.core import records
@@ -19,7 +18,10 @@ from chamade_mcp.core.live import LiveCall
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.records import CallRecord, CallView
 from chamade_mcp.core.streams import AgentStream, open_stream
+from chamade_mcp.core.supervisor import reaching
 from chamade_mcp.kit.clock import Clock
+from chamade_mcp.kit.manifest import Manifest
+from chamade_mcp.kit.waiting import to_the_end
 from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.capabilities import Capability
 from chamade_mcp.model.errors import (
@@ -29,12 +31,13 @@ from chamade_mcp.model.errors import (
     PlatformRefused,
     bridge_not_ready,
     call_not_found,
+    delivery_unknown,
     speech_not_configured,
 )
 from chamade_mcp.model.events import Envelope, EventType
 from chamade_mcp.model.facts import CallerGaveUp, CallInvited, ChatPosted, ParticipantJoined, ParticipantLeft
-from chamade_mcp.model.ids import CallId, Platform, new_call_id, new_id, new_message_id
-from chamade_mcp.model.messages import DeliveryState, Outgoing
+from chamade_mcp.model.ids import CallId, Platform, RoomRef, new_call_id, new_id, new_message_id
+from chamade_mcp.model.messages import DeliveryState, Outgoing, well_formed
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.secrets import SecretBox
 
@@ -82,41 +85,39 @@ class CallService:
         self._d.platforms.require_connected(manifest, wanted.meeting_url)
         if wanted.stt_voice_config_id or wanted.tts_voice_config_id:
             raise NotFound("Voice preset not found", code="PRESET_NOT_FOUND")
-        if self._engine.count(principal.account) >= self._d.limit:
-            raise LimitReached(
-                "Concurrent call limit reached", code="CALL_LIMIT_REACHED", platform=manifest.platform
+        call = new_call_id()
+        with self._engine.place(call, principal.account, self._d.limit):
+            meeting_url, room = await self._room(principal.scope, manifest, wanted)
+            record = CallRecord(
+                id=call,
+                scope=principal.scope,
+                platform=manifest.platform,
+                direction=Direction.OUTBOUND,
+                caller="",
+                room=room,
+                participant_id=new_id("part"),
+                meeting_url=meeting_url,
+                agent_name=wanted.agent_name,
+                capabilities=manifest.capabilities,
+                sample_rate_hz=manifest.sample_rate_hz,
+                created_at=self._d.clock.now(),
             )
-        calls = self._engine.platform(manifest.platform)
-        meeting_url = wanted.meeting_url
-        if meeting_url is None:
-            if not manifest.creates_rooms:
-                raise InvalidRequest("meeting_url required", code="MEETING_URL_REQUIRED", param="meeting_url")
-            meeting_url = await calls.create(principal.scope, wanted.agent_name)
-        room = await calls.locate(meeting_url)
-        record = CallRecord(
-            id=new_call_id(),
-            scope=principal.scope,
-            platform=manifest.platform,
-            direction=Direction.OUTBOUND,
-            caller="",
-            room=room,
-            participant_id=new_id("part"),
-            meeting_url=meeting_url,
-            agent_name=wanted.agent_name,
-            capabilities=manifest.capabilities,
-            sample_rate_hz=manifest.sample_rate_hz,
-            created_at=self._d.clock.now(),
-        )
-        live = await self._engine.open(record, CallSession.outbound())
-        return self._view(live)
+            return self._view(await self._engine.open(record, CallSession.outbound()))
 
     async def get(self, principal: Principal, call: str, since: int) -> CallView:
         """Serves finished calls too, for `KEPT`."""
-        row = await self._d.database.read(partial(records.find, scope=principal.scope, call=call))
-        if row is None or (row.ended_at is not None and self._d.clock.now() - row.ended_at > KEPT):
+
+        def query(conn: Connection) -> tuple[Row[Any], int, tuple[str, ...]] | None:
+            row = records.find(conn, principal.scope, call)
+            return None if row is None else (row, *records.transcript(conn, row.id, since))
+
+        found = await self._d.database.read(query)
+        if found is None:
+            raise call_not_found()
+        row, length, lines = found
+        if row.ended_at is not None and self._d.clock.now() - row.ended_at > KEPT:
             raise call_not_found()
         record = records.from_row(row, self._d.box)
-        length, lines = await self._d.database.read(partial(records.transcript, call=record.id, since=since))
         live = self._engine.get(record.id)
         people = tuple(live.participants.values()) if live else ()
         return CallView(
@@ -149,9 +150,12 @@ class CallService:
             raise PlatformRefused(platform=live.record.platform)
         files = await self._d.files.attach(principal.scope, attachments)
         message = new_message_id()
-        delivery = await leg.send_chat(Outgoing(message, text, sender_name, files))
+        with reaching(live.record.platform):
+            delivery = await leg.send_chat(Outgoing(message, text, sender_name, files))
         if delivery.state is DeliveryState.FAILED:
             raise PlatformRefused(platform=live.record.platform)
+        if delivery.state is DeliveryState.UNKNOWN:
+            raise delivery_unknown(live.record.platform)
         return {"status": str(delivery.state), "message_id": message}
 
     async def typing(self, principal: Principal, call: str) -> dict[str, object]:
@@ -160,7 +164,8 @@ class CallService:
         if Capability.TYPING in live.record.capabilities:
             if live.leg is None:
                 raise bridge_not_ready()
-            await live.leg.typing()
+            with reaching(live.record.platform):
+                await live.leg.typing()
         return {"status": "ok"}
 
     async def say(self, principal: Principal, call: str, text: str) -> dict[str, object]:
@@ -188,6 +193,9 @@ class CallService:
 
     async def add_transcript(self, live: LiveCall, speaker: str, text: str) -> None:
         """A line of what was said: stored, told to every agent of the call, shown to the people."""
+        await to_the_end(self._add_transcript(live, well_formed(speaker), well_formed(text)))
+
+    async def _add_transcript(self, live: LiveCall, speaker: str, text: str) -> None:
         now = self._d.clock.now()
         told = records.event(live.record, EventType.CALL_TRANSCRIPT, now, speaker=speaker, text=text)
 
@@ -210,24 +218,23 @@ class CallService:
             live.record,
             EventType.CALL_CHAT,
             now,
-            sender=fact.sender.name,
-            text=fact.text,
+            sender=well_formed(fact.sender.name),
+            text=well_formed(fact.text),
             attachments=[a.to_wire() for a in fact.attachments],
             message_id=fact.ref,
         )
         await self._d.hub.publish(told)
 
     async def invited(self, scope: Scope, platform: Platform, fact: CallInvited) -> None:
-        if self._engine.count(scope.account) >= self._d.limit:
-            await self._engine.platform(platform).refuse(fact.room)
-            return
+        """Somebody rings. When the account has all the calls it may have, nobody will answer."""
         manifest = self._d.platforms.require(platform)
+        call = new_call_id()
         record = CallRecord(
-            id=new_call_id(),
+            id=call,
             scope=scope,
             platform=platform,
             direction=Direction.INBOUND,
-            caller=fact.caller.name,
+            caller=well_formed(fact.caller.name),
             room=fact.room,
             participant_id=new_id("part"),
             meeting_url=fact.meeting_url,
@@ -236,13 +243,16 @@ class CallService:
             sample_rate_hz=manifest.sample_rate_hz,
             created_at=self._d.clock.now(),
         )
-        await self._engine.open(
-            record, CallSession.inbound(self._d.clock.monotonic(), auto_answer=fact.auto_answer)
-        )
+        try:
+            with self._engine.place(call, scope.account, self._d.limit):
+                first = CallSession.inbound(self._d.clock.monotonic(), auto_answer=fact.auto_answer)
+                await self._engine.open(record, first)
+        except LimitReached:
+            await self._engine.platform(platform).refuse(fact.room)
 
-    async def caller_gave_up(self, scope: Scope, fact: CallerGaveUp) -> None:
+    async def caller_gave_up(self, scope: Scope, platform: Platform, fact: CallerGaveUp) -> None:
         for live in self._engine.of(scope):
-            if live.record.room == fact.room:
+            if live.record.platform == platform and live.record.room == fact.room:
                 await self._engine.apply(live, lambda s: s.caller_gave_up())
 
     def participant_joined(self, fact: ParticipantJoined) -> None:
@@ -256,6 +266,19 @@ class CallService:
             live.participants.pop(fact.participant, None)
 
     # --- inside --------------------------------------------------------------------------------------------
+
+    async def _room(self, scope: Scope, manifest: Manifest, wanted: NewCall) -> tuple[str, RoomRef]:
+        """The meeting URL, made where none was given, and the room it names."""
+        calls = self._engine.platform(manifest.platform)
+        meeting_url = wanted.meeting_url
+        with reaching(manifest.platform):
+            if meeting_url is None:
+                if not manifest.creates_rooms:
+                    raise InvalidRequest(
+                        "meeting_url required", code="MEETING_URL_REQUIRED", param="meeting_url"
+                    )
+                meeting_url = await calls.create(scope, wanted.agent_name)
+            return meeting_url, await calls.locate(meeting_url)
 
     async def _request(self, principal: Principal, call: str, verb: Verb) -> dict[str, object]:
         live = await self._engine.request(principal.scope, call, verb)

@@ -34,6 +34,12 @@ def _mine(scope: Scope) -> ColumnElement[bool]:
     return (conversations.c.account_id == scope.account) & (conversations.c.agent_id == scope.agent)
 
 
+def _numbered(scope: Scope) -> ColumnElement[bool]:
+    # Said of the messages too, so that the index on their numbers is used: without it the whole of an
+    # account's history is read and sorted.
+    return messages.c.account_id == scope.account
+
+
 def ensure_conversation(
     conn: Connection, scope: Scope, platform: Platform, ref: str, remote_name: str, at: datetime
 ) -> ConversationId:
@@ -113,6 +119,12 @@ def find(conn: Connection, scope: Scope, conversation: str) -> Row[Any] | None:
     ).one_or_none()
 
 
+def find_all(conn: Connection, scope: Scope, found: Sequence[str]) -> Sequence[Row[Any]]:
+    """These conversations, in the order in which they are named."""
+    rows = conn.execute(select(conversations).where(_mine(scope), conversations.c.id.in_(found))).all()
+    return sorted(rows, key=lambda row: found.index(row.id))
+
+
 def find_by_ref(conn: Connection, scope: Scope, platform: Platform, ref: str) -> Row[Any] | None:
     return conn.execute(
         select(conversations).where(
@@ -157,7 +169,7 @@ def head(conn: Connection, scope: Scope) -> Row[str, int, datetime] | None:
     return conn.execute(
         select(messages.c.id, messages.c.seq, messages.c.created_at)
         .join(conversations)
-        .where(_mine(scope))
+        .where(_mine(scope), _numbered(scope))
         .order_by(messages.c.seq.desc())
         .limit(1)
     ).one_or_none()
@@ -170,13 +182,18 @@ def seq_of(conn: Connection, scope: Scope, message: str) -> int | None:
 
 
 def seq_before(conn: Connection, scope: Scope, moment: datetime) -> int:
-    """The number of the newest message not after `moment`; 0 when there is none."""
-    found = conn.execute(
-        select(func.max(messages.c.seq))
+    """The number before the first message after `moment`.
+
+    Where the wall clock was set back this repeats messages, and never misses one.
+    """
+    first = conn.execute(
+        select(func.min(messages.c.seq))
         .join(conversations)
-        .where(_mine(scope), messages.c.created_at <= moment)
+        .where(_mine(scope), _numbered(scope), messages.c.created_at > moment)
     ).scalar_one()
-    return found or 0
+    if first is not None:
+        return first - 1
+    return conn.execute(select(accounts.c.message_seq).where(accounts.c.id == scope.account)).scalar_one()
 
 
 def since(conn: Connection, scope: Scope, seq: int, platform: str | None, limit: int) -> Sequence[Row[Any]]:
@@ -184,7 +201,7 @@ def since(conn: Connection, scope: Scope, seq: int, platform: str | None, limit:
     query = (
         select(messages)
         .join(conversations)
-        .where(_mine(scope), messages.c.seq > seq)
+        .where(_mine(scope), _numbered(scope), messages.c.seq > seq)
         .order_by(messages.c.seq)
         .limit(limit)
     )

@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -27,16 +27,17 @@ from chamade_mcp.core.call import (
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.live import LiveCall, new_mixer
 from chamade_mcp.core.records import CallRecord
-from chamade_mcp.core.supervisor import Supervisor
+from chamade_mcp.core.supervisor import Supervisor, reaching
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.connector import Calls as PlatformCalls
 from chamade_mcp.kit.connector import EndReason, PlatformUnavailable
 from chamade_mcp.kit.ticker import Ticker
+from chamade_mcp.kit.waiting import race, to_the_end
 from chamade_mcp.model.access import Scope
-from chamade_mcp.model.errors import GatewayError, NotAvailable, call_not_found
-from chamade_mcp.model.events import Event, EventType
+from chamade_mcp.model.errors import GatewayError, LimitReached, NotAvailable, Unavailable, call_not_found
+from chamade_mcp.model.events import Envelope, Event, EventType
 from chamade_mcp.model.ids import AccountId, CallId, Platform
-from chamade_mcp.store.database import Database
+from chamade_mcp.store.database import BUSY, Database
 from chamade_mcp.store.secrets import SecretBox
 
 log = logging.getLogger(__name__)
@@ -63,25 +64,31 @@ class CallEngine:
     def __init__(self, deps: EngineDeps) -> None:
         self._d = deps
         self._live: dict[CallId, LiveCall] = {}
+        self._places: dict[CallId, AccountId] = {}
+        """Calls that are being made: they count already."""
 
     # --- life of the process -------------------------------------------------------------------------------
 
     async def start(self) -> None:
         now = self._d.clock.now()
-        self._d.hub.announce(
-            await self._d.database.write(partial(records.disconnect_survivors, box=self._d.box, at=now))
-        )
+        self._d.hub.announce(await self._d.database.write(partial(records.disconnect_survivors, at=now)))
 
     async def stop(self) -> None:
         """Every live call loses its bridge, and is told so."""
-        for live in list(self._live.values()):
-            await self.apply(live, lambda s: s.leg_ended(EndReason.DISCONNECTED))
-            await self._gone(live)
+        await self._end(list(self._live.values()), EndReason.DISCONNECTED)
 
     async def end_all(self, account: AccountId) -> None:
-        for live in [c for c in self._live.values() if c.record.scope.account == account]:
-            await self.apply(live, lambda s: s.leg_ended(EndReason.ENDED))
+        """The account goes, and its calls with it."""
+        await self._end(
+            [c for c in self._live.values() if c.record.scope.account == account], EndReason.ENDED
+        )
+
+    async def _end(self, ending: Sequence[LiveCall], reason: EndReason) -> None:
+        async def end(live: LiveCall) -> None:
+            await self.apply(live, lambda s: s.leg_ended(reason))
             await self._gone(live)
+
+        await asyncio.gather(*(end(live) for live in ending))
 
     # --- looking -------------------------------------------------------------------------------------------
 
@@ -99,7 +106,22 @@ class CallEngine:
         return [c for c in self._live.values() if c.record.scope == scope]
 
     def count(self, account: AccountId) -> int:
-        return sum(1 for c in self._live.values() if c.record.scope.account == account)
+        """The account's calls that are not over, those included that are being made."""
+        live = sum(1 for c in self._live.values() if c.record.scope.account == account)
+        return live + sum(
+            1 for call, owner in self._places.items() if owner == account and call not in self._live
+        )
+
+    @contextmanager
+    def place(self, call: CallId, account: AccountId, limit: int) -> Generator[None]:
+        """Keeps a place for a call while it is made. Raises `LimitReached` when there are `limit` already."""
+        if self.count(account) >= limit:
+            raise LimitReached("Concurrent call limit reached", code="CALL_LIMIT_REACHED")
+        self._places[call] = account
+        try:
+            yield
+        finally:
+            del self._places[call]
 
     def platform(self, platform: Platform) -> PlatformCalls:
         """The platform's side of calls; raises when there is none or it is down."""
@@ -111,6 +133,10 @@ class CallEngine:
     # --- changing ------------------------------------------------------------------------------------------
 
     async def open(self, record: CallRecord, first: Step) -> LiveCall:
+        """A new call, stored and told, with its first step taken."""
+        return await to_the_end(self._open(record, first))
+
+    async def _open(self, record: CallRecord, first: Step) -> LiveCall:
         live = LiveCall(record, first.session, new_mixer(record))
         told: list[Event] = []
         if record.direction is Direction.INBOUND:
@@ -125,7 +151,7 @@ class CallEngine:
             )
         told += self._events(live, first.effects)
 
-        def store(conn: Connection) -> list[Any]:
+        def store(conn: Connection) -> list[Envelope]:
             records.insert(conn, self._d.box, record, first.session.state)
             return event_log.append(conn, told, record.created_at)
 
@@ -143,14 +169,28 @@ class CallEngine:
         return live
 
     async def apply(self, live: LiveCall, move: Move) -> CallState:
-        """Takes one step: stored first, then true, then told, then acted on."""
+        """Takes one step: stored first, then true, then told, then acted on. Raises what `move` raises."""
+        return await to_the_end(self._step(live, move))
+
+    async def _report(self, live: LiveCall, move: Move) -> None:
+        """Takes a step that has happened already on the platform: a busy database only delays it."""
+        while True:
+            try:
+                await self.apply(live, move)
+                return
+            except Unavailable as error:
+                if error.code != BUSY:
+                    raise
+                await self._d.clock.sleep(error.retry_after or 1)
+
+    async def _step(self, live: LiveCall, move: Move) -> CallState:
         async with live.lock:
             step = move(live.session)
             told = self._events(live, step.effects)
             now = self._d.clock.now()
             if told:
 
-                def store(conn: Connection) -> list[Any]:
+                def store(conn: Connection) -> list[Envelope]:
                     records.set_state(conn, live.record.id, step.session.state, now)
                     return event_log.append(conn, told, now)
 
@@ -177,72 +217,81 @@ class CallEngine:
     def _act(self, live: LiveCall, effects: Sequence[Effect]) -> None:
         for effect in effects:
             if isinstance(effect, JoinRoom):
+                live.joining = True
                 live.attending = asyncio.create_task(self._attend(live), name=f"leg of {live.record.id}")
             elif isinstance(effect, LeaveRoom):
-                live.leave.set()
+                live.give_up()
             elif isinstance(effect, Decline):
-                live.attending = asyncio.create_task(self._decline(live))
+                live.attending = asyncio.create_task(self._decline(live), name=f"decline {live.record.id}")
         if live.session.state.terminal:
             self._live.pop(live.record.id, None)
-            live.leave.set()
+            live.give_up()
         self._watch_deadline(live)
 
     def _watch_deadline(self, live: LiveCall) -> None:
-        if live.session.deadline is not None and live.timer is None:
+        if live.session.deadline is None:
+            if live.timer is not None:
+                live.timer.cancel()
+        elif live.timer is None:
             live.timer = asyncio.create_task(self._ring(live), name=f"ring of {live.record.id}")
-        elif live.session.deadline is None and live.timer not in (None, asyncio.current_task()):
-            live.timer.cancel()
 
     async def _attend(self, live: LiveCall) -> None:
         """The platform side of a call, from joining to the end of it."""
+        try:
+            move = await self._be_present(live)
+        except Exception:
+            log.exception("the leg of %s broke", live.record.id)
+            move = _lost
+        finally:
+            live.joining = False
+        await self._report(live, move)
+
+    async def _be_present(self, live: LiveCall) -> Move:
+        """Joins and stays until either side is over; returns what that means for the call."""
         record = live.record
         try:
             calls = self.platform(record.platform)
             async with calls.join(record.scope, record.room, record.id, record.agent_name) as leg:
+                live.joining = False
                 unplug = live.plug_in(leg, self._d.ticker)
                 try:
-                    await self.apply(live, lambda s: s.joined())
-                    reason = await _first_of(leg.ended(), live.leave)
+                    await self._report(live, lambda s: s.joined())
+                    over, _ = await race(leg.ended(), live.leave.wait())
                 finally:
                     unplug()
-            if reason is not None:
-                await self.apply(live, lambda s: s.leg_ended(reason))
-        except PlatformUnavailable as error:
-            text = str(error)
-            await self.apply(live, lambda s: s.join_failed(text))
-        except GatewayError as error:
-            failure = error
-            await self.apply(live, lambda s: s.join_failed(failure))
-        except Exception:
-            log.exception("the leg of %s broke", record.id)
-            await self.apply(live, lambda s: s.leg_ended(EndReason.DISCONNECTED))
+        except (GatewayError, PlatformUnavailable) as error:
+            if not live.joining:
+                log.warning("the leg of %s broke: %s", record.id, error)
+                return _lost
+            failure = error if isinstance(error, GatewayError) else str(error)
+            return lambda s: s.join_failed(failure)
+        if over.cancelled():
+            return lambda s: s.leg_ended(EndReason.ENDED)
+        reason: EndReason = over.result()
+        return lambda s: s.leg_ended(reason)
 
     async def _decline(self, live: LiveCall) -> None:
+        platform = live.record.platform
         try:
-            await self.platform(live.record.platform).refuse(live.record.room)
-        except (GatewayError, PlatformUnavailable) as error:
-            log.warning("%s could not be told that nobody answers: %s", live.record.platform, error)
+            with reaching(platform):
+                await self.platform(platform).refuse(live.record.room)
+        except GatewayError as error:
+            log.warning("%s could not be told that nobody answers: %s", platform, error)
 
     async def _ring(self, live: LiveCall) -> None:
         while (deadline := live.session.deadline) is not None:
             await self._d.clock.sleep(max(0.0, deadline - self._d.clock.monotonic()))
-            await self.apply(live, lambda s: s.expired(self._d.clock.monotonic()))
+            await self._report(live, lambda s: s.expired(self._d.clock.monotonic()))
 
     async def _gone(self, live: LiveCall) -> None:
         """Waits, within reason, until the platform side is over too."""
-        if live.attending is not None:
-            done, _ = await asyncio.wait({live.attending}, timeout=_LEAVE_S)
-            if not done:
-                live.attending.cancel()
+        if live.attending is None:
+            return
+        await race(asyncio.wait({live.attending}), self._d.clock.sleep(_LEAVE_S))
+        if not live.attending.done():
+            live.attending.cancel()
+            await asyncio.gather(live.attending, return_exceptions=True)
 
 
-async def _first_of(ended: Awaitable[EndReason], leave: asyncio.Event) -> EndReason | None:
-    """Why the platform side ended; None when the agent left first."""
-    over = asyncio.ensure_future(ended)
-    left = asyncio.create_task(leave.wait())
-    try:
-        await asyncio.wait({over, left}, return_when=asyncio.FIRST_COMPLETED)
-        return over.result() if over.done() else None
-    finally:
-        over.cancel()
-        left.cancel()
+def _lost(session: CallSession) -> Step:
+    return session.leg_ended(EndReason.DISCONNECTED)

@@ -12,6 +12,7 @@ from chamade_mcp.core.links import Links
 from chamade_mcp.core.overview import Overview
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.kit.connector import Emit
+from chamade_mcp.kit.waiting import to_the_end
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.facts import (
     CallerGaveUp,
@@ -43,6 +44,10 @@ def emitter(platform: Platform, calls: CallService, inbox: Inbox) -> Emit:
     """Where a connector's facts go."""
 
     async def emit(scope: Scope, fact: Fact) -> None:
+        # A connector's task may end with the socket that said it: what was said is told all the same.
+        await to_the_end(take(scope, fact))
+
+    async def take(scope: Scope, fact: Fact) -> None:
         match fact:
             case MessageReceived():
                 await inbox.received(scope, platform, fact)
@@ -55,6 +60,6 @@ def emitter(platform: Platform, calls: CallService, inbox: Inbox) -> Emit:
             case CallInvited():
                 await calls.invited(scope, platform, fact)
             case CallerGaveUp():
-                await calls.caller_gave_up(scope, fact)
+                await calls.caller_gave_up(scope, platform, fact)
 
     return emit

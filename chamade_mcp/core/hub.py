@@ -10,10 +10,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Protocol
 
 from chamade_mcp.core import log
 from chamade_mcp.kit.clock import Clock
+from chamade_mcp.kit.waiting import to_the_end
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.events import Cursor, Envelope, Event
 from chamade_mcp.model.ids import AccountId
@@ -49,11 +51,15 @@ class _Channel:
         """What came after `cursor`; None when the tail does not reach back that far."""
         if not self.tail or self.tail[0].cursor > cursor + 1:
             return None
-        return [e for e in self.tail if e.cursor > cursor]
+        return list(islice(self.tail, cursor + 1 - self.tail[0].cursor, None))
 
     def add(self, envelope: Envelope) -> None:
+        """Keeps the tail without gaps: what does not follow on empties it, and the log is read instead."""
         if self.tail and envelope.cursor != self.tail[-1].cursor + 1:
+            late = envelope.cursor <= self.tail[-1].cursor
             self.tail.clear()
+            if late:
+                return
         self.tail.append(envelope)
 
 
@@ -70,6 +76,9 @@ class MemoryHub:
         return sum(channel.subscribers for channel in self._channels.values())
 
     async def publish(self, event: Event) -> Cursor:
+        return await to_the_end(self._publish(event))
+
+    async def _publish(self, event: Event) -> Cursor:
         envelopes = await self._database.write(partial(log.append, happened=[event], at=self._clock.now()))
         self.announce(envelopes)
         return envelopes[0].cursor

@@ -2,9 +2,10 @@
 
 import hashlib
 import hmac
+import logging
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -13,10 +14,12 @@ from sqlalchemy import Connection, Row, select, update
 
 from chamade_mcp.kit.clock import Clock, iso
 from chamade_mcp.model.access import ALL_PERMISSIONS, Permission, Principal, Scope
-from chamade_mcp.model.errors import Forbidden, NotFound, Unauthenticated
+from chamade_mcp.model.errors import Forbidden, NotFound, Unauthenticated, Unavailable
 from chamade_mcp.model.ids import AccountId, AgentId, KeyId
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.schema import accounts, api_keys
+
+log = logging.getLogger(__name__)
 
 PREFIX = "chmd_"
 _ALPHABET = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
@@ -31,7 +34,7 @@ class NewKey:
     """A key just made; `value` is told this once."""
 
     id: KeyId
-    value: str
+    value: str = field(repr=False)
     name: str
     permissions: frozenset[Permission]
     created_at: datetime
@@ -70,6 +73,7 @@ class Keys:
         self._database = database
         self._clock = clock
         self._known: dict[str, _Known] = {}
+        self._forgotten = 0
 
     async def authenticate(self, key: str | None) -> Principal:
         """Who holds `key`. Raises `Unauthenticated`; its code tells what is wrong."""
@@ -150,12 +154,14 @@ class Keys:
 
     def forget(self, account: AccountId) -> None:
         """Every key of the account is looked up anew."""
+        self._forgotten += 1
         self._known = {k: v for k, v in self._known.items() if v.principal.account != account}
 
     async def _look_up(self, key: str) -> _Known:
         shape = _SHAPE.fullmatch(key)
         if shape is None:
             raise Unauthenticated(code="INVALID_API_KEY")
+        forgotten = self._forgotten
         row = await self._database.read(partial(_find, key=f"key_{shape[1]}"))
         if row is None or not hmac.compare_digest(row.secret_sha256, _sha256(shape[2])):
             raise Unauthenticated(code="INVALID_API_KEY")
@@ -174,7 +180,9 @@ class Keys:
             self._clock.monotonic() + _TRUST_S,
             before.used_at if before else float("-inf"),
         )
-        self._known[key] = known
+        # A revocation during the look-up may be missing from what was read: then nothing is remembered.
+        if forgotten == self._forgotten:
+            self._known[key] = known
         return known
 
     async def _note_use(self, known: _Known) -> None:
@@ -186,7 +194,10 @@ class Keys:
         def stamp(conn: Connection) -> None:
             conn.execute(update(api_keys).where(api_keys.c.id == key).values(last_used_at=now))
 
-        await self._database.write(stamp)
+        try:
+            await self._database.write(stamp)
+        except Unavailable as error:
+            log.warning("the use of %s was not noted: %s", key, error)  # no reason to refuse a valid key
 
 
 def _find(conn: Connection, key: str) -> Row[Any] | None:
@@ -203,7 +214,7 @@ def _row_to_wire(row: Row[Any]) -> dict[str, object]:
         "id": row.id,
         "prefix": PREFIX + row.id.removeprefix("key_"),
         "name": row.name,
-        "permissions": row.permissions.split(","),
+        "permissions": [p for p in row.permissions.split(",") if p],
         "created_at": stamp(row.created_at),
         "last_used_at": stamp(row.last_used_at),
         "expires_at": stamp(row.expires_at),

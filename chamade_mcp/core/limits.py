@@ -1,5 +1,6 @@
 """Counting, so that too much is told in time."""
 
+import math
 from collections import deque
 
 from chamade_mcp.kit.clock import Clock
@@ -7,23 +8,34 @@ from chamade_mcp.model.errors import LimitReached
 
 
 class Attempts:
-    """At most `limit` counted attempts per name in any `window_s` seconds. Names are forgotten with time."""
+    """At most `limit` counted attempts per name in any `window_s` seconds.
+
+    Count before what is attempted, and `clear` when it went well: attempts made at once all count then.
+    """
 
     def __init__(self, clock: Clock, *, limit: int, window_s: float) -> None:
         self._clock = clock
         self._limit = limit
         self._window_s = window_s
         self._times: dict[str, deque[float]] = {}
+        self._forget_at = clock.monotonic() + window_s
 
-    def check(self, name: str) -> None:
-        """Raises `LimitReached` with the seconds to wait."""
-        times = self._recent(name)
-        if len(times) >= self._limit:
-            wait = times[0] + self._window_s - self._clock.monotonic()
-            raise LimitReached("Too many attempts; wait a while", retry_after=max(1, round(wait)))
+    def __len__(self) -> int:
+        """How many names are remembered."""
+        return len(self._times)
 
     def count(self, name: str) -> None:
-        self._times.setdefault(name, deque()).append(self._clock.monotonic())
+        """Raises `LimitReached` with the seconds to wait; such an attempt does not count."""
+        now = self._clock.monotonic()
+        if now >= self._forget_at:
+            self._forget_at = now + self._window_s
+            for old in list(self._times):
+                self._recent(old)
+        times = self._recent(name)
+        if len(times) >= self._limit:
+            wait = times[0] + self._window_s - now
+            raise LimitReached("Too many attempts; wait a while", retry_after=max(1, math.ceil(wait)))
+        self._times.setdefault(name, times).append(now)
 
     def clear(self, name: str) -> None:
         self._times.pop(name, None)

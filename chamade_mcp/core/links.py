@@ -3,16 +3,18 @@
 import asyncio
 import hashlib
 import secrets
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
+from sqlalchemy.sql.elements import ColumnElement
 
 from chamade_mcp.kit.clock import Clock, iso
 from chamade_mcp.kit.connector import Invite, InviteKind
+from chamade_mcp.kit.waiting import race, to_the_end
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.errors import NotFound
 from chamade_mcp.model.ids import AccountId, AgentId, LinkId, Platform, new_id, new_link_id
@@ -21,6 +23,7 @@ from chamade_mcp.store.schema import links
 
 ROOM_LIFE = timedelta(days=7)
 CHAT_LIFE = timedelta(days=30)
+_LOOK_AGAIN_S = 600.0
 _LIFE = {InviteKind.ROOM: ROOM_LIFE, InviteKind.CHAT: CHAT_LIFE}
 
 
@@ -81,7 +84,11 @@ class Links:
         try:
             # Registered first, looked up second: a revocation in between is seen by one or the other.
             invite = await self.admit(token, platform)
-            yield self._until(gone, invite)
+            over = asyncio.create_task(self._until(gone, invite))
+            try:
+                yield over
+            finally:
+                over.cancel()
         finally:
             watchers.discard(gone)
             if not watchers:
@@ -117,37 +124,31 @@ class Links:
 
     async def revoke(self, account: AccountId, link: str) -> None:
         """Closes the link at once for everybody who is in by it."""
-        now = self._clock.now()
-
-        def stamp(conn: Connection) -> str | None:
-            return conn.execute(
-                update(links)
-                .where(links.c.id == link, links.c.account_id == account, links.c.revoked_at.is_(None))
-                .values(revoked_at=now)
-                .returning(links.c.token_sha256)
-            ).scalar_one_or_none()
-
-        token_sha256 = await self._database.write(stamp)
-        if token_sha256 is None:
+        if await to_the_end(self._revoke(account, links.c.id == link)) == 0:
             raise NotFound("Link not found", code="LINK_NOT_FOUND")
-        for gone in self._watched.get(token_sha256, ()):
-            gone.set()
 
     async def revoke_all(self, account: AccountId) -> None:
-        for link in await self.list(account):
-            await self.revoke(account, str(link["id"]))
+        await to_the_end(self._revoke(account))
+
+    async def _revoke(self, account: AccountId, *which: ColumnElement[bool]) -> int:
+        now = self._clock.now()
+
+        def stamp(conn: Connection) -> Sequence[str]:
+            query = update(links).where(links.c.account_id == account, links.c.revoked_at.is_(None), *which)
+            return conn.execute(query.values(revoked_at=now).returning(links.c.token_sha256)).scalars().all()
+
+        revoked = await self._database.write(stamp)
+        for token_sha256 in revoked:
+            for gone in self._watched.get(token_sha256, ()):
+                gone.set()
+        return len(revoked)
 
     async def _until(self, gone: asyncio.Event, invite: Invite | None) -> None:
         if invite is None:
             return
-        left = (invite.expires_at - self._clock.now()).total_seconds()
-        revoked = asyncio.create_task(gone.wait())
-        expired = asyncio.ensure_future(self._clock.sleep(max(0.0, left)))
-        try:
-            await asyncio.wait({revoked, expired}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            revoked.cancel()
-            expired.cancel()
+        # The wall clock may be set meanwhile: it is asked again from time to time.
+        while not gone.is_set() and (left := (invite.expires_at - self._clock.now()).total_seconds()) > 0:
+            await race(gone.wait(), self._clock.sleep(min(left, _LOOK_AGAIN_S)))
 
 
 class PlatformLinks:

@@ -25,8 +25,17 @@ class LiveCall:
     leave: asyncio.Event = field(default_factory=asyncio.Event)
     participants: dict[ParticipantRef, str] = field(default_factory=dict[ParticipantRef, str])
     """The people in the room, by name."""
+    joining: bool = False
+    """Asked to come in, and not in yet."""
     attending: asyncio.Task[None] | None = None
+    """What goes on with the platform: being in the room, or declining."""
     timer: asyncio.Task[None] | None = None
+
+    def give_up(self) -> None:
+        """Leaves the room, or stops trying to get in."""
+        self.leave.set()
+        if self.joining and self.attending is not None:
+            self.attending.cancel()
 
     def plug_in(self, leg: CallLeg, ticker: Ticker) -> Callable[[], None]:
         """Connects the leg's audio; the returned function disconnects it."""

@@ -17,6 +17,11 @@ _pool = ThreadPoolExecutor(2, thread_name_prefix="chamade-password")
 _DUMMY = _hasher.hash("nobody has this password")
 
 
+def _encoded(password: str) -> bytes:
+    # JSON can name half of a surrogate pair; as a password that is as good as any other.
+    return password.encode("utf-8", "surrogatepass")
+
+
 def check_new(password: str, field: str) -> None:
     """Raises `ValidationFailed` naming `field` when `password` cannot be chosen."""
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
@@ -24,7 +29,7 @@ def check_new(password: str, field: str) -> None:
 
 
 async def hash_password(password: str) -> str:
-    return await asyncio.get_running_loop().run_in_executor(_pool, _hasher.hash, password)
+    return await asyncio.get_running_loop().run_in_executor(_pool, _hasher.hash, _encoded(password))
 
 
 async def verify(password: str, stored: str | None) -> bool:
@@ -32,7 +37,7 @@ async def verify(password: str, stored: str | None) -> bool:
 
     def run() -> bool:
         try:
-            return _hasher.verify(stored or _DUMMY, password) and stored is not None
+            return _hasher.verify(stored or _DUMMY, _encoded(password)) and stored is not None
         except (VerificationError, InvalidHashError):
             return False
 

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
 
 from chamade_mcp.audio.frame import AudioFormat
 from chamade_mcp.core import log
-from chamade_mcp.core.call import BRIDGE_LOST, CallState, Direction
+from chamade_mcp.core.call import BRIDGE_LOST, BRIDGE_LOST_CODE, CallState, Direction
 from chamade_mcp.kit.clock import iso
 from chamade_mcp.kit.manifest import capability_list
 from chamade_mcp.model.access import Scope
@@ -16,7 +17,7 @@ from chamade_mcp.model.capabilities import Capability
 from chamade_mcp.model.events import Envelope, Event, EventType
 from chamade_mcp.model.ids import AccountId, AgentId, CallId, Platform, RoomRef
 from chamade_mcp.store.schema import calls, transcript_lines
-from chamade_mcp.store.secrets import SecretBox
+from chamade_mcp.store.secrets import SealBroken, SecretBox
 
 URL_PURPOSE = "calls.meeting_url"
 
@@ -102,15 +103,19 @@ def insert(conn: Connection, box: SecretBox, record: CallRecord, state: CallStat
 
 
 def from_row(row: Row[Any], box: SecretBox) -> CallRecord:
+    try:
+        meeting_url = box.open(URL_PURPOSE, row.meeting_url_sealed)
+    except SealBroken:
+        meeting_url = ""  # the gateway's key was changed since; the rest of the call is still true
     return CallRecord(
         CallId(row.id),
-        Scope(AccountId(row.account_id), AgentId(row.agent_id)),
+        _scope(row),
         Platform(row.platform),
         Direction(row.direction),
         row.caller,
         RoomRef(row.room_id),
         row.participant_id,
-        box.open(URL_PURPOSE, row.meeting_url_sealed),
+        meeting_url,
         row.agent_name,
         frozenset(Capability(c) for c in row.capabilities.split(",") if c),
         row.sample_rate_hz,
@@ -133,14 +138,18 @@ def set_state(conn: Connection, call: CallId, state: CallState, at: datetime) ->
 
 def event(record: CallRecord, type: EventType, at: datetime, **fields: Any) -> Event:
     """An event of this call, with what every event of a call carries."""
-    payload = {
-        "type": str(type),
-        "call_id": record.id,
-        "platform": record.platform,
-        **fields,
-        "timestamp": iso(at),
-    }
-    return Event(record.scope.account, record.scope.agent, type, payload)
+    return _event(record.scope, record.id, record.platform, type, at, fields)
+
+
+def _event(
+    scope: Scope, call: str, platform: str, type: EventType, at: datetime, fields: dict[str, Any]
+) -> Event:
+    payload = {"type": str(type), "call_id": call, "platform": platform, **fields, "timestamp": iso(at)}
+    return Event(scope.account, scope.agent, type, payload)
+
+
+def _scope(row: Row[Any]) -> Scope:
+    return Scope(AccountId(row.account_id), AgentId(row.agent_id))
 
 
 def transcript(conn: Connection, call: CallId, since: int) -> tuple[int, tuple[str, ...]]:
@@ -176,18 +185,18 @@ def add_line(conn: Connection, record: CallRecord, speaker: str, text: str, at: 
     )
 
 
-def disconnect_survivors(conn: Connection, box: SecretBox, at: datetime) -> list[Envelope]:
+def disconnect_survivors(conn: Connection, at: datetime) -> list[Envelope]:
     """Calls that were alive when the last process ended lost their bridge with it."""
     alive = [str(s) for s in CallState if not s.terminal]
     envelopes: list[Envelope] = []
-    for row in conn.execute(select(calls).where(calls.c.state.in_(alive))).all():
-        record = from_row(row, box)
+    for row in conn.execute(select(calls).where(calls.c.state.in_(alive)).order_by(calls.c.created_at)).all():
+        tell = partial(_event, _scope(row), row.id, row.platform, at=at)
         missed = CallState(row.state) is CallState.RINGING
         state = CallState.MISSED if missed else CallState.DISCONNECTED
-        set_state(conn, record.id, state, at)
-        told = [event(record, EventType.CALL_STATE, at, state=str(state))]
+        set_state(conn, row.id, state, at)
+        told = [tell(EventType.CALL_STATE, fields={"state": str(state)})]
         if not missed:
-            lost = event(record, EventType.CALL_ERROR, at, code="bridge_disconnected", message=BRIDGE_LOST)
-            told.insert(0, lost)
+            lost = {"code": BRIDGE_LOST_CODE, "message": BRIDGE_LOST}
+            told.insert(0, tell(EventType.CALL_ERROR, fields=lost))
         envelopes += log.append(conn, told, at)
     return envelopes

@@ -1,7 +1,7 @@
 """One agent socket on one call: its audio, its events, what it says."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Protocol
 
 from chamade_mcp.audio.call import AgentAudio
@@ -104,7 +104,10 @@ class AgentStream:
 async def open_stream(
     acts: Acts, hub: EventHub, live: LiveCall, principal: Principal
 ) -> AsyncGenerator[AgentStream]:
-    async with hub.subscribe(live.record.scope, after=None) as envelopes:
+    async with AsyncExitStack() as stack:
+        async with live.lock:
+            # No step is under way: each is in the state found here, or among the events to come.
+            envelopes = await stack.enter_async_context(hub.subscribe(live.record.scope, after=None))
         stream = AgentStream(acts, live, principal, envelopes)
         try:
             yield stream

@@ -3,16 +3,31 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.connector import AuthNeeded, Connector, Context, Link, PlatformUnavailable
-from chamade_mcp.model.errors import Unavailable
+from chamade_mcp.kit.waiting import race
+from chamade_mcp.model.errors import Action, Unavailable
 from chamade_mcp.model.ids import Platform
 
 log = logging.getLogger(__name__)
 
 _BACKOFF_CAP_S = 60.0
+_HELD_S = 60.0
+"""A link that held this long starts its next backoff from the beginning."""
+
+
+@contextmanager
+def reaching(platform: Platform) -> Generator[None]:
+    """Around what a link is asked to do: a platform out of reach is told as `Unavailable`."""
+    try:
+        yield
+    except PlatformUnavailable as error:
+        raise Unavailable(
+            f"{platform} is not reachable at the moment", platform=platform, retry_after=error.retry_after
+        ) from error
 
 
 class Supervisor:
@@ -22,6 +37,7 @@ class Supervisor:
         self._connectors = connectors
         self._clock = clock
         self._links: dict[Platform, Link] = {}
+        self._refused: set[Platform] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = asyncio.Event()
 
@@ -42,11 +58,18 @@ class Supervisor:
         await asyncio.gather(*self._tasks)
 
     def link(self, platform: Platform) -> Link:
-        """The live link; `Unavailable` while it is down."""
+        """The live link; `Unavailable` while it is down, with what helps."""
         link = self._links.get(platform)
-        if link is None:
-            raise Unavailable(f"{platform} is not reachable at the moment", retry_after=2)
-        return link
+        if link is not None:
+            return link
+        if platform in self._refused:
+            raise Unavailable(
+                f"{platform} no longer accepts its authorisation: connect it again",
+                code="RECONNECT_NEEDED",
+                action=Action.ASK_HUMAN,
+                platform=platform,
+            )
+        raise Unavailable(f"{platform} is not reachable at the moment", platform=platform, retry_after=2)
 
     @property
     def links(self) -> Mapping[Platform, Link]:
@@ -57,29 +80,27 @@ class Supervisor:
     ) -> None:
         failures = 0
         while not self._closing.is_set():
+            opened_at: float | None = None
+            retry_after: float | None = None
             try:
                 async with connector.open(context) as link:
+                    opened_at = self._clock.monotonic()
                     self._links[platform] = link
-                    failures = 0
                     first.set()
                     await self._closing.wait()
-                    return
             except AuthNeeded:
                 log.warning("%s no longer accepts its authorisation; connect it again", platform)
+                self._refused.add(platform)
                 return
             except PlatformUnavailable as error:
-                failures += 1
-                delay = error.retry_after or random.uniform(0, min(_BACKOFF_CAP_S, 2.0**failures))  # noqa: S311
-                log.warning("%s is unavailable (%s); trying again in %.1f s", platform, error, delay)
-                first.set()
-                await self._pause(delay)
+                log.warning("%s is unavailable: %s", platform, error)
+                retry_after = error.retry_after
+            except Exception:  # a broken connector must not stay down for ever, nor stop the others
+                log.exception("the link to %s broke", platform)
             finally:
                 self._links.pop(platform, None)
                 first.set()
-
-    async def _pause(self, seconds: float) -> None:
-        closing = asyncio.create_task(self._closing.wait())
-        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
-        await asyncio.wait({closing, sleeping}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (closing, sleeping):
-            task.cancel()
+            held = opened_at is not None and self._clock.monotonic() - opened_at >= _HELD_S
+            failures = 1 if held else failures + 1
+            delay = retry_after or random.uniform(0.5, 1.0) * min(_BACKOFF_CAP_S, 2.0 ** min(failures, 10))  # noqa: S311
+            await race(self._closing.wait(), self._clock.sleep(delay))

@@ -176,11 +176,13 @@ class PlatformRefused(GatewayError):
         self,
         detail: str = "Failed to send message",
         *,
+        code: str | None = None,
+        action: Action | None = None,
         platform: str | None = None,
         outcome: Outcome = Outcome.NOT_DONE,
         errors: Sequence[FieldError] = (),
     ) -> None:
-        super().__init__(detail, platform=platform, outcome=outcome, errors=errors)
+        super().__init__(detail, code=code, action=action, platform=platform, outcome=outcome, errors=errors)
 
 
 class Unavailable(GatewayError):
@@ -203,6 +205,16 @@ def no_active_conversation(platform: str) -> NotFound:
 def bridge_not_ready() -> Conflict:
     return Conflict(
         "No active WebSocket connection", code="BRIDGE_NOT_READY", action=Action.RETRY, retry_after=1
+    )
+
+
+def delivery_unknown(platform: str) -> PlatformRefused:
+    return PlatformRefused(
+        "The platform did not confirm the message in time; it may have arrived",
+        code="DELIVERY_UNKNOWN",
+        action=Action.WAIT,
+        platform=platform,
+        outcome=Outcome.UNKNOWN,
     )
 
 

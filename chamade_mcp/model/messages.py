@@ -31,6 +31,11 @@ class Outgoing:
     attachments: tuple[Attachment, ...] = ()
 
 
+def well_formed(text: str) -> str:
+    """`text` with a mark for each half of a surrogate pair, which no database and no frame can carry."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 class DeliveryState(StrEnum):
     PENDING = "pending"
     DELIVERED = "delivered"

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Transaction = Callable[[Connection], T]
 
+BUSY = "DATABASE_BUSY"
+
 _BATCH = 64
 _READERS = 3
 _BUSY_TIMEOUT_S = 5.0
@@ -192,7 +194,7 @@ class Database:
 
 def _translated(error: OperationalError) -> Exception:
     if _busy(error):
-        return Unavailable("The database is busy", code="DATABASE_BUSY", retry_after=1)
+        return Unavailable("The database is busy", code=BUSY, retry_after=1)
     return error
 
 

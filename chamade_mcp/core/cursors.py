@@ -1,0 +1,60 @@
+"""Cursors of the inbox: `<ISO timestamp>|<message id>`, or a plain ISO timestamp."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from chamade_mcp.core import dms
+from chamade_mcp.kit.clock import iso
+from chamade_mcp.model.access import Scope
+from chamade_mcp.model.errors import InvalidRequest
+from chamade_mcp.model.ids import AccountId
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Heads:
+    """The cursor after each agent's newest message, kept in memory: agents ask for it often."""
+
+    def __init__(self) -> None:
+        self._known: dict[Scope, str] = {}
+
+    def get(self, scope: Scope) -> str | None:
+        return self._known.get(scope)
+
+    def learn(self, scope: Scope, cursor: str) -> str:
+        """What was looked up counts only until something newer is known."""
+        return self._known.setdefault(scope, cursor)
+
+    def advance(self, scope: Scope, new: dms.NewMessage) -> None:
+        self._known[scope] = f"{iso(new.at)}|{new.id}"
+
+    def forget(self, account: AccountId) -> None:
+        self._known = {s: c for s, c in self._known.items() if s.account != account}
+
+
+def cursor_of(row: Any) -> str:
+    """The cursor after a message, given its row; before the first one (None), the beginning of time."""
+    return iso(_EPOCH) if row is None else f"{iso(row.created_at)}|{row.id}"
+
+
+def seq_at(conn: Connection, scope: Scope, cursor: str) -> int:
+    """Where in the agent's messages a cursor points. Raises `InvalidRequest` for one that is none."""
+    stamp, _, message = cursor.partition("|")
+    if message:
+        seq = dms.seq_of(conn, scope, message)
+        if seq is not None:
+            return seq
+    try:
+        moment = datetime.fromisoformat(stamp)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        moment = moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidRequest(
+            "last_message_cursor is not a cursor of this gateway: take a fresh one from GET /api/account",
+            code="INVALID_CURSOR",
+            param="last_message_cursor",
+        ) from None
+    return dms.seq_before(conn, scope, moment)
