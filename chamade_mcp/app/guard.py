@@ -7,8 +7,10 @@ every `body_bytes_per_s` that came. While the application does not read, the clo
 
 import asyncio
 import json
+from enum import Enum, auto
 from typing import Any, ClassVar, Final, cast
 
+from uvicorn._types import HTTPScope
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -30,9 +32,20 @@ _TIMED_OUT: Final = (
 )
 
 
+class Phase(Enum):
+    """What the connection waits for, read off uvicorn's own state: a scope begins with a request's first
+    byte, and its cycle with the end of the head."""
+
+    HEAD = auto()
+    BODY = auto()
+    ANSWER = auto()
+    NEXT = auto()
+    """The next request, of which nothing is here yet."""
+
+
 class GuardedProtocol(HttpToolsProtocol):
     """At most one timer per connection, armed only while a request is incomplete: one that arrives in a
-    single piece, as nearly all do, never touches the event loop's timers."""
+    single piece, as nearly all do, costs a few comparisons."""
 
     head_timeout_s: ClassVar[float] = 10.0
     body_timeout_s: ClassVar[float] = 20.0
@@ -48,9 +61,9 @@ class GuardedProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._due: float | None = None
         """Loop time by which what is awaited must be here; None while nothing is."""
+        self._watched: tuple[Phase, object] | None = None
+        """The phase, and the request's scope, that `_due` was set for."""
         self._timer: asyncio.TimerHandle | None = None
-        self._in_head = False
-        self._in_body = False
         self._upgraded = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:
@@ -64,46 +77,34 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._upgraded:
-            return
-        if self._due is None and self.timeout_keep_alive_task is None and self._idle():
-            # Bytes that begin no request (blank lines) have just stopped uvicorn's keep-alive timer.
-            self._due = self.loop.time() + self.head_timeout_s
-        if self._due is not None:
-            self._arm()
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._in_head = True
-        self._due = self.loop.time() + self.head_timeout_s
-
-    def on_headers_complete(self) -> None:
-        self._in_head, self._in_body = False, True
-        self._due = self.loop.time() + self.body_timeout_s
-        super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        if self._due is not None:
-            self._due += len(body) / self.body_bytes_per_s
-        super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        self._in_body = False
-        self._due = None
-        super().on_message_complete()
+        if self._phase() is Phase.ANSWER:
+            self._due = None
+        elif not self._upgraded:
+            self._watch(len(data))
 
     def handle_websocket_upgrade(self) -> None:
         self._upgraded = True
         self._disarm()
         super().handle_websocket_upgrade()
 
-    def _open_cycle(self) -> RequestResponseCycle | None:
-        """The request that is being answered."""
-        cycle = cast("RequestResponseCycle | None", self.cycle)  # None until the first request
-        return None if cycle is None or cycle.response_complete else cycle
+    def _phase(self) -> Phase:
+        cycle = cast("RequestResponseCycle | None", self.cycle)  # None until the first head
+        if cycle is None or cycle.scope is not self.scope:
+            return Phase.NEXT if cast("HTTPScope | None", self.scope) is None else Phase.HEAD
+        if cycle.response_complete:
+            return Phase.NEXT
+        return Phase.BODY if cycle.more_body else Phase.ANSWER
 
-    def _idle(self) -> bool:
-        return not self._in_head and not self._in_body and self._open_cycle() is None
+    def _watch(self, size_bytes: int) -> None:
+        """Sets when the rest must be here, or grants more time for what came."""
+        watched = self._phase(), self.scope
+        if self._due is None or self._watched != watched:
+            patience = self.body_timeout_s if watched[0] is Phase.BODY else self.head_timeout_s
+            self._due = self.loop.time() + patience
+        elif watched[0] is Phase.BODY:
+            self._due += size_bytes / self.body_bytes_per_s
+        self._watched = watched
+        self._arm()
 
     def _arm(self) -> None:
         if self._timer is None and self._due is not None and not self.transport.is_closing():
@@ -124,14 +125,17 @@ class GuardedProtocol(HttpToolsProtocol):
             self._due = self.loop.time() + self.body_timeout_s
         if self._due > self.loop.time():
             self._arm()
-            return
-        self._give_up()
+        else:
+            self._give_up()
 
     def _give_up(self) -> None:
         """Tells a client that had begun to speak, and the application that waits for the rest."""
-        cycle = self._open_cycle()
-        unanswered = cycle is None if self._in_head else cycle is not None and not cycle.response_started
-        if (self._in_head or self._in_body) and unanswered:
+        phase = self._phase()
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        answering = cycle is not None and not cycle.response_complete
+        if (phase is Phase.HEAD and not answering) or (
+            phase is Phase.BODY and not self.cycle.response_started
+        ):
             self.transport.write(_TIMED_OUT)
         if cycle is not None:
             cycle.disconnected = True
