@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from starlette.routing import BaseRoute, Mount, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from chamade_mcp.api.app import api_app
+from chamade_mcp.api.access import Gate, origin_of
+from chamade_mcp.api.app import PLAIN_COOKIE, SECURE_COOKIE, api_app
 from chamade_mcp.core.gateway import Core
 from chamade_mcp.core.supervisor import Supervisor
 from chamade_mcp.kit.connector import Served
@@ -17,6 +18,8 @@ from chamade_mcp.sessions.edge import hosts_for, origins_for
 from chamade_mcp.tools.client import CoreClient
 from chamade_mcp.tools.mcp import mcp_app
 from chamade_mcp.tools.transport import InProcess
+from chamade_mcp.web.assets import Assets
+from chamade_mcp.web.dashboard import dashboard_routes
 from chamade_mcp.web.rooms import room_routes
 
 WEB = Platform("web")
@@ -39,7 +42,13 @@ def create_app(core: Core, supervisor: Supervisor, ready: Callable[[], bool]) ->
         allowed_hosts=hosts_for(core.public_url),
         allowed_origins=origins_for(core.public_url),
     )
-    routes: list[BaseRoute] = [*mcp.routes, *room_routes(core.links.of(WEB))]
+    assets = Assets.load()
+    door = Gate(core.accounts, SECURE_COOKIE if secure else PLAIN_COOKIE, origin_of(core.public_url))
+    routes: list[BaseRoute] = [
+        *mcp.routes,
+        *room_routes(core.links.of(WEB), assets),
+        *dashboard_routes(core, door, assets),
+    ]
     for platform, link in supervisor.links.items():
         if isinstance(link, Served):
             routes.append(Mount(f"/live/{platform}", link.app))

@@ -7,15 +7,15 @@ const TYPING_MS = 5000;
 const NEAR_END_PX = 80;
 const PICTURES = new Set(["image/png", "image/jpeg", "image/gif", "image/webp", "image/avif"]);
 
-const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit" });
+export const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat([], { weekday: "long", day: "numeric", month: "long" });
 
-function dayName(date) {
+export function dayName(date) {
   const days = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(date).setHours(0, 0, 0, 0)) / 86400000);
   return days === 0 ? "Today" : days === 1 ? "Yesterday" : day.format(date);
 }
 
-function attachment({ name, mime, size, url }) {
+export function attachment({ name, mime, size, url }) {
   const address = webAddress(url);
   const opens = { href: address?.href, rel: "noopener noreferrer nofollow", target: "_blank" };
   if (address?.origin === location.origin && PICTURES.has(mime)) {

@@ -1,0 +1,89 @@
+"""The dashboard: pages for the person who runs an agent here.
+
+The pages are frames. What stands in them their scripts read by the public REST API, with the session's
+cookie: a person sees and does nothing here that an agent's key could not.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from chamade_mcp.core.gateway import Core
+from chamade_mcp.model.errors import NotFound
+from chamade_mcp.web.assets import Assets
+from chamade_mcp.web.sign_in import HOME, Door, SignIn, Visitor
+from chamade_mcp.web.views import Endpoint, Views
+
+_Show = Callable[[Request, Visitor], Awaitable[Response]]
+
+
+class _Dashboard:
+    def __init__(self, core: Core, sign_in: SignIn, views: Views) -> None:
+        self._core = core
+        self._sign_in = sign_in
+        self._views = views
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/", _home),
+            Route(HOME, self._page(self._frame("home"))),
+            Route(f"{HOME}/inbox", self._page(self._frame("inbox"))),
+            Route(f"{HOME}/inbox/{{conversation_id}}", self._page(self._conversation)),
+            Route(f"{HOME}/connect", self._page(self._frame("connect"))),
+            Route(f"{HOME}/keys", self._page(self._frame("keys"))),
+            Route(f"{HOME}/{{rest:path}}", self._nothing),
+        ]
+
+    def _page(self, show: _Show) -> Endpoint:
+        """For whoever is signed in; others are asked to."""
+
+        async def endpoint(request: Request) -> Response:
+            visitor = await self._sign_in.visitor(request)
+            return self._sign_in.ask(request) if visitor is None else await show(request, visitor)
+
+        return self._views.guarded(endpoint)
+
+    def _frame(self, page: str) -> _Show:
+        async def show(request: Request, visitor: Visitor) -> Response:
+            del request
+            return await self._render(page, visitor)
+
+        return show
+
+    async def _conversation(self, request: Request, visitor: Visitor) -> Response:
+        conversation = request.path_params["conversation_id"]
+        # Asked here only for the honest 404; the page reads it by the API.
+        await self._core.inbox.conversation(visitor.principal, conversation, limit=1)
+        return await self._render("inbox", visitor, conversation=conversation)
+
+    async def _render(self, page: str, visitor: Visitor, *, conversation: str = "") -> Response:
+        profile = await self._core.accounts.profile(visitor.principal)
+        return self._views.render(
+            f"dash_{page}.html",
+            page=page,
+            conversation=conversation,
+            email=profile["email"],
+            name=profile["name"],
+            public_url=self._core.public_url,
+            sign_out_token=visitor.form_token,
+        )
+
+    async def _nothing(self, request: Request) -> Response:
+        path = request.url.path
+        if path.endswith("/"):
+            return RedirectResponse(path.rstrip("/"), 308)
+        return self._views.refuse(request, NotFound("There is nothing at this path"))
+
+
+async def _home(request: Request) -> Response:
+    del request
+    return RedirectResponse(HOME, 302)
+
+
+def dashboard_routes(core: Core, door: Door, assets: Assets | None = None) -> list[BaseRoute]:
+    """``/``, ``/sign-in``, ``/sign-out``, all below ``/dashboard``; the static files are the rooms' route."""
+    views = Views(assets or Assets.load())
+    sign_in = SignIn(core.accounts, door, views)
+    return [*sign_in.routes(), *_Dashboard(core, sign_in, views).routes()]

@@ -1,0 +1,270 @@
+// The home page: calls, the inbox, open links, and the two ways to let a person in.
+import { $, ago, api, conversationRow, day, el, fill, keepLooking, plural, readPlatforms, shortDay, trouble, when } from "./dash.js";
+import { agentSuffix, webAddress } from "./dom.js";
+
+const SHOWN = 5;
+const SLOW_TICKS = 3;
+const NO_LINES = 1_000_000; // more lines than a transcript has: its words are not shown here
+
+let titles = new Map();
+let keys = [];
+let links = [];
+let tick = 0;
+
+// --- calls ------------------------------------------------------------------------------------------------
+
+function callTitle({ state, caller, participants }) {
+  const names = participants.filter(Boolean);
+  if (state === "ringing") return `${caller || "Somebody"} is calling`;
+  if (names.length > 2) return `${names.slice(0, 2).join(", ")} and ${plural(names.length - 2, "other")}`;
+  if (names.length) return names.join(" and ");
+  return state === "connecting" ? "Joining" : "Nobody else is there yet";
+}
+
+function callRow(call) {
+  const { call_id: id, state, platform, agent_name: agent, minutes, meeting_url: url } = call;
+  const ringing = state === "ringing";
+  const suffix = agentSuffix(agent);
+  const about = [
+    titles.get(platform) ?? platform,
+    suffix ? `${agent}, ${suffix}` : "AI agent",
+    ringing ? null : minutes < 1 ? "less than a minute" : `${minutes} min`,
+  ];
+  const open = ringing ? null : webAddress(url);
+  return el(
+    "li",
+    {},
+    el("span", { class: "dot live", "aria-hidden": "true" }),
+    el(
+      "div",
+      { class: "call" },
+      el("div", { class: "name" }, el("b", {}, el("bdi", {}, callTitle(call))), ringing ? el("span", { class: "tag warn" }, "Ringing") : null),
+      el("p", { class: "muted" }, about.filter(Boolean).join(" · ")),
+    ),
+    el(
+      "div",
+      { class: "row-acts" },
+      el("button", { type: "button", class: "quiet", "data-act": "end", onclick: () => end(id, ringing) }, ringing ? "Decline" : "Hang up"),
+      open && el("a", { class: "button", href: open.href, target: "_blank", rel: "noopener", "data-act": "open" }, "Open"),
+    ),
+  );
+}
+
+function noCallRow() {
+  return el(
+    "li",
+    { class: "none" },
+    el("span", { class: "dot", "aria-hidden": "true" }),
+    el(
+      "div",
+      { class: "call" },
+      el("div", { class: "name" }, el("b", {}, "No call at the moment")),
+      el("p", { class: "muted" }, "Start a room, and give its link to your agent and to the people it should meet."),
+    ),
+  );
+}
+
+async function end(id, ringing) {
+  try {
+    await (ringing ? api("POST", `/api/call/${id}/refuse`) : api("DELETE", `/api/call/${id}`));
+  } catch (error) {
+    // Over already is what was wanted.
+    if (error.status !== 404 && error.status !== 409) trouble(error.message, 8000);
+  }
+  lookNow();
+}
+
+async function readCalls() {
+  const { calls } = await api("GET", "/api/calls");
+  const whole = calls.map(({ call_id: id }) =>
+    api("GET", `/api/call/${id}?since=${NO_LINES}`).catch((error) => {
+      if (error.status === 404) return null; // it ended between the two questions
+      throw error;
+    }),
+  );
+  return (await Promise.all(whole)).filter((call) => call && !call.ended_at);
+}
+
+function showCalls(calls) {
+  const shown = calls.map((call) => ({
+    call_id: call.call_id,
+    state: call.state,
+    platform: call.platform,
+    agent_name: call.agent_name,
+    caller: call.caller,
+    participants: call.participants ?? [],
+    meeting_url: call.meeting_url,
+    minutes: Math.floor((Date.now() - new Date(call.created_at)) / 60000),
+  }));
+  if (shown.length) fill($("calls"), shown, (call) => call.call_id, callRow);
+  else fill($("calls"), [{}], () => "none", noCallRow);
+}
+
+// --- links ------------------------------------------------------------------------------------------------
+
+function linkRow(link) {
+  const about = `Made ${link.made} · works until ${shortDay(link.expires_at)}`;
+  return el(
+    "li",
+    { class: "link-row" },
+    el("div", {}, el("b", {}, el("bdi", {}, link.title)), el("p", {}, about)),
+    el("button", { type: "button", class: "small", "data-act": "revoke", "aria-label": `Revoke: ${link.title}, made ${link.made}`, onclick: () => askRevoke(link) }, "Revoke"),
+  );
+}
+
+let revoking = null;
+
+function askRevoke(link) {
+  revoking = link;
+  $("revoke-what").textContent = link.kind === "room" ? "room" : "chat";
+  $("revoke-error").textContent = "";
+  $("revoke").showModal();
+}
+
+$("revoke-go").addEventListener("click", async () => {
+  try {
+    await api("DELETE", `/api/links/${revoking.id}`);
+  } catch (error) {
+    if (error.status !== 404) {
+      $("revoke-error").textContent = error.message;
+      return;
+    }
+  }
+  links = links.filter((link) => link.id !== revoking.id);
+  showLinks();
+  $("revoke").close();
+  $("links-title").focus(); // the button that opened the dialog has gone
+  lookNow();
+});
+
+function showLinks() {
+  fill($("links"), links.map((link) => ({ ...link, made: when(link.created_at) })), (link) => link.id, linkRow);
+  $("links-empty").hidden = links.length > 0;
+}
+
+// --- letting people in ------------------------------------------------------------------------------------
+
+const KINDS = {
+  room: {
+    title: "Your room is ready",
+    text: "Send the link to whoever should be in. Everybody who has it can enter.",
+    open: "Open the room",
+    words: (url) => `Join my call: chamade_call_join platform=web meeting_url=${url}`,
+  },
+  chat: {
+    title: "Your chat link is ready",
+    text: "Send it to one person. What they write goes to your agent, and its answers come back to the page.",
+    open: "Open the chat",
+    words: () => "Watch your inbox with chamade_inbox and answer with chamade_dm_chat, until I tell you to stop.",
+  },
+};
+
+/** What people elsewhere will run into with this address, or "". */
+function nearness(url) {
+  const { hostname, protocol } = new URL(url);
+  if (/^(localhost|127\..*|\[::1\])$/.test(hostname)) {
+    return "This address works on this computer only. For people elsewhere, set CHAMADE_PUBLIC_URL to one that they can reach.";
+  }
+  if (protocol === "http:") {
+    return "Over plain http browsers do not give a page the microphone: people can listen and write, not speak. Use an https address.";
+  }
+  return "";
+}
+
+async function start(kind, button) {
+  button.disabled = true;
+  try {
+    const { url, expires_at: until } = await api("POST", "/api/invite-link", { platform: "web", kind });
+    const { title, text, open, words } = KINDS[kind];
+    $("made-title").textContent = title;
+    $("made-text").textContent = `${text} It is shown this once, and works until ${day(until)}.`;
+    $("made-url").value = url;
+    $("made-words").textContent = words(url);
+    $("made-near").textContent = nearness(url);
+    $("made-near").hidden = !$("made-near").textContent;
+    $("made-open").textContent = open;
+    $("made-open").href = url;
+    button.disabled = false; // before the dialog remembers where the focus was
+    $("made").showModal();
+    tick = 0;
+    lookNow();
+  } catch (error) {
+    trouble(error.message, 8000);
+  } finally {
+    button.disabled = false;
+  }
+}
+
+$("made").addEventListener("close", () => {
+  $("made-url").value = "";
+  $("made-words").textContent = "";
+  $("made-open").removeAttribute("href");
+});
+$("start-room").addEventListener("click", ({ currentTarget }) => start("room", currentTarget));
+for (const button of [$("start-chat"), document.querySelector("[data-start=chat]")]) {
+  button.addEventListener("click", () => start("chat", button));
+}
+
+// --- the rest ---------------------------------------------------------------------------------------------
+
+function greet() {
+  const hours = new Date().getHours();
+  const part = hours >= 5 && hours < 12 ? "morning" : hours >= 12 && hours < 18 ? "afternoon" : "evening";
+  const { name } = document.body.dataset;
+  const called = /^owner$/i.test(name) ? "" : `, ${name}`;
+  $("hello").textContent = `Good ${part}${called}`;
+}
+
+function showAgent() {
+  const used = keys.filter((key) => key.last_used_at).sort((a, b) => (a.last_used_at < b.last_used_at ? 1 : -1))[0];
+  const [dot, words] = $("agent-state").children;
+  dot.className = `dot ${used ? "ok" : ""}`;
+  words.replaceChildren(...(used ? [el("bdi", {}, used.name), ` was used ${ago(used.last_used_at)}`] : ["No agent has connected yet"]));
+  $("agent-help").textContent = used
+    ? `${plural(keys.length, "key")} can act here.`
+    : "It needs a key and one line of setup.";
+  $("agent-go").textContent = used ? "Connect another" : "Connect your agent";
+  return Boolean(used);
+}
+
+function showSummary(calls, waiting, used) {
+  const live = calls.length ? `${plural(calls.length, "call")} ${calls.length === 1 ? "is" : "are"} live` : "No call is live";
+  const mail = waiting ? `${plural(waiting, "conversation")} ${waiting === 1 ? "waits" : "wait"} for an answer` : "everybody has an answer";
+  $("summary").textContent = used || calls.length || waiting ? `${live}, and ${mail}.` : "Connect your agent, then start a room or send a chat link.";
+}
+
+function showPlatforms(platforms) {
+  const row = ({ title, status, embedded }) =>
+    el("li", {}, el("span", { class: `dot ${status === "ok" ? "ok" : "warn"}`, "aria-hidden": "true" }), title, el("span", { class: "state" }, embedded ? "always on" : status));
+  $("platforms").replaceChildren(...platforms.filter((one) => one.available).map(row));
+  const later = platforms.filter((one) => !one.available).map((one) => one.title);
+  $("platforms-later").textContent = later.length ? `Not in this version yet: ${later.join(", ")}.` : "";
+}
+
+async function readRarely() {
+  if (!titles.size) {
+    const read = await readPlatforms();
+    titles = read.titles;
+    const embedded = new Set(read.connections.filter((one) => one.embedded).map((one) => one.platform));
+    showPlatforms(read.platforms.map((one) => ({ ...one, embedded: embedded.has(one.platform) })));
+  }
+  const [readLinks, readKeys] = await Promise.all([api("GET", "/api/links"), api("GET", "/api/api-keys")]);
+  links = readLinks.links;
+  keys = readKeys.api_keys;
+}
+
+async function look() {
+  const rarely = tick % SLOW_TICKS === 0 ? readRarely() : null;
+  const [calls, inbox] = await Promise.all([readCalls(), api("GET", "/api/inbox?limit=50"), rarely]);
+  tick += 1;
+  const { conversations } = inbox;
+  const waiting = conversations.filter((one) => one.last_message?.direction === "inbound").length;
+  greet();
+  showSummary(calls, waiting, showAgent());
+  showCalls(calls);
+  fill($("inbox"), conversations.slice(0, SHOWN), (one) => one.conversation_id, (one) => conversationRow(one, titles));
+  $("inbox-empty").hidden = conversations.length > 0;
+  showLinks();
+}
+
+const lookNow = keepLooking(4000, look);

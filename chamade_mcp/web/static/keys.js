@@ -1,0 +1,91 @@
+// The keys: made, listed, revoked.
+import { $, ago, api, el, fill, keepLooking, shortDay, when } from "./dash.js";
+import { askForKey, onNewKey } from "./newkey.js";
+
+const WORDS = { read: "read", message: "write", call: "call", manage: "manage" };
+
+function keyRow(key) {
+  const about = [
+    key.used ? `Used ${key.used}` : "Never used",
+    `made ${when(key.created_at)}`,
+    key.expires_at && `${key.expired ? "expired on" : "works until"} ${shortDay(key.expires_at)}`,
+  ];
+  return el(
+    "li",
+    { class: "key-row" },
+    el(
+      "div",
+      {},
+      el("div", { class: "name" }, el("b", {}, el("bdi", {}, key.name)), el("code", {}, `${key.prefix}…`), key.expired ? el("span", { class: "tag warn" }, "expired") : null),
+      el("p", {}, about.filter(Boolean).join(" · ")),
+    ),
+    el("div", { class: "tags" }, ...key.permissions.map((one) => el("span", { class: "tag" }, WORDS[one] ?? one))),
+    el("button", { type: "button", class: "small", "data-act": "revoke", "aria-label": `Revoke ${key.name}`, onclick: () => askRevoke(key) }, "Revoke"),
+  );
+}
+
+// --- revoking ---------------------------------------------------------------------------------------------
+
+let revoking = null;
+
+function askRevoke(key) {
+  revoking = key;
+  $("revoke-what").textContent = key.name;
+  $("revoke-name").value = "";
+  $("revoke-error").textContent = "";
+  $("revoke-go").disabled = true;
+  $("revoke").showModal();
+}
+
+const named = () => $("revoke-name").value.trim() === revoking.name.trim();
+
+$("revoke-name").addEventListener("input", () => ($("revoke-go").disabled = !named()));
+$("revoke-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  if (!named()) return;
+  try {
+    await api("DELETE", `/api/api-keys/${revoking.id}`);
+  } catch (error) {
+    if (error.status !== 404) {
+      $("revoke-error").textContent = error.message;
+      return;
+    }
+  }
+  $("revoke").close();
+  $("keys-title").focus(); // the button that opened the dialog is about to go
+  lookNow();
+});
+
+// --- making -----------------------------------------------------------------------------------------------
+
+function forget() {
+  $("fresh-key").value = "";
+  $("fresh").hidden = true;
+}
+
+onNewKey((key) => {
+  $("fresh-title").querySelector("bdi").textContent = key.name;
+  $("fresh-key").value = key.key;
+  $("fresh").hidden = false;
+  $("fresh-title").focus();
+  lookNow();
+});
+$("create").addEventListener("click", () => askForKey());
+$("fresh-done").addEventListener("click", () => {
+  forget();
+  $("create").focus();
+});
+addEventListener("pagehide", forget);
+
+async function look() {
+  const { api_keys: keys } = await api("GET", "/api/api-keys");
+  const shown = keys.map(({ last_used_at: at, ...key }) => ({
+    ...key,
+    used: at && ago(at),
+    expired: Boolean(key.expires_at) && new Date(key.expires_at) <= new Date(),
+  }));
+  fill($("keys"), shown, (key) => key.id, keyRow);
+  $("keys-empty").hidden = keys.length > 0;
+}
+
+const lookNow = keepLooking(10000, look);
