@@ -29,7 +29,7 @@ class Agent:
     ear: signal.Ear
     call: dict[str, Any] = field(default_factory=dict[str, Any])
     clicks: list[float] = field(default_factory=list[float])
-    """When each click of its own voice was sent."""
+    """When each click of its own voice was due: the sending of its frame, and its place in it."""
     chat: list[str] = field(default_factory=list[str])
     frames_sent: int = 0
     heard_somebody: asyncio.Event = field(default_factory=asyncio.Event)
@@ -85,8 +85,10 @@ class Agent:
         while True:
             start = (self.frames_sent * size) % len(sound)
             frame = sound[start : start + size]
-            if np.abs(frame.astype(np.int32)).max() > signal.CLICK_HEARD * 32767:
-                self.clicks.append(time.time())
+            loud = np.flatnonzero(np.abs(frame.astype(np.int32)) > signal.CLICK_HEARD * 32767)
+            if len(loud):
+                # A frame's later samples are meant to be heard later.
+                self.clicks.append(time.time() + float(loud[0]) / self.rate_hz)
             await socket.send(frame.tobytes())
             self.frames_sent += 1
             due += 0.02

@@ -14,8 +14,10 @@ class Capture extends AudioWorkletProcessor {
     this.step = sampleRate / RATE;
     this.at = 0;
     this.previous = 0;
+    this.out = null;
     this.port.onmessage = ({ data }) => {
-      this.live = data.live;
+      if (data.port) this.out = data.port;
+      else this.live = data.live;
     };
   }
 
@@ -31,12 +33,10 @@ class Capture extends AudioWorkletProcessor {
     const level = Math.sqrt(this.energy / FRAME);
     this.filled = 0;
     this.energy = 0;
-    if (!this.live) {
-      this.port.postMessage({ level, pcm: null });
-      return;
-    }
+    this.port.postMessage({ level });
+    if (!this.live || !this.out) return;
     const pcm = this.frame.buffer;
-    this.port.postMessage({ level, pcm }, [pcm]);
+    this.out.postMessage(pcm, [pcm]);
     this.frame = new Int16Array(FRAME);
   }
 

@@ -3,13 +3,14 @@ import { Composer } from "./composer.js";
 import { $, recall, remember, webAddress } from "./dom.js";
 import { showOver } from "./over.js";
 import { Thread } from "./thread.js";
+import { TextLine } from "./line.js";
 import { Wire } from "./wire.js";
 
 const { live: path, agent } = document.body.dataset;
 const title = document.title;
 const guestKey = `guest.${location.pathname}`;
 const identity = { name: recall("localStorage", "name"), guest: recall("localStorage", guestKey) };
-const wire = new Wire(path, identity);
+const wire = new Wire(path, identity, new TextLine());
 const drafts = new Map();
 const thread = new Thread({ onretry: (key) => wire.say(key, ...drafts.get(key)) });
 const composer = new Composer({ path, wire, onsend: say });

@@ -1,19 +1,21 @@
 // Frames from the room to the loudspeaker, through a jitter buffer that is as short as the network allows.
 //
 // `hold` is how long the first frame of a burst waits, so it is what a later frame may be late by. A frame
-// that comes later than that is an underrun: sound goes on at once (the gap has already made the delay
-// longer) and `hold` grows by the gap. Without underruns it shrinks by a tenth every five seconds. The room sends
-// nothing while all are silent: an empty buffer that stays empty for 200 ms is silence, not loss.
+// that comes later than that is an underrun: sound goes on at once (the gap has already made the delay longer)
+// and `hold` grows a step, so that one stall does not make the whole call late, but a bad network does. Without
+// underruns it shrinks by a tenth every two seconds. The room sends nothing while all are silent: an empty
+// buffer that stays empty for 200 ms is silence, not loss.
 
 const MS = sampleRate / 1000;
 const RING = 1 << 17; // 2.7 s at 48 kHz; a power of two, so that positions wrap with a mask
 const MASK = RING - 1;
-const MIN_HOLD = 20 * MS;
+const MIN_HOLD = 15 * MS; // browsers take sound in bursts of 10 ms
 const MAX_HOLD = 200 * MS;
 const SLACK = 200 * MS; // beyond `hold`: only a stall makes this much, and old sound helps nobody
 const IDLE = 200 * MS;
 const WINDOW = 1000 * MS;
-const CALM = 5000 * MS;
+const CALM = 2000 * MS;
+const STEP = 10 * MS;
 const TRIM_OVER = 5 * MS;
 const QUIET = 0.002;
 
@@ -34,7 +36,9 @@ class Playback extends AudioWorkletProcessor {
     this.underruns = 0;
     this.dropped = 0;
     this.reportAt = 0;
-    this.port.onmessage = ({ data }) => this.take(new Int16Array(data));
+    this.port.onmessage = ({ data: { port } }) => {
+      port.onmessage = ({ data }) => this.take(new Int16Array(data));
+    };
   }
 
   take(samples) {
@@ -59,7 +63,7 @@ class Playback extends AudioWorkletProcessor {
       return;
     }
     this.underruns += 1;
-    this.hold = Math.min(MAX_HOLD, this.hold + gap);
+    this.hold = Math.min(MAX_HOLD, this.hold + Math.min(gap, STEP));
     this.calmSince = currentFrame;
     this.startAt = currentFrame;
   }

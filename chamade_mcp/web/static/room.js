@@ -1,6 +1,7 @@
 // The room: lobby, then voice, faces, captions and chat over one socket.
 import { Composer } from "./composer.js";
 import { $, copyText, recall, remember } from "./dom.js";
+import { SoundLine } from "./line.js";
 import { Lobby, listMicrophones } from "./lobby.js";
 import { showOver } from "./over.js";
 import { Panel } from "./panel.js";
@@ -14,11 +15,12 @@ const path = document.body.dataset.live;
 const title = document.title;
 const narrow = matchMedia("(max-width: 760px)");
 
-const sound = new Sound(new URLSearchParams(location.search).get("audio") === "raw");
+const line = new SoundLine();
+const sound = new Sound(new URLSearchParams(location.search).get("audio") === "raw", line);
 // A tab is a person: a reload comes back as the same one, a second tab is somebody else.
 const guestKey = `guest.${location.pathname}`;
 const identity = { name: "", guest: recall("sessionStorage", guestKey), muted: true };
-const wire = new Wire(path, identity);
+const wire = new Wire(path, identity, line);
 const stage = new Stage($("faces"));
 const thread = new Thread({ onretry: (key) => wire.say(key, ...drafts.get(key)) });
 const composer = new Composer({ path, wire, onsend: say });
@@ -33,10 +35,10 @@ let restarting = false;
 
 function stats() {
   return {
-    frames_sent: wire.framesSent,
-    frames_received: wire.framesReceived,
+    frames_sent: line.counts.sent,
+    frames_received: line.counts.received,
     underruns: sound.playback.underruns,
-    dropped: wire.framesDropped + sound.playback.dropped,
+    dropped: line.counts.dropped + sound.playback.dropped,
     buffered_ms: sound.playback.buffered_ms,
     rtt_ms: wire.rttMs,
   };
@@ -150,7 +152,6 @@ async function unmute() {
 
 const toggleMute = () => (muted ? unmute() : setMuted(true));
 
-sound.onframe = (pcm) => !muted && wire.audio(pcm);
 sound.onlevel = (rms) => {
   if ($("room").hidden) lobby.level(rms);
   else if (!muted) stage.level(you, visible(rms));
@@ -270,8 +271,7 @@ wire
     wire.forget(key);
     thread.failed(key, message, code === "STORE_FAILED" || code === "RATE_LIMITED");
   })
-  .on("closed", ({ reason }) => (restarting = reason === "shutdown"))
-  .on("audio", (pcm) => sound.play(pcm));
+  .on("closed", ({ reason }) => (restarting = reason === "shutdown"));
 
 // ---- controls
 

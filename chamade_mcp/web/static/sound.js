@@ -40,8 +40,6 @@ export const hasSound = () =>
 export class Sound {
   /** Told the level (RMS 0-1) of each 20 ms of microphone. */
   onlevel = () => {};
-  /** Told each frame (ArrayBuffer, 960 samples s16le) while live. */
-  onframe = () => {};
   /** Told when the microphone went away by itself. */
   onlost = () => {};
   /** Told when the browser paused or resumed all sound. */
@@ -56,10 +54,15 @@ export class Sound {
   #captureContext = null;
   #ready = null;
   #live = false;
+  #line;
 
-  /** `raw` switches the browser's voice processing off: for musicians, and for exact measurements. */
-  constructor(raw) {
+  /**
+   * `raw` switches the browser's voice processing off: for musicians, and for exact measurements. Frames go from
+   * worklet to `line` (a SoundLine) and back without passing here.
+   */
+  constructor(raw, line) {
     this.raw = raw;
+    this.#line = line;
   }
 
   /** Makes the context and the loudspeaker side. Safe to call often. */
@@ -71,7 +74,11 @@ export class Sound {
   async #build() {
     if (!hasSound()) throw Object.assign(new Error("needs https"), { name: "InsecureContext" });
     this.context = new AudioContext({ sampleRate: RATE, latencyHint: "interactive" });
-    this.context.onstatechange = () => this.onpaused(this.context.state !== "running");
+    this.context.onstatechange = () => {
+      const running = this.context.state === "running";
+      this.#line.audible(running);
+      this.onpaused(!running);
+    };
     await Promise.all([
       this.context.audioWorklet.addModule(here("capture-worklet.js")),
       this.context.audioWorklet.addModule(here("playback-worklet.js")),
@@ -84,6 +91,10 @@ export class Sound {
       this.playback = data;
     };
     this.playbackNode.connect(this.context.destination);
+    const { port1, port2 } = new MessageChannel();
+    this.playbackNode.port.postMessage({ port: port1 }, [port1]);
+    this.#line.loudspeaker(port2);
+    this.#line.audible(this.context.state === "running");
   }
 
   /** Browsers start sound only after the person has touched the page. */
@@ -145,10 +156,10 @@ export class Sound {
       channelCountMode: "explicit",
       outputChannelCount: [1],
     });
-    this.captureNode.port.onmessage = ({ data }) => {
-      this.onlevel(data.level);
-      if (data.pcm) this.onframe(data.pcm);
-    };
+    this.captureNode.port.onmessage = ({ data }) => this.onlevel(data.level);
+    const { port1, port2 } = new MessageChannel();
+    this.captureNode.port.postMessage({ port: port1 }, [port1]);
+    this.#line.microphone(port2);
     // Its output is silence: it is connected because browsers run only what leads to the loudspeaker.
     this.#source.connect(this.captureNode).connect(context.destination);
   }
@@ -170,12 +181,6 @@ export class Sound {
   set live(live) {
     this.#live = live;
     this.captureNode?.port.postMessage({ live });
-  }
-
-  play(buffer) {
-    // A paused context would pile up what nobody wants to hear later.
-    if (this.context?.state !== "running") return;
-    this.playbackNode?.port.postMessage(buffer, [buffer]);
   }
 
   async microphones() {

@@ -1,9 +1,8 @@
-// The page's side of the wire contract (connectors/web/README.md): one socket that comes back by itself.
+// The page's side of the wire contract (connectors/web/README.md): one line that comes back by itself.
 
 const BACKOFF_MS = [500, 1000, 2000, 4000, 8000];
 const PING_MS = 4000;
 const SILENT_MS = 12000; // three pings unanswered: the way is dead, whatever the socket says
-const BACKLOG_BYTES = 48000 * 2 * 0.2; // 200 ms of audio
 const FINAL_CODES = { 4404: "gone", 4409: "replaced", 4429: "full", 1008: "foreign", 1009: "broken" };
 const FINAL_REASONS = new Set(["revoked", "expired", "replaced", "full"]);
 
@@ -11,12 +10,12 @@ export const newKey = () =>
   Array.from(crypto.getRandomValues(new Uint8Array(12)), (b) => b.toString(16).padStart(2, "0")).join("");
 
 /**
- * Events: `state` {state: "connecting"|"open"|"reconnecting"|"closed", reason}, `audio` (ArrayBuffer),
- * and one per message of the contract, named by its type, with the message.
+ * Events: `state` {state: "connecting"|"open"|"reconnecting"|"closed", reason}, and one per message of the
+ * contract, named by its type, with the message.
  */
 export class Wire {
   #listeners = new Map();
-  #socket = null;
+  #line;
   #timer = 0;
   #pinger = 0;
   #heard = 0;
@@ -26,12 +25,13 @@ export class Wire {
 
   state = "idle";
   rttMs = null;
-  framesSent = 0;
-  framesReceived = 0;
-  framesDropped = 0;
 
-  /** `identity` is {name, guest, muted}; `guest` is kept up to date here from `welcome`. */
-  constructor(path, identity) {
+  /** `line` is of line.js; `identity` is {name, guest, muted}, `guest` kept up to date here from `welcome`. */
+  constructor(path, identity, line) {
+    this.#line = line;
+    line.onopen = () => this.#hello();
+    line.ontext = (text) => this.#receive(text);
+    line.onclose = (code) => this.#lost(code);
     this.url = new URL(path, location.href.replace(/^http/, "ws")).href;
     this.identity = identity;
     addEventListener("online", () => this.#hurry());
@@ -57,8 +57,8 @@ export class Wire {
 
   /** Sends a message if the room is open; returns whether it was sent. Chat goes through `say`. */
   send(message) {
-    if (!this.#ready) return false;
-    this.#socket.send(JSON.stringify(message));
+    if (!this.#welcomed) return false;
+    this.#line.send(JSON.stringify(message));
     return true;
   }
 
@@ -71,20 +71,6 @@ export class Wire {
 
   forget(key) {
     this.#unacked.delete(key);
-  }
-
-  audio(buffer) {
-    if (!this.#ready) return;
-    if (this.#socket.bufferedAmount > BACKLOG_BYTES) {
-      this.framesDropped += 1;
-      return;
-    }
-    this.#socket.send(buffer);
-    this.framesSent += 1;
-  }
-
-  get #ready() {
-    return this.#welcomed && this.#socket.readyState === WebSocket.OPEN;
   }
 
   #emit(type, detail) {
@@ -105,29 +91,20 @@ export class Wire {
     clearInterval(this.#pinger);
     this.#timer = 0;
     this.#welcomed = false;
-    const socket = this.#socket;
-    this.#socket = null;
-    // A socket that is no longer ours must not speak any more, however late its events come.
-    if (socket) {
-      socket.onopen = socket.onmessage = socket.onclose = null;
-      socket.close();
-    }
+    this.#line.close();
   }
 
   #connect(state) {
     this.#drop();
     if (this.state !== state) this.#settle(state);
-    const socket = new WebSocket(this.url);
-    socket.binaryType = "arraybuffer";
-    socket.onopen = () => {
-      const { name, guest, muted } = this.identity;
-      socket.send(JSON.stringify({ type: "hello", name, guest: guest || null, muted }));
-    };
-    socket.onmessage = ({ data }) => this.#receive(data);
-    socket.onclose = ({ code }) => this.#lost(code);
-    this.#socket = socket;
+    this.#line.open(this.url);
     this.#heard = performance.now();
     this.#pinger = setInterval(() => this.#ping(), PING_MS);
+  }
+
+  #hello() {
+    const { name, guest, muted } = this.identity;
+    this.#line.send(JSON.stringify({ type: "hello", name, guest: guest || null, muted }));
   }
 
   #ping() {
@@ -148,16 +125,11 @@ export class Wire {
     this.#timer = setTimeout(() => this.#connect("reconnecting"), wait * (0.75 + Math.random() / 4));
   }
 
-  #receive(data) {
+  #receive(text) {
     this.#heard = performance.now();
-    if (data instanceof ArrayBuffer) {
-      this.framesReceived += 1;
-      this.#emit("audio", data);
-      return;
-    }
     let message;
     try {
-      message = JSON.parse(data);
+      message = JSON.parse(text);
     } catch {
       return;
     }
@@ -175,6 +147,7 @@ export class Wire {
     this.identity.guest = welcome.guest;
     this.#welcomed = true;
     this.#attempt = 0;
+    this.#line.ready();
     // Also what stands in `messages`: shown is not stored, and the same key is harmless.
     for (const message of this.#unacked.values()) this.send(message);
     this.send({ type: "ping", t: performance.now() });
