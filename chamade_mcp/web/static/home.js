@@ -224,6 +224,8 @@ function showAgent() {
     ? `${plural(keys.length, "key")} can act here.`
     : "It needs a key and one line of setup.";
   $("agent-go").textContent = used ? "Connect another" : "Connect your agent";
+  $("agent-go").classList.toggle("strong", !used);
+  $("agent").closest(".cols").classList.toggle("new", !used);
   return Boolean(used);
 }
 
