@@ -1,11 +1,20 @@
 """Fixtures for all tests. Keep them few: what a test needs should stand in the test."""
 
+import os
+
 import pytest
 
 from chamade_mcp.model.access import Caller
 from chamade_mcp.tools.client import CoreClient
 from chamade_mcp.tools.transport import InProcess
 from tests.support.core_api import KEY, PRINCIPAL, FakeCore
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody's CHAMADE_* variables decide anything here, nor in the processes that tests start."""
+    for name in [name for name in os.environ if name.startswith("CHAMADE_")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture

@@ -214,9 +214,7 @@ def _refuse_unknown_variables() -> None:
             continue
         endings = sorted(v.removeprefix(PREFIX) for v in known)
         nearest = difflib.get_close_matches(name.removeprefix(PREFIX).upper(), endings, n=1)
-        hint = (
-            f"did you mean {PREFIX}{nearest[0]}?" if nearest else "remove it, or see docs/settings.md"
-        )
+        hint = f"did you mean {PREFIX}{nearest[0]}?" if nearest else "remove it, or see docs/settings.md"
         raise SettingsError(name, f"no such setting; {hint}")
 
 

@@ -21,12 +21,6 @@ START_S = 60.0  # on a machine that runs all the other tests too
 Process = asyncio.subprocess.Process
 
 
-def environment(data_dir: Path, **settings: str) -> dict[str, str]:
-    """Ours without anybody's CHAMADE_* variables."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CHAMADE_")}
-    return {**kept, "CHAMADE_DATA_DIR": str(data_dir), **settings}
-
-
 @dataclass(frozen=True, slots=True)
 class Done:
     code: int
@@ -45,7 +39,7 @@ async def start(data_dir: Path, *arguments: str, **settings: str) -> Process:
     return await asyncio.create_subprocess_exec(
         CHAMADE,
         *arguments,
-        env=environment(data_dir, **settings),
+        env={**os.environ, "CHAMADE_DATA_DIR": str(data_dir), **settings},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

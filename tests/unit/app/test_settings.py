@@ -11,12 +11,6 @@ SetEnv = Callable[..., None]
 
 @pytest.fixture(autouse=True)
 def env(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SetEnv:
-    """Only what the test sets; the surroundings may have variables of their own."""
-    import os
-
-    for name in list(os.environ):
-        if name.startswith("CHAMADE_"):
-            monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
 
