@@ -2,7 +2,7 @@
 
 from chamade_mcp.core.links import Links
 from chamade_mcp.core.platforms import Platforms
-from chamade_mcp.core.supervisor import Supervisor
+from chamade_mcp.core.supervisor import Supervisor, reaching
 from chamade_mcp.kit.clock import iso
 from chamade_mcp.kit.connector import InviteKind, Link
 from chamade_mcp.kit.manifest import Manifest
@@ -26,15 +26,17 @@ class InviteDesk:
             raise self._platforms.missing(manifest)
         make = _room if kind is InviteKind.ROOM else _chat
         link = self._supervisor.link(Platform(platform))
-        url, ref = await make(link, manifest, principal.scope, agent_name)
-        link_id, expires_at = await self._links.by_ref(principal.scope, ref)
+        with reaching(manifest.platform):
+            url, ref = await make(link, manifest, principal.scope, agent_name)
+        # A platform with rooms of its own opens them by links of its own, which are not ours to revoke.
+        known = await self._links.by_ref(principal.scope, ref)
         return {
-            "id": link_id,
+            "id": known[0] if known else None,
             "platform": platform,
             "kind": str(kind),
             "url": url,
             "agent_name": agent_name,
-            "expires_at": iso(expires_at),
+            "expires_at": iso(known[1]) if known else None,
         }
 
 

@@ -89,6 +89,7 @@ class Links:
                 yield over
             finally:
                 over.cancel()
+                await asyncio.gather(over, return_exceptions=True)
         finally:
             watchers.discard(gone)
             if not watchers:
@@ -109,18 +110,18 @@ class Links:
 
         return await self._database.read(query)
 
-    async def by_ref(self, scope: Scope, ref: str) -> tuple[LinkId, datetime]:
-        """The id of the link that opens `ref`, and when it expires."""
+    async def by_ref(self, scope: Scope, ref: str) -> tuple[LinkId, datetime] | None:
+        """The id of the link that opens `ref`, and when it expires; None when none of ours does."""
 
-        def query(conn: Connection) -> Row[str, datetime]:
+        def query(conn: Connection) -> Row[str, datetime] | None:
             return conn.execute(
                 select(links.c.id, links.c.expires_at).where(
                     links.c.account_id == scope.account, links.c.ref == ref
                 )
-            ).one()
+            ).one_or_none()
 
         row = await self._database.read(query)
-        return LinkId(row.id), row.expires_at
+        return None if row is None else (LinkId(row.id), row.expires_at)
 
     async def revoke(self, account: AccountId, link: str) -> None:
         """Closes the link at once for everybody who is in by it."""

@@ -1,0 +1,151 @@
+"""The core over a real SQLite file, a virtual clock and a scripted platform."""
+
+import itertools
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from sqlalchemy import Connection
+
+from chamade_mcp.core.accounts import Accounts
+from chamade_mcp.core.calls import CallDeps, CallService
+from chamade_mcp.core.engine import CallEngine, EngineDeps
+from chamade_mcp.core.files import Files
+from chamade_mcp.core.gateway import emitter
+from chamade_mcp.core.hub import MemoryHub
+from chamade_mcp.core.inbox import Inbox, InboxDeps, InboxHistory
+from chamade_mcp.core.invites import InviteDesk
+from chamade_mcp.core.links import Links
+from chamade_mcp.core.overview import Overview
+from chamade_mcp.core.platforms import Platforms
+from chamade_mcp.core.supervisor import Supervisor
+from chamade_mcp.kit.connector import Connector, Context
+from chamade_mcp.kit.registry import Registry, discover
+from chamade_mcp.kit.testing import ScriptedConnector, VirtualClock
+from chamade_mcp.kit.ticker import Ticker
+from chamade_mcp.model.access import ALL_PERMISSIONS, Principal, Scope
+from chamade_mcp.model.ids import Platform, new_account_id, new_agent_id
+from chamade_mcp.store import schema
+from chamade_mcp.store.database import Database
+from chamade_mcp.store.secrets import SecretBox
+
+PUBLIC_URL = "http://gateway.test"
+CALL_LIMIT = 3
+FILE_CAP = 1000
+
+
+@dataclass(slots=True)
+class House:
+    database: Database
+    clock: VirtualClock
+    box: SecretBox
+    hub: MemoryHub
+    ticker: Ticker
+    supervisor: Supervisor
+    engine: CallEngine
+    accounts: Accounts
+    calls: CallService
+    inbox: Inbox
+    files: Files
+    links: Links
+    platforms: Platforms
+    overview: Overview
+    invites: InviteDesk
+    platform: ScriptedConnector
+    """The scripted platform; embedded, so that it is connected for everybody."""
+    _numbers: "itertools.count[int]"
+
+    async def owner(self, *, verified: bool = True) -> Principal:
+        """A new account with its agent, without the cost of a password."""
+        account, agent, now = new_account_id(), new_agent_id(), self.clock.now()
+        email = f"owner{next(self._numbers)}@example.org"
+
+        def insert(conn: Connection) -> None:
+            conn.execute(
+                schema.accounts.insert().values(
+                    id=account,
+                    email=email,
+                    email_verified=verified,
+                    name="Owner",
+                    password_hash="-",
+                    created_at=now,
+                )
+            )
+            conn.execute(
+                schema.agents.insert().values(
+                    id=agent, account_id=account, name="AI Agent", is_default=True, created_at=now
+                )
+            )
+
+        await self.database.write(insert)
+        return Principal(Scope(account, agent), ALL_PERMISSIONS, verified)
+
+    def context(self, platform: Platform) -> Context:
+        return Context(
+            clock=self.clock,
+            ticker=self.ticker,
+            emit=emitter(platform, self.calls, self.inbox),
+            invites=self.links.of(platform),
+            files=self.files,
+            history=InboxHistory(self.database, platform),
+            public_url=PUBLIC_URL,
+            settings={},
+            secret=self.box.derive,
+        )
+
+
+@asynccontextmanager
+async def open_house(
+    database_path: Path, *, platform: ScriptedConnector | None = None
+) -> AsyncGenerator[House]:
+    """Everything started as the gateway does it, and stopped in its order."""
+    database = Database(database_path)
+    try:
+        house = _build(database, database_path.parent / "files", platform or ScriptedConnector())
+        await house.engine.start()
+        await house.supervisor.start(house.context)
+        try:
+            yield house
+        finally:
+            await house.engine.stop()
+            await house.inbox.stop()
+            await house.supervisor.stop()
+    finally:
+        database.close()
+
+
+def _build(database: Database, files_root: Path, platform: ScriptedConnector) -> House:
+    clock, ticker, box = VirtualClock(), Ticker(), SecretBox("a secret of the tests")
+    connectors: Mapping[Platform, Connector] = {platform.manifest.platform: platform}
+    described = {name: m for name, m in discover().manifests.items() if not m.available}
+    manifests = described | {platform.manifest.platform: platform.manifest}
+    registry = Registry(MappingProxyType(manifests), MappingProxyType(connectors))
+    supervisor, platforms = Supervisor(connectors, clock), Platforms(registry)
+    hub, accounts = MemoryHub(database, clock), Accounts(database, clock)
+    links, files = Links(database, clock), Files(database, clock, files_root, PUBLIC_URL, FILE_CAP)
+    engine = CallEngine(EngineDeps(database, box, hub, clock, ticker, supervisor))
+    calls = CallService(CallDeps(engine, database, box, hub, clock, platforms, files, PUBLIC_URL, CALL_LIMIT))
+    inbox = Inbox(InboxDeps(database, hub, clock, platforms, supervisor, files))
+    for leave in (engine.end_all, links.revoke_all, files.remove_all, inbox.forget):
+        accounts.on_delete(leave)
+    return House(
+        database=database,
+        clock=clock,
+        box=box,
+        hub=hub,
+        ticker=ticker,
+        supervisor=supervisor,
+        engine=engine,
+        accounts=accounts,
+        calls=calls,
+        inbox=inbox,
+        files=files,
+        links=links,
+        platforms=platforms,
+        overview=Overview(database, accounts, platforms, calls, inbox),
+        invites=InviteDesk(links, platforms, supervisor),
+        platform=platform,
+        _numbers=itertools.count(1),
+    )

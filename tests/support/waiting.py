@@ -1,0 +1,13 @@
+"""Waiting for what other threads bring, within a bound."""
+
+import asyncio
+from collections.abc import Callable
+
+BOUND_S = 5.0
+
+
+async def until(condition: Callable[[], object], *, bound_s: float = BOUND_S) -> None:
+    """Returns once `condition()` is true; raises `TimeoutError` when it never is."""
+    async with asyncio.timeout(bound_s):
+        while not condition():  # noqa: ASYNC110 - what it is about happens in another thread
+            await asyncio.sleep(0.001)

@@ -1,0 +1,128 @@
+"""Links that let people in."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from chamade_mcp.core.links import CHAT_LIFE, ROOM_LIFE
+from chamade_mcp.kit.connector import Invite, InviteKind
+from chamade_mcp.kit.testing import SCRIPTED
+from chamade_mcp.model.access import Principal
+from chamade_mcp.model.errors import NotFound
+from chamade_mcp.model.ids import Platform
+from tests.support.house import House
+
+ROOM, CHAT = InviteKind.ROOM, InviteKind.CHAT
+
+
+async def issue(house: House, owner: Principal, kind: InviteKind = ROOM) -> tuple[str, Invite]:
+    return await house.links.of(SCRIPTED).issue(owner.scope, kind, title="Room", agent_name="Bea")
+
+
+async def link_id(house: House, owner: Principal) -> str:
+    return str((await house.links.list(owner.account))[0]["id"])
+
+
+@pytest.mark.parametrize(("kind", "life"), [(ROOM, ROOM_LIFE), (CHAT, CHAT_LIFE)])
+async def test_a_link_opens_until_it_expires(house: House, kind: InviteKind, life: timedelta) -> None:
+    owner, invites = await house.owner(), house.links.of(SCRIPTED)
+    token, invite = await issue(house, owner, kind)
+    assert await invites.admit(token) == invite
+    assert (invite.scope, invite.kind, invite.expires_at) == (owner.scope, kind, house.clock.now() + life)
+    house.clock.jump(life.total_seconds() - 1)
+    assert await invites.admit(token) == invite
+    house.clock.jump(1)
+    assert await invites.admit(token) is None
+    assert await house.links.list(owner.account) == []
+
+
+async def test_unknown_revoked_and_foreign_links_are_told_alike(house: House) -> None:
+    owner, other = await house.owner(), await house.owner()
+    token, _ = await issue(house, owner)
+    assert await house.links.of(SCRIPTED).admit("nonsense") is None
+    assert await house.links.of(Platform("another")).admit(token) is None
+    link = await link_id(house, owner)
+    with pytest.raises(NotFound):
+        await house.links.revoke(other.account, link)
+    await house.links.revoke(owner.account, link)
+    assert await house.links.of(SCRIPTED).admit(token) is None
+    with pytest.raises(NotFound):
+        await house.links.revoke(owner.account, link)
+
+
+async def test_the_list_tells_no_token(house: House) -> None:
+    owner = await house.owner()
+    token, invite = await issue(house, owner)
+    await house.clock.advance(1)
+    await issue(house, owner, CHAT)
+    listed = await house.links.list(owner.account)
+    assert [one["kind"] for one in listed] == ["chat", "room"]
+    assert token not in str(listed)
+    assert invite.ref not in str(listed)
+    assert await house.links.list((await house.owner()).account) == []
+
+
+async def test_whoever_watches_is_told_of_a_revocation(house: House) -> None:
+    owner, invites = await house.owner(), house.links.of(SCRIPTED)
+    token, _ = await issue(house, owner)
+    other, _ = await issue(house, owner, CHAT)
+    async with invites.watch(token) as gone, invites.watch(other) as kept:
+        ending, staying = asyncio.ensure_future(gone), asyncio.ensure_future(kept)
+        await house.clock.advance(3600)
+        assert not ending.done()
+        room = next(one for one in await house.links.list(owner.account) if one["kind"] == "room")
+        await house.links.revoke(owner.account, str(room["id"]))
+        await asyncio.wait_for(ending, 5)
+        assert not staying.done()
+    assert house.clock.sleeping == 0
+
+
+async def test_whoever_watches_is_told_of_the_end(house: House) -> None:
+    owner, invites = await house.owner(), house.links.of(SCRIPTED)
+    token, invite = await issue(house, owner)
+    async with invites.watch(token) as gone:
+        ending = asyncio.ensure_future(gone)
+        await house.clock.advance(ROOM_LIFE.total_seconds() - 1)
+        assert not ending.done()
+        await house.clock.advance(1)
+        assert house.clock.now() == invite.expires_at
+        assert ending.done()
+
+
+async def test_a_wall_clock_set_forward_ends_a_link_soon(house: House) -> None:
+    owner, invites = await house.owner(), house.links.of(SCRIPTED)
+    token, _ = await issue(house, owner)
+    async with invites.watch(token) as gone:
+        ending = asyncio.ensure_future(gone)
+        await house.clock.advance(1)
+        house.clock.jump(ROOM_LIFE.total_seconds())
+        await house.clock.advance(600)
+        assert ending.done()
+
+
+async def test_watching_what_is_not_there_ends_at_once(house: House) -> None:
+    async with house.links.of(SCRIPTED).watch("nonsense") as gone:
+        await asyncio.wait_for(asyncio.ensure_future(gone), 5)
+
+
+async def test_all_links_of_an_account_go_at_once(house: House) -> None:
+    owner, other, invites = await house.owner(), await house.owner(), house.links.of(SCRIPTED)
+    first, _ = await issue(house, owner)
+    for _ in range(205):
+        await issue(house, owner)
+    foreign, _ = await issue(house, other)
+    async with invites.watch(first) as gone:
+        await house.links.revoke_all(owner.account)
+        await asyncio.wait_for(asyncio.ensure_future(gone), 5)
+    assert await house.links.list(owner.account) == []
+    assert await invites.admit(foreign) is not None
+
+
+async def test_an_invitation_of_the_desk(house: House) -> None:
+    owner = await house.owner()
+    told = await house.invites.invite(owner, SCRIPTED, "Bea")
+    assert told["id"] == await link_id(house, owner)
+    assert str(told["url"]).startswith("https://scripted.test/")
+    room = await house.invites.invite(owner, SCRIPTED, "Bea", ROOM)
+    assert (room["kind"], room["id"], room["expires_at"]) == ("room", None, None)

@@ -1,0 +1,62 @@
+"""What calls on platforms nobody has connected are told."""
+
+import pytest
+
+from chamade_mcp.core.platforms import Platforms
+from chamade_mcp.kit.registry import discover
+from chamade_mcp.kit.testing import SCRIPTED
+from chamade_mcp.model.errors import GatewayError, ValidationFailed
+from tests.support.house import House
+from tests.support.requirement import requirement
+
+URL = "https://rooms.example.org/a"
+
+
+def answer(platform: str, meeting_url: str | None) -> tuple[int, str]:
+    platforms = Platforms(discover())
+    with pytest.raises(GatewayError) as caught:
+        platforms.require_connected(platforms.require(platform), meeting_url)
+    return caught.value.status, caught.value.detail
+
+
+@requirement("R-025", "R-026", "R-027", "R-028")
+@pytest.mark.parametrize(
+    ("platform", "meeting_url", "status", "detail"),
+    [
+        ("discord", None, 400, "No discord bot registered"),
+        ("discord", URL, 400, "No discord bot registered"),
+        ("telegram", None, 400, "No telegram bot registered"),
+        ("slack", None, 400, "No slack bot registered"),
+        ("sip", "sip:+33123456789@trunk.example.org", 400, "No SIP trunk configured"),
+        ("sip", None, 400, "No SIP trunk configured"),
+        ("meet", None, 400, "meeting_url required"),
+        ("zoom", None, 400, "meeting_url required"),
+        ("teams", None, 400, "meeting_url required"),
+        ("nctalk", None, 400, "meeting_url required"),
+        ("meet", URL, 501, "This gateway has no Google Meet connector yet"),
+        ("whatsapp", None, 400, "WhatsApp is not connected"),
+    ],
+)
+def test_the_contracts_words(platform: str, meeting_url: str | None, status: int, detail: str) -> None:
+    assert answer(platform, meeting_url) == (status, detail)
+
+
+@requirement("R-014", "R-015")
+def test_every_platform_of_the_contract_is_known() -> None:
+    platforms = Platforms(discover())
+    for name in ("discord", "teams", "meet", "zoom", "telegram", "nctalk", "sip", "whatsapp", "slack"):
+        assert platforms.require(name).platform == name
+    with pytest.raises(ValidationFailed, match="unknown platform; one of: discord, meet"):
+        platforms.require("fax")
+
+
+async def test_what_is_connected(house: House) -> None:
+    states = house.platforms.states()
+    assert states[SCRIPTED]["status"] == "ok"
+    assert {s["status"] for name, s in states.items() if name != SCRIPTED} == {"not_configured"}
+    assert house.platforms.identities() == {SCRIPTED: {"agent": "AI Agent", "operator": None}}
+    overview = house.platforms.overview(await house.owner())
+    assert overview["connections"] == [
+        {"id": "embedded:scripted", "platform": "scripted", "status": "ok", "embedded": True}
+    ]
+    house.platforms.require_connected(house.platforms.require(SCRIPTED), None)
