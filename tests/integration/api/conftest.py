@@ -1,19 +1,25 @@
-"""The real gateway in this process, with one account and one key."""
+"""The real gateway in this process, with one account, one key and platforms that behave as told."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx2
 import pytest
 
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import Gateway, build
-from chamade_mcp.model.access import Principal
+from chamade_mcp.kit.registry import Registry, discover
+from chamade_mcp.kit.testing import SCRIPTED, ScriptedConnector
+from chamade_mcp.model.access import Permission, Principal
+from chamade_mcp.model.capabilities import Capability
+from chamade_mcp.model.ids import Platform
 
 EMAIL = "owner@example.org"
 PASSWORD = "correct horse battery"
 BASE_URL = "http://127.0.0.1:8000"
+FILE_CAP = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +27,44 @@ class House:
     gateway: Gateway
     owner: Principal
     key: str
+    scripted: ScriptedConnector
+    """Everything works there."""
+    ears: ScriptedConnector
+    """There one can listen but not speak."""
+
+    async def new_key(self, *permissions: Permission) -> str:
+        made = await self.gateway.core.accounts.create_key(
+            self.owner.scope, "another", permissions=frozenset(permissions or Permission)
+        )
+        return made.value
+
+    async def other_account(self, *, verified: bool = True) -> str:
+        """The key of somebody else."""
+        accounts = self.gateway.core.accounts
+        await accounts.create("other@example.org", PASSWORD, verified=verified)
+        other = await accounts.find_by_email("other@example.org")
+        assert other is not None
+        return (await accounts.create_key(other.scope, "other")).value
 
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncGenerator[House]:
-    settings = Settings(data_dir=tmp_path / "data", files_max_size_mb=1)
-    async with build(settings) as gateway:
+    scripted = ScriptedConnector()
+    ears = ScriptedConnector(
+        frozenset({Capability.AUDIO_IN, Capability.READ, Capability.WRITE}), platform=Platform("ears")
+    )
+    found = discover()
+    registry = Registry(
+        MappingProxyType({**found.manifests, SCRIPTED: scripted.manifest, Platform("ears"): ears.manifest}),
+        MappingProxyType({**found.connectors, SCRIPTED: scripted, Platform("ears"): ears}),
+    )
+    settings = Settings(data_dir=tmp_path / "data", files_max_size_mb=1, max_concurrent_calls=3)
+    async with build(settings, registry=registry) as gateway:
         await gateway.core.accounts.create(EMAIL, PASSWORD, verified=True)
         owner = await gateway.core.accounts.find_by_email(EMAIL)
         assert owner is not None
         key = await gateway.core.accounts.create_key(owner.scope, "test")
-        yield House(gateway, owner, key.value)
+        yield House(gateway, owner, key.value, scripted, ears)
 
 
 def client_of(house: House, **headers: str) -> httpx2.AsyncClient:
