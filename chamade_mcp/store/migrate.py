@@ -5,6 +5,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from chamade_mcp.store.database import immediate, sqlite_engine
+from chamade_mcp.store.schema import metadata
 
 HEAD = "0001"
 """The newest revision in ``migrations/versions``; a test compares the two."""
@@ -27,13 +28,23 @@ def migrate(path: Path) -> None:
                 return
             conn.rollback()
             with immediate(conn):
-                _upgrade(conn)
+                if current(conn) is None:
+                    _create(conn)
+                else:
+                    _upgrade(conn)
     finally:
         engine.dispose()
 
 
+def _create(conn: Connection) -> None:
+    """An empty database gets today's tables at once: the first start spares Alembic's second and 40 MB."""
+    metadata.create_all(conn)
+    conn.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    conn.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
+
+
 def _upgrade(conn: Connection) -> None:
-    # Alembic is needed only when there is something to do, and takes a while to import.
+    # Alembic is needed only for an older database, and takes a while to import.
     from alembic import command
     from alembic.config import Config
 
