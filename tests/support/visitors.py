@@ -1,6 +1,7 @@
 """A real gateway on a free loopback port, an agent that uses it, and people with real browsers."""
 
 import asyncio
+import contextlib
 import json
 import math
 import struct
@@ -10,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import numpy as np
@@ -58,6 +60,67 @@ async def open_house(data_dir: Path) -> AsyncGenerator[House]:
         finally:
             server.should_exit = True
             await asyncio.wait_for(serving, BOUND_S)
+
+
+class Relay:
+    """A way to the gateway that can be cut, on a port of its own."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._ways: set[asyncio.StreamWriter] = set()
+        self._carrying: set[asyncio.Task[None]] = set()
+        self._cut = False
+        self.turned_away = asyncio.Event()
+        """Somebody has tried since `cut`."""
+
+    def cut(self) -> None:
+        self.turned_away.clear()
+        self._cut = True
+        for way in self._ways:
+            way.transport.abort()
+
+    def mend(self) -> None:
+        self._cut = False
+
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._cut:
+            self.turned_away.set()
+            writer.transport.abort()
+            return
+        task = asyncio.current_task()
+        assert task is not None
+        self._carrying.add(task)
+        away_reader, away_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        ways = {writer, away_writer}
+        self._ways |= ways
+        try:
+            await asyncio.gather(_pump(reader, away_writer), _pump(away_reader, writer))
+        finally:
+            self._ways -= ways
+            self._carrying.discard(task)
+
+    async def close(self) -> None:
+        self.cut()
+        if self._carrying:
+            await asyncio.wait(self._carrying, timeout=BOUND_S)
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+@asynccontextmanager
+async def relayed(house: House) -> AsyncGenerator[tuple[Relay, str]]:
+    """A relay before `house`, and the URL that leads through it."""
+    relay = Relay(urlsplit(house.url).port or 0)
+    server = await asyncio.start_server(relay.carry, "127.0.0.1", 0)
+    async with server:
+        yield relay, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        await relay.close()
 
 
 def tone(seconds: float, rate_hz: int = RATE_HZ, frequency_hz: float = TONE_HZ) -> bytes:

@@ -29,9 +29,12 @@ export class Wire {
   /** `line` is of line.js; `identity` is {name, guest, muted}, `guest` kept up to date here from `welcome`. */
   constructor(path, identity, line) {
     this.#line = line;
-    line.onopen = () => this.#hello();
-    line.ontext = (text) => this.#receive(text);
-    line.onclose = (code) => this.#lost(code);
+    // A worker's words may still be on their way when the line is closed: what they say no longer counts,
+    // or a bare 4404 would take the place of the reason told before it.
+    const live = (listener) => (value) => this.state !== "closed" && listener(value);
+    line.onopen = live(() => this.#hello());
+    line.ontext = live((text) => this.#receive(text));
+    line.onclose = live((code) => this.#lost(code));
     this.url = new URL(path, location.href.replace(/^http/, "ws")).href;
     this.identity = identity;
     addEventListener("online", () => this.#hurry());
