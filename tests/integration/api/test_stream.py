@@ -1,0 +1,373 @@
+"""The call WebSocket of the real gateway behind its real server, spoken to by an independent client."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import httpx2
+import numpy as np
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from chamade_mcp.app.server import Server, listen
+from chamade_mcp.app.settings import Settings
+from chamade_mcp.model.access import Permission
+from chamade_mcp.model.ids import RoomRef
+from tests.integration.api.conftest import EMAIL, PASSWORD, House
+from tests.support.requirement import requirement
+from tests.support.waiting import until
+
+BOUND_S = 10.0
+FRAME = 960
+"""Samples in 20 ms at 48 kHz."""
+
+
+@pytest.fixture
+async def ws_url(house: House) -> AsyncGenerator[str]:
+    listener = listen(Settings(host="127.0.0.1", port=0))
+    server = Server(house.gateway.app, drain=house.gateway.drain)
+    serving = asyncio.create_task(server.serve([listener]))
+    try:
+        yield f"ws://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await asyncio.wait_for(serving, BOUND_S)
+
+
+@pytest.fixture(autouse=True)
+async def no_task_is_left_behind() -> AsyncGenerator[None]:
+    yield
+    left = [t for t in asyncio.all_tasks() if "CallSocket" in repr(t) or "Outbox" in repr(t)]
+    assert left == []
+
+
+async def new_call(house: House, api: httpx2.AsyncClient, platform: str = "scripted") -> tuple[str, RoomRef]:
+    """Call id and room of a call whose leg is in."""
+    made = (await api.post("/api/call", json={"platform": platform})).json()
+    legs = (house.ears if platform == "ears" else house.scripted).legs
+    await until(lambda: made["room_id"] in legs)
+    return made["call_id"], RoomRef(made["room_id"])
+
+
+def socket(ws_url: str, call: str, query: str, **options: Any) -> connect:
+    return connect(f"{ws_url}/api/call/{call}/stream{query}", compression=None, proxy=None, **options)
+
+
+async def message(ws: ClientConnection) -> dict[str, Any]:
+    """The next text frame; audio between is skipped."""
+    async with asyncio.timeout(BOUND_S):
+        while True:
+            frame = await ws.recv()
+            if isinstance(frame, str):
+                return json.loads(frame)
+
+
+async def closed(ws: ClientConnection) -> int:
+    """The code the socket is closed with; what comes before is skipped."""
+    async with asyncio.timeout(BOUND_S):
+        try:
+            while True:
+                await ws.recv()
+        except ConnectionClosed as over:
+            return over.rcvd.code if over.rcvd is not None else 1006
+
+
+# --- who may in ------------------------------------------------------------------------------------------
+
+
+@requirement("R-011")
+async def test_close_codes_say_why(house: House, api: httpx2.AsyncClient, ws_url: str) -> None:
+    call, _ = await new_call(house, api)
+    over, _ = await new_call(house, api)
+    await api.delete(f"/api/call/{over}")
+    reader = await house.new_key(Permission.READ, Permission.MESSAGE)
+    other = await house.other_account()
+    for target, key, code in (
+        (call, "", 4401),
+        (call, "?api_key=", 4401),
+        (call, "?api_key=chmd_wrong", 4401),
+        (call, f"?api_key={reader}", 4403),
+        (call, f"?api_key={other}", 4404),
+        ("call_unknown", f"?api_key={house.key}", 4404),
+        ("%00", f"?api_key={house.key}", 4404),
+        (over, f"?api_key={house.key}", 4410),
+        (over, f"?api_key={other}", 4404),
+    ):
+        async with socket(ws_url, target, key) as ws:
+            assert await closed(ws) == code, (target, key)
+
+
+async def test_other_ways_to_show_who_one_is(house: House, api: httpx2.AsyncClient, ws_url: str) -> None:
+    call, _ = await new_call(house, api)
+    token = await house.gateway.core.accounts.sign_in(EMAIL, PASSWORD)
+    cookie = {"cookie": f"chamade={token}"}
+    for headers in (
+        {"x-api-key": house.key},
+        {"authorization": f"Bearer {house.key}"},
+        {**cookie, "origin": "http://127.0.0.1:8000"},
+    ):
+        async with socket(ws_url, call, "/", additional_headers=headers) as ws:
+            await ws.send('{"type":"audio_config"}')
+            assert (await message(ws))["type"] == "audio_config"
+    for headers in (cookie, {**cookie, "origin": "https://evil.example"}):
+        async with socket(ws_url, call, "", additional_headers=headers) as ws:
+            assert await closed(ws) == 4403
+
+
+# --- events ----------------------------------------------------------------------------------------------
+
+
+@requirement("R-059", "R-060", "R-061", "R-062", "R-063", "R-077")
+async def test_every_agent_is_told(house: House, api: httpx2.AsyncClient, ws_url: str) -> None:
+    call, room = await new_call(house, api)
+    query = f"?api_key={house.key}"
+    async with socket(ws_url, call, query) as one, socket(ws_url, call, query) as two:
+        for ws in (one, two):
+            await ws.send('{"type":"audio_config"}')
+            assert (await message(ws))["ready"] is True
+        await house.scripted.post(
+            house.owner.scope, house.scripted.legs and next(iter(house.scripted.legs)), "hi"
+        )
+        for ws in (one, two):
+            told = await message(ws)
+            assert (told["type"], told["sender"], told["text"]) == ("call_chat", "Alice", "hi")
+        await one.send('{"type":"transcript","speaker":"Bob","text":"good morning"}')
+        for ws in (one, two):
+            told = await message(ws)
+            assert (told["type"], told["speaker"], told["text"]) == ("call_transcript", "Bob", "good morning")
+        house.scripted.drop_leg(room)
+        for ws in (one, two):
+            lost, state = await message(ws), await message(ws)
+            assert (lost["type"], lost["code"]) == ("call_error", "bridge_disconnected")
+            assert (state["type"], state["state"]) == ("call_state", "disconnected")
+            assert await closed(ws) == 1000
+
+
+async def test_hanging_up_closes_the_socket_but_not_the_other_way_round(
+    house: House, api: httpx2.AsyncClient, ws_url: str
+) -> None:
+    call, _ = await new_call(house, api)
+    async with socket(ws_url, call, f"?api_key={house.key}") as ws:
+        await ws.send('{"type":"audio_config"}')
+        await message(ws)
+    assert (await api.get(f"/api/call/{call}")).json()["state"] == "active"
+    async with socket(ws_url, call, f"?api_key={house.key}") as ws:
+        await ws.send('{"type":"audio_config"}')
+        await message(ws)
+        await api.delete(f"/api/call/{call}")
+        assert (await message(ws))["state"] == "ended"
+        assert await closed(ws) == 1000
+
+
+# --- what agents send ------------------------------------------------------------------------------------
+
+
+@requirement("R-065")
+async def test_writing_in_the_chat(house: House, api: httpx2.AsyncClient, ws_url: str) -> None:
+    call, room = await new_call(house, api)
+    file = (await api.post("/api/files", files={"file": ("a.txt", b"abc")})).json()
+    async with socket(ws_url, call, f"?api_key={house.key}") as ws:
+        await ws.send(json.dumps({"type": "send_chat", "text": "hello"}))
+        await ws.send(
+            json.dumps({"type": "send_chat", "text": "see", "attachments": [{"file_id": file["file_id"]}]})
+        )
+        leg = house.scripted.legs[room]
+        await until(lambda: len(leg.chat) == 2)
+        assert [m.text for m in leg.chat] == ["hello", "see"]
+        for attachments, code in (
+            ([{"nothing": 1}], "VALIDATION_FAILED"),
+            ([{"file_id": "f_x"}], "FILE_NOT_FOUND"),
+        ):
+            await ws.send(json.dumps({"type": "send_chat", "text": "x", "attachments": attachments}))
+            told = await message(ws)
+            assert (told["type"], told["code"]) == ("call_error", code)
+    caller = await house.new_key(Permission.CALL)
+    async with socket(ws_url, call, f"?api_key={caller}") as ws:
+        await ws.send(json.dumps({"type": "send_chat", "text": "hello"}))
+        assert (await message(ws))["code"] == "INSUFFICIENT_PERMISSIONS"
+
+
+@requirement("R-064")
+async def test_speaking_without_a_preset(house: House, api: httpx2.AsyncClient, ws_url: str) -> None:
+    call, _ = await new_call(house, api)
+    async with socket(ws_url, call, f"?api_key={house.key}") as ws:
+        await ws.send('{"type":"say","text":"hello"}')
+        assert (await message(ws))["code"] == "HOSTED_TTS_NOT_CONFIGURED"
+        await ws.send('{"type":"stop_speaking"}')
+        await ws.send('{"type":"audio_config"}')
+        assert (await message(ws))["type"] == "audio_config"
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        ("{", "INVALID_JSON"),
+        ("[]", "INVALID_JSON"),
+        ('{"type":"dance"}', "UNKNOWN_TYPE"),
+        ('{"type":"say"}', "INVALID_FIELD"),
+        ('{"type":"audio","audio":"!"}', "INVALID_BASE64"),
+        ('{"type":"audio","audio":"AA=="}', "ODD_BYTE_COUNT"),
+        ('{"type":"audio_config","sample_rate":1}', "UNSUPPORTED_RATE"),
+        (b"\x00\x00\x00", "ODD_BYTE_COUNT"),
+    ],
+)
+async def test_nonsense_is_told_and_the_socket_stays_open(
+    house: House, api: httpx2.AsyncClient, ws_url: str, frame: str | bytes, code: str
+) -> None:
+    call, _ = await new_call(house, api)
+    async with socket(ws_url, call, f"?api_key={house.key}") as ws:
+        await ws.send(frame)
+        told = await message(ws)
+        assert (told["type"], told["code"]) == ("call_error", code)
+        await ws.send('{"type":"audio_config"}')
+        assert (await message(ws))["type"] == "audio_config"
+
+
+@requirement("R-067")
+async def test_a_frame_over_the_cap_closes(house: House, api: httpx2.AsyncClient, ws_url: str) -> None:
+    call, _ = await new_call(house, api)
+    async with socket(ws_url, call, f"?api_key={house.key}") as ws:
+        await ws.send(bytes((1 << 20) + 2))
+        assert await closed(ws) == 1009
+
+
+# --- audio -----------------------------------------------------------------------------------------------
+
+
+@requirement("R-069", "R-070", "R-024")
+async def test_the_audio_settings(house: House, api: httpx2.AsyncClient, ws_url: str) -> None:
+    call, _ = await new_call(house, api)
+    async with socket(ws_url, call, f"?api_key={house.key}") as ws:
+        await ws.send('{"type":"audio_config"}')
+        native = await message(ws)
+        assert (native["sample_rate"], native["native_sample_rate"], native["resampling"]) == (
+            48000,
+            48000,
+            False,
+        )
+        assert (native["format"], native["channels"], native["frame_bytes"]) == ("pcm_s16le", 1, 1920)
+        await ws.send('{"type":"audio_config","sample_rate":24000}')
+        declared = await message(ws)
+        assert (declared["sample_rate"], declared["resampling"], declared["frame_bytes"]) == (
+            24000,
+            True,
+            960,
+        )
+
+
+@requirement("R-066", "R-071", "R-072", "R-075")
+async def test_audio_goes_both_ways(house: House, api: httpx2.AsyncClient, ws_url: str) -> None:
+    call, room = await new_call(house, api)
+    far = house.scripted.legs[room].far
+    now = asyncio.get_running_loop().time
+    tone = (np.sin(np.arange(FRAME * 50) * 2 * np.pi * 1000 / 48000) * 16000).astype("<i2")
+    async with socket(ws_url, call, f"?api_key={house.key}") as ws:
+        await ws.send('{"type":"audio_config","receive":true}')
+        assert (await message(ws))["receive"] is True
+        heard, said = bytearray(), bytearray()
+        for start in range(0, len(tone), FRAME):
+            frame = tone[start : start + FRAME]
+            far.push(frame, now())
+            await ws.send(frame[:500].tobytes())
+            await ws.send(frame[500:].tobytes())
+            async with asyncio.timeout(BOUND_S):
+                received = await ws.recv()
+            assert isinstance(received, bytes)
+            assert len(received) == 1920
+            heard += received
+            pulled = far.pull(FRAME, now())
+            if pulled is not None:
+                said += pulled.tobytes()
+        for sound in (heard, said):
+            samples = np.frombuffer(bytes(sound), "<i2").astype(float)
+            assert np.sqrt(np.mean(samples**2)) > 3000
+    async with socket(ws_url, call, f"?api_key={house.key}") as quiet:
+        await quiet.send('{"type":"audio_config"}')
+        assert isinstance(await quiet.recv(), str)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(quiet.recv(), 0.2)
+
+
+@requirement("R-068")
+async def test_audio_as_json_at_its_own_rate(house: House, api: httpx2.AsyncClient, ws_url: str) -> None:
+    call, room = await new_call(house, api)
+    far = house.scripted.legs[room].far
+    tone = (np.sin(np.arange(8000) * 2 * np.pi * 400 / 8000) * 16000).astype("<i2")
+    heard: list[float] = []
+
+    def loud() -> bool:
+        frame = far.pull(FRAME, asyncio.get_running_loop().time())
+        if frame is not None:
+            heard.append(float(np.sqrt(np.mean(frame.astype(float) ** 2))))
+        return len(heard) > 10 and max(heard) > 8000
+
+    async with socket(ws_url, call, f"?api_key={house.key}") as ws:
+        audio = base64.b64encode(tone.tobytes()).decode()
+        await ws.send(json.dumps({"type": "audio", "audio": audio, "sample_rate": 8000}))
+        await until(loud)
+
+
+async def test_audio_that_nobody_can_hear_is_told_once_in_a_while(
+    house: House, api: httpx2.AsyncClient, ws_url: str
+) -> None:
+    call, _ = await new_call(house, api, "ears")
+    async with socket(ws_url, call, f"?api_key={house.key}") as ws:
+        for _ in range(50):
+            await ws.send(bytes(1920))
+        told = await message(ws)
+        assert (told["type"], told["code"]) == ("call_error", "NO_AUDIO_OUT")
+        await ws.send('{"type":"audio_config"}')
+        assert (await message(ws))["type"] == "audio_config"
+
+
+@requirement("R-073", "R-074")
+async def test_an_agent_does_not_hear_itself_but_the_other_does(
+    house: House, api: httpx2.AsyncClient, ws_url: str
+) -> None:
+    call, _ = await new_call(house, api)
+    query = f"?api_key={house.key}"
+    tone = (np.sin(np.arange(FRAME * 25) * 2 * np.pi * 1000 / 48000) * 16000).astype("<i2")
+    async with socket(ws_url, call, query) as one, socket(ws_url, call, query) as two:
+        for ws in (one, two):
+            await ws.send('{"type":"audio_config","receive":true}')
+            await message(ws)
+        await one.send(tone.tobytes())
+        levels: dict[str, float] = {"one": 0.0, "two": 0.0}
+        for _ in range(40):
+            for name, ws in (("one", one), ("two", two)):
+                frame = await asyncio.wait_for(ws.recv(), BOUND_S)
+                assert isinstance(frame, bytes)
+                levels[name] = max(levels[name], float(np.abs(np.frombuffer(frame, "<i2").astype(int)).max()))
+        assert levels["one"] == 0
+        assert levels["two"] > 10000
+
+
+# --- rough weather ---------------------------------------------------------------------------------------
+
+
+async def test_a_client_that_stops_reading_does_not_hold_the_others_up(
+    house: House, api: httpx2.AsyncClient, ws_url: str
+) -> None:
+    call, _ = await new_call(house, api)
+    query = f"?api_key={house.key}"
+    async with socket(ws_url, call, query, max_queue=1) as stuck, socket(ws_url, call, query) as well:
+        for ws in (stuck, well):
+            await ws.send('{"type":"audio_config","receive":true}')
+        started = asyncio.get_running_loop().time()
+        frames = 0
+        while frames < 50:
+            frames += isinstance(await asyncio.wait_for(well.recv(), BOUND_S), bytes)
+        assert asyncio.get_running_loop().time() - started < 2.0
+        stuck.transport.abort()
+
+
+async def test_a_vanished_client_leaves_nothing(house: House, api: httpx2.AsyncClient, ws_url: str) -> None:
+    call, _ = await new_call(house, api)
+    async with socket(ws_url, call, f"?api_key={house.key}") as ws:
+        await ws.send('{"type":"audio_config","receive":true}')
+        await message(ws)
+        ws.transport.abort()
+    await until(lambda: not [t for t in asyncio.all_tasks() if "CallSocket" in repr(t)])
