@@ -145,6 +145,21 @@ def test_every_error_and_close_code_of_the_call_websocket_has_its_row() -> None:
     assert told == ours | {1000, 1009, 1011}
 
 
+# --- docs/performance.md, docs/adr -------------------------------------------------------------------------
+
+
+def test_every_benchmark_is_named() -> None:
+    told = rows(read("docs/performance.md"))
+    assert {str(path.relative_to(ROOT)) for path in ROOT.glob("tests/load/bench_*.py")} <= set(told)
+
+
+def test_decisions_are_numbered_without_a_gap() -> None:
+    pages = sorted((ROOT / "docs/adr").glob("*.md"))
+    for number, page in enumerate(pages, 1):
+        assert page.name.startswith(f"{number:04}-"), page
+        assert page.read_text(encoding="utf-8").startswith(f"# {number}. "), page
+
+
 # --- every document ----------------------------------------------------------------------------------------
 
 
