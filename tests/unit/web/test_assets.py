@@ -97,7 +97,7 @@ def test_a_page_stays_light(entry: str, styles: list[str]) -> None:
     while waiting:
         name = waiting.pop()
         files.add(name)
-        imported = re.findall(r'(?:from|here\()\s?"(?:\./)?([\w-]+\.js)"', (STATIC / name).read_text())
+        imported = re.findall(r'(?:from|here\(|URL\()\s?"(?:\./)?([\w-]+\.js)"', (STATIC / name).read_text())
         waiting += [other for other in imported if other not in files]
 
     assert sum((STATIC / name).stat().st_size for name in files) < PAGE_BYTES
