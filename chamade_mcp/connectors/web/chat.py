@@ -56,7 +56,8 @@ class Bells:
         ring = Ring(chat, guest.id, room, url, self._ctx.clock.monotonic())
         self._rings[room] = ring
         try:
-            fact = CallInvited(room, Sender(guest.id, guest.name), url)
+            caller = Sender(guest.id, guest.name)
+            fact = CallInvited(room, caller, url, chat.invite.agent_name)
             await self._ctx.emit(chat.invite.scope, fact)
         except Exception:
             self._rings.pop(room, None)

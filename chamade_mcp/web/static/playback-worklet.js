@@ -1,7 +1,7 @@
 // Frames from the room to the loudspeaker, through a jitter buffer that is as short as the network allows.
 //
 // `hold` is how long the first frame of a burst waits, so it is what a later frame may be late by. A frame
-// that comes later than that is an underrun: sound goes on at once (the gap has already made the delay longer)
+// that comes later than that is an underrun: sound goes on a step later (the gap itself has made the delay longer)
 // and `hold` grows a step, so that one stall does not make the whole call late, but a bad network does. Without
 // underruns it shrinks by a tenth every two seconds. The room sends nothing while all are silent: an empty
 // buffer that stays empty for 200 ms is silence, not loss.
@@ -65,7 +65,8 @@ class Playback extends AudioWorkletProcessor {
     this.underruns += 1;
     this.hold = Math.min(MAX_HOLD, this.hold + Math.min(gap, STEP));
     this.calmSince = currentFrame;
-    this.startAt = currentFrame;
+    // A little is waited for: a sender that is slow by a hair would else run dry again with every frame.
+    this.startAt = currentFrame + STEP;
   }
 
   /** Sound is never stretched: what is too much goes where it is quiet, a quantum at a time. */
