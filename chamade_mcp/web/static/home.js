@@ -171,8 +171,11 @@ function nearness(url) {
   return "";
 }
 
-async function start(kind, button) {
-  button.disabled = true;
+let starting = false;
+
+async function start(kind) {
+  if (starting) return; // not by `disabled`, which would take the keyboard's focus away
+  starting = true;
   try {
     const { url, expires_at: until } = await api("POST", "/api/invite-link", { platform: "web", kind });
     const { title, text, open, words } = KINDS[kind];
@@ -184,14 +187,13 @@ async function start(kind, button) {
     $("made-near").hidden = !$("made-near").textContent;
     $("made-open").textContent = open;
     $("made-open").href = url;
-    button.disabled = false; // before the dialog remembers where the focus was
     $("made").showModal();
     tick = 0;
     lookNow();
   } catch (error) {
     trouble(error.message, 8000);
   } finally {
-    button.disabled = false;
+    starting = false;
   }
 }
 
@@ -200,9 +202,9 @@ $("made").addEventListener("close", () => {
   $("made-words").textContent = "";
   $("made-open").removeAttribute("href");
 });
-$("start-room").addEventListener("click", ({ currentTarget }) => start("room", currentTarget));
+$("start-room").addEventListener("click", () => start("room"));
 for (const button of [$("start-chat"), document.querySelector("[data-start=chat]")]) {
-  button.addEventListener("click", () => start("chat", button));
+  button.addEventListener("click", () => start("chat"));
 }
 
 // --- the rest ---------------------------------------------------------------------------------------------

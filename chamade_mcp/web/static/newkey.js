@@ -27,6 +27,7 @@ function complain(field, text) {
 
 /** `made(key)` is called with what the API answered: the only time the key itself is told. */
 export function onNewKey(made) {
+  let making = false;
   $("key-form").addEventListener("submit", async (event) => {
     event.preventDefault();
     clear();
@@ -35,8 +36,8 @@ export function onNewKey(made) {
     if (!name) return complain("name", "Give it a name, to know it again.");
     if (!permissions.length) return complain("permissions", "A key that may do nothing is of no use.");
     const life = Number($("key-life").value);
-    const button = $("key-form").querySelector("[type=submit]");
-    button.disabled = true;
+    if (making) return;
+    making = true;
     try {
       const key = await api("POST", "/api/api-keys", { name, permissions, ...(life && { expires_in_days: life }) });
       $("new-key").close();
@@ -45,7 +46,7 @@ export function onNewKey(made) {
       if (!error.fields.length) complain("", error.message);
       for (const { field, message } of error.fields) complain(field.split(".")[0], `It ${message}.`);
     } finally {
-      button.disabled = false;
+      making = false;
     }
   });
 }

@@ -1,0 +1,377 @@
+"""The dashboard as its owner uses it: real browser, real gateway, and an agent beside it."""
+
+import base64
+import json
+import re
+import shlex
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+from playwright.async_api import Browser, ConsoleMessage, Page, ViewportSize, expect
+
+from tests.support.visitors import BOUND_S, House, calling, visit
+
+EMAIL, PASSWORD = "owner@example.org", "correct horse battery"
+PROBE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
+DESKTOP, PHONE = ViewportSize(width=1280, height=800), ViewportSize(width=390, height=844)
+LOADED = "main:not([data-loading])"
+AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
+AXE_RUN = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations.map(
+  ({ id, nodes }) => id + ": " + nodes.map(({ target }) => target.join(" ")).join(", "))"""
+WATCH = """
+document.addEventListener("securitypolicyviolation",
+  ({ violatedDirective, blockedURI }) => console.error("CSP", violatedDirective, blockedURI));
+window.shifted = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
+}).observe({ type: "layout-shift", buffered: true });
+"""
+
+expect.set_options(timeout=BOUND_S * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The owner's browser, signed in, and everything that its pages complained about."""
+
+    page: Page
+    url: str
+    complaints: list[str]
+
+    async def open(self, path: str) -> None:
+        await self.page.goto(f"{self.url}/dashboard{path}")
+        await self.page.wait_for_selector(LOADED)
+
+    async def text_of(self, selector: str) -> str:
+        return await self.page.locator(selector).inner_text()
+
+
+async def desk_in(browser: Browser, house: House, **options: Any) -> Desk:
+    context = await browser.new_context(permissions=["clipboard-read", "clipboard-write"], **options)
+    await context.add_init_script(WATCH)
+    page = await context.new_page()
+    page.set_default_timeout(BOUND_S * 1000)
+    complaints: list[str] = []
+
+    def listen(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            complaints.append(message.text)
+
+    page.on("console", listen)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    await page.goto(house.url)
+    await page.fill("#email", EMAIL)
+    await page.fill("#password", PASSWORD)
+    await page.press("#password", "Enter")
+    await page.wait_for_selector(LOADED)
+    return Desk(page, house.url, complaints)
+
+
+@pytest.fixture
+async def desk(mute_browser: Browser, house: House) -> AsyncGenerator[Desk]:
+    """Fails the test at its end if a page complained, or if a probe was run."""
+    desk = await desk_in(mute_browser, house, viewport=DESKTOP)
+    yield desk
+    assert desk.complaints == []
+    assert await desk.page.evaluate("window.hacked") is None
+
+
+async def test_a_room_from_its_link_to_its_end(desk: Desk, house: House, mute_browser: Browser) -> None:
+    page = desk.page
+    await expect(page.locator("#calls")).to_contain_text("No call at the moment")
+    await page.click("#start-room")
+    await page.wait_for_selector("#made[open]")
+    url = await page.input_value("#made-url")
+    assert url.startswith(f"{house.url}/r/")
+    assert f"chamade_call_join platform=web meeting_url={url}" in await desk.text_of("#made-words")
+    await page.click("[data-copy=made-url]")
+    await expect(page.locator("[data-copy=made-url]")).to_have_text("Copied")
+    assert await page.evaluate("navigator.clipboard.readText()") == url
+    await page.click("#made [data-close]")
+    assert await page.input_value("#made-url") == ""
+    await expect(page.locator("#links li")).to_have_count(1)
+
+    async with calling(house, url) as call:
+        await expect(page.locator("#calls")).to_contain_text("Nobody else is there yet")
+        await expect(page.locator("#calls")).to_contain_text("Web room · Ada, AI agent")
+        person = await visit(mute_browser, url, PROBE[:40])
+        await person.click("#join-quiet")
+        await expect(page.locator("#calls b")).to_have_text(PROBE[:40])
+        assert await page.locator("#calls a").get_attribute("href") == url
+        await page.click("#calls button")
+        assert (await call.expect("call_state"))["state"] == "ended"
+        await expect(page.locator("#calls")).to_contain_text("No call at the moment")
+
+    await page.click("#links button")
+    await page.click("#revoke-go")
+    await expect(page.locator("#links-empty")).to_be_visible()
+    async with httpx2.AsyncClient() as nobody:
+        assert (await nobody.get(url)).status_code == 404
+
+
+async def test_a_private_chat_is_read_here_as_it_happens(
+    desk: Desk, house: House, mute_browser: Browser
+) -> None:
+    page = desk.page
+    await page.click("#inbox-empty button")
+    await page.wait_for_selector("#made[open]")
+    url = await page.input_value("#made-url")
+    assert url.startswith(f"{house.url}/c/")
+    await page.keyboard.press("Escape")
+
+    person = await visit(mute_browser, url, "Mira <b>Lund</b>")
+    evil = {"name": "<img src=x onerror=hacked=1>.txt", "mimeType": "text/plain", "buffer": b"hello"}
+    await person.set_input_files("#picker", evil)  # pyright: ignore[reportArgumentType]
+    await person.fill("#message", f"{PROBE} see https://example.org/a?b=1")
+    await person.click("#send")
+
+    row = page.locator("#inbox li")
+    await expect(row.locator("b")).to_have_text("Mira <b>Lund</b>")
+    await expect(row).to_contain_text("Not answered")
+    await expect(row).to_contain_text(PROBE)
+    await row.locator("a").click()
+    await page.wait_for_selector(LOADED)
+    message = page.locator("#messages .message")
+    await expect(message).to_contain_text(PROBE)
+    await expect(message.locator("bdi").first).to_have_text("Mira <b>Lund</b>")
+    await expect(message.locator(".file")).to_contain_text("hacked=1>.txt")
+    link = message.locator("p a")
+    assert await link.get_attribute("href") == "https://example.org/a?b=1"
+    assert await link.get_attribute("rel") == "noopener noreferrer nofollow"
+
+    async with house.agent() as agent:
+        answer = await agent.post("/api/dm/chat", json={"platform": "web", "text": "I have it."})
+        answer.raise_for_status()
+    ours = page.locator("#messages .message.agent")
+    await expect(ours).to_contain_text("I have it.")
+    await expect(ours).to_contain_text("AI agent")
+    await expect(page.locator("#inbox")).not_to_contain_text("Not answered")
+    assert await person.evaluate("window.hacked") is None
+
+
+async def test_a_key_is_made_shown_once_and_revoked(desk: Desk, house: House) -> None:
+    page, name = desk.page, PROBE[:60]
+    await desk.open("/keys")
+    await expect(page.locator("#keys li")).to_have_count(1)
+    await page.click("#create")
+    await page.click("#key-form [type=submit]")
+    await expect(page.locator("#key-name-error")).to_have_text("Give it a name, to know it again.")
+    await page.fill("#key-name", name)
+    await page.uncheck("[value=message]")
+    await page.uncheck("[value=call]")
+    await page.select_option("#key-life", "7")
+    await page.click("#key-form [type=submit]")
+    await expect(page.locator("#fresh-title")).to_be_focused()
+    key = await page.input_value("#fresh-key")
+    await expect(page.locator("#keys li")).to_have_count(2)
+    assert await page.locator("#keys li").first.locator(".tag").all_inner_texts() == ["read"]
+
+    async with httpx2.AsyncClient(base_url=house.url, headers={"x-api-key": key}) as agent:
+        assert (await agent.get("/api/account")).status_code == 200
+        assert (await agent.post("/api/invite-link", json={})).status_code == 403
+        await page.click("#fresh-done")
+        assert key not in await page.content()
+        assert await page.input_value("#fresh-key") == ""
+
+        await page.click("#keys li:first-child button")
+        await expect(page.locator("#revoke-what")).to_have_text(name)
+        await page.fill("#revoke-name", name[:-1])
+        await expect(page.locator("#revoke-go")).to_be_disabled()
+        await page.fill("#revoke-name", name)
+        await page.press("#revoke-name", "Enter")
+        await expect(page.locator("#keys li")).to_have_count(1)
+        gone = await agent.get("/api/account")
+        assert (gone.status_code, gone.json()["code"]) == (401, "REVOKED_API_KEY")
+
+
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    },
+}
+MCP_HEADERS = {"accept": "application/json, text/event-stream"}
+
+
+async def test_what_is_told_to_clients_is_true(desk: Desk, house: House) -> None:
+    page = desk.page
+    await desk.open("/connect")
+    assert "YOUR_KEY" in await desk.text_of("#client-code")
+    await page.click("#create")
+    assert await page.input_value("#key-name") == "Claude Code"
+    await page.click("#key-form [type=submit]")
+    await expect(page.locator("#fresh-key")).to_be_focused()
+    key = await page.input_value("#fresh-key")
+    await expect(page.locator("#seen")).to_have_text("Waiting for the first request with your new key")
+    told: dict[str, str] = {}
+    for tab in await page.locator("#clients button").all():
+        await tab.click()
+        shown = page.locator("#client-code")
+        told[await tab.inner_text()] = await shown.inner_text() if await shown.is_visible() else ""
+
+    bearer = f"Bearer {key}"
+    add = shlex.split(told["Claude Code"])
+    assert add[:6] == ["claude", "mcp", "add", "--transport", "http", "chamade"]
+    assert add[7:] == ["--header", f"Authorization: {bearer}"]
+    server = json.loads(told["Cursor"])["mcpServers"]["chamade"]
+    assert server == {"url": add[6], "headers": {"Authorization": bearer}}
+    code = shlex.split(told["VS Code"])
+    assert code[:2] == ["code", "--add-mcp"]
+    assert json.loads(code[2]) == {"name": "chamade", "type": "http", **server}
+    desktop = json.loads(told["Claude Desktop"])["mcpServers"]["chamade"]
+    assert desktop["args"] == ["-y", "mcp-remote", add[6], "--header", "Authorization:${CHAMADE_AUTH}"]
+    assert desktop["env"] == {"CHAMADE_AUTH": bearer}
+    assert told["claude.ai"] == ""
+
+    async with httpx2.AsyncClient(headers=MCP_HEADERS) as client:
+        answer = await client.post(server["url"], json=INITIALIZE, headers=server["headers"])
+        assert answer.status_code == 200
+        curl = shlex.split(told["REST"])
+        assert curl[:2] == ["curl", "-H"]
+        name, _, value = curl[2].partition(": ")
+        assert (await client.get(curl[3], headers={name: value})).status_code == 200
+    await expect(page.locator("#seen")).to_have_text("Claude Code was used just now")
+
+
+async def test_the_link_for_cursor_carries_no_key(desk: Desk, house: House) -> None:
+    page = desk.page
+    await desk.open("/connect")
+    await page.click("#create")
+    await page.click("#key-form [type=submit]")
+    await page.focus("[role=tab][aria-selected=true]")
+    await page.keyboard.press("ArrowRight")
+    await expect(page.get_by_role("tab", name="Cursor")).to_be_focused()
+    link = urlsplit(await page.locator("#client-actions a").get_attribute("href") or "")
+    assert (link.scheme, link.netloc, link.path) == ("cursor", "anysphere.cursor-deeplink", "/mcp/install")
+    query = parse_qs(link.query, strict_parsing=True)
+    assert query["name"] == ["chamade"]
+    assert json.loads(base64.b64decode(query["config"][0])) == {
+        "url": f"{house.url}/mcp/",
+        "headers": {"Authorization": "Bearer YOUR_KEY"},
+    }
+
+
+async def test_by_keyboard_alone(desk: Desk) -> None:
+    page = desk.page
+    await page.keyboard.press("Tab")
+    await expect(page.locator(".skip")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Tab")
+    await expect(page.locator("#start-chat")).to_be_focused()
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("[data-copy=made-url]")).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#start-room")).to_be_focused()
+    await page.focus("#links button")
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#links-empty")).to_be_visible()
+    await expect(page.locator("#links-title")).to_be_focused()
+
+
+async def test_signed_out_elsewhere_it_asks_to_sign_in_again(desk: Desk, house: House) -> None:
+    page = desk.page
+    await desk.open("/keys")
+    other = await page.context.new_page()
+    await other.goto(f"{house.url}/dashboard")
+    await other.get_by_role("button", name="Sign out").click()
+    await other.wait_for_url(f"{house.url}/sign-in")
+    await other.close()
+    await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    await page.wait_for_url(f"{house.url}/sign-in?next=%2Fdashboard%2Fkeys")
+    await page.fill("#email", EMAIL)
+    await page.fill("#password", PASSWORD)
+    await page.press("#password", "Enter")
+    await page.wait_for_url(f"{house.url}/dashboard/keys")
+    assert [c for c in desk.complaints if "401" not in c] == []
+    desk.complaints.clear()
+
+
+async def test_without_a_connection_it_says_so_and_comes_back(desk: Desk) -> None:
+    page = desk.page
+    await page.context.set_offline(True)
+    await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    await expect(page.locator("#trouble")).to_have_text("The gateway does not answer. Trying again.")
+    await expect(page.locator("#state")).to_have_text("No connection")
+    await page.context.set_offline(False)
+    await expect(page.locator("#trouble")).to_be_hidden()
+    await expect(page.locator("#state")).to_have_text("Up to date")
+    assert [c for c in desk.complaints if "ERR_INTERNET_DISCONNECTED" not in c] == []
+    desk.complaints.clear()
+
+
+async def furnish(house: House, browser: Browser) -> None:
+    """A link of each kind, a conversation, a second key."""
+    async with house.agent() as agent:
+        await agent.post("/api/invite-link", json={"kind": "room"})
+        chat = (await agent.post("/api/invite-link", json={})).json()["url"]
+        await agent.post("/api/api-keys", json={"name": "a" * 100, "expires_in_days": 1})
+        person = await visit(browser, chat, "Konstantinos Papadopoulos-Vandenberghe " * 2)
+        await person.fill("#message", "word " * 60 + "a" * 200)
+        await person.click("#send")
+        await person.wait_for_selector(".message:not(.pending)")
+        await person.context.close()
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_everybody_can_use_it(
+    house: House, mute_browser: Browser, viewport: ViewportSize, scheme: str
+) -> None:
+    await furnish(house, mute_browser)
+    async with calling(house):
+        desk = await desk_in(mute_browser, house, viewport=viewport, color_scheme=scheme)
+        page = desk.page
+        found: list[str] = []
+
+        async def look(where: str) -> None:
+            await page.evaluate(AXE)
+            found.extend(f"{where}: {violation}" for violation in await page.evaluate(AXE_RUN))
+            if await page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                found.append(f"{where}: wider than the screen")
+
+        await desk.open("")
+        await expect(page.locator("#calls")).to_contain_text("Nobody else is there yet")
+        await look("home")
+        assert await page.evaluate("window.shifted") < 0.01
+        await page.click("#start-room")
+        await page.wait_for_selector("#made[open]")
+        await look("new room")
+        await page.keyboard.press("Escape")
+        await page.locator("#links button").first.click()
+        await look("revoke a link")
+        for path in ("/inbox", "/connect", "/keys"):
+            await desk.open(path)
+            await look(path)
+            assert await page.evaluate("window.shifted") < 0.01
+        await page.click("#create")
+        await look("new key")
+        await page.fill("#key-name", "x")
+        await page.click("#key-form [type=submit]")
+        await expect(page.locator("#fresh")).to_be_visible()
+        await look("fresh key")
+        await page.locator("#keys button").first.click()
+        await look("revoke a key")
+        await desk.open("/inbox")
+        await page.click("#inbox a")
+        await page.wait_for_selector(f"{LOADED} #messages li")
+        await look("conversation")
+        assert desk.complaints == []
+        await page.goto(f"{house.url}/dashboard/nothing")
+        await look("not found")
+        await page.context.clear_cookies()
+        await page.goto(f"{house.url}/sign-in")
+        await page.click("button")
+        await expect(page.locator("#error")).to_have_text(re.compile("Type the e-mail address"))
+        await look("sign in")
+        assert found == []
