@@ -19,13 +19,19 @@ def current(conn: Connection) -> str | None:
 
 
 def migrate(path: Path) -> None:
-    """Upgrades the file at `path` to `HEAD`, creating it when missing. Two processes at once are safe."""
+    """Upgrades the file at `path` to `HEAD`, creating it when missing. Two processes at once are safe.
+
+    Raises `RuntimeError` for a database that a newer version of the gateway has upgraded.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     engine = sqlite_engine(path)
     try:
         with engine.connect() as conn:
-            if current(conn) == HEAD:
+            found = current(conn)
+            if found == HEAD:
                 return
+            if found is not None and found > HEAD:
+                raise RuntimeError(f"{path} was made by a newer version of the gateway (revision {found})")
             conn.rollback()
             with immediate(conn):
                 if current(conn) is None:

@@ -1,0 +1,200 @@
+"""One writer, group commit, readers that never wait."""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from chamade_mcp.model.errors import Unavailable
+from chamade_mcp.store import database as module
+from chamade_mcp.store.database import Database, quick_check
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncGenerator[Database]:
+    database = Database(tmp_path / "test.db")
+    await database.write(lambda conn: run(conn, "CREATE TABLE t (n INTEGER PRIMARY KEY)"))
+    yield database
+    database.close()
+
+
+def run(conn: Connection, statement: str) -> None:
+    conn.execute(text(statement))
+
+
+def insert(number: int) -> Callable[[Connection], int]:
+    def fn(conn: Connection) -> int:
+        run(conn, f"INSERT INTO t VALUES ({number})")
+        return number
+
+    return fn
+
+
+def numbers(conn: Connection) -> list[int]:
+    return list(conn.execute(text("SELECT n FROM t ORDER BY rowid")).scalars())
+
+
+class Gate:
+    """A transaction that keeps the writer busy, so that those behind it become one batch."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Event()
+        self._go = threading.Event()
+
+    def __call__(self, conn: Connection) -> None:
+        self.entered.set()
+        assert self._go.wait(10)
+
+    async def close(self, database: Database) -> "asyncio.Task[None]":
+        held = asyncio.create_task(database.write(self))
+        await asyncio.to_thread(self.entered.wait, 10)
+        return held
+
+    def open(self) -> None:
+        self._go.set()
+
+
+async def test_what_is_written_can_be_read(database: Database) -> None:
+    assert await database.write(insert(1)) == 1
+    assert await database.read(numbers) == [1]
+    assert await database.read(quick_check)
+
+
+async def test_a_reader_does_not_wait_for_the_writer(database: Database) -> None:
+    gate = Gate()
+    held = await gate.close(database)
+    assert await asyncio.wait_for(database.read(numbers), 5) == []
+    gate.open()
+    await held
+
+
+async def test_one_that_fails_in_a_batch_undoes_only_itself(database: Database) -> None:
+    def fails_late(conn: Connection) -> None:
+        run(conn, "INSERT INTO t VALUES (90)")
+        raise KeyError("on purpose")
+
+    def stops(conn: Connection) -> int:
+        run(conn, "INSERT INTO t VALUES (91)")
+        return next(iter(()))
+
+    gate = Gate()
+    held = await gate.close(database)
+    writes = [database.write(fn) for fn in (insert(1), insert(1), fails_late, stops, insert(2))]
+    pending = [asyncio.ensure_future(w) for w in writes]
+    await asyncio.sleep(0)
+    gate.open()
+    await held
+    results = await asyncio.wait_for(asyncio.gather(*pending, return_exceptions=True), 5)
+    assert [type(r) for r in results] == [int, IntegrityError, KeyError, RuntimeError, int]
+    assert await database.read(numbers) == [1, 2]
+
+
+async def test_one_that_fails_alone(database: Database) -> None:
+    with pytest.raises(KeyError):
+        await database.write(lambda conn: (run(conn, "INSERT INTO t VALUES (1)"), {}["missing"]))
+    assert await database.read(numbers) == []
+    await database.write(insert(2))
+
+
+async def test_the_order_is_kept_and_a_batch_is_one_commit(database: Database) -> None:
+    gate = Gate()
+    held = await gate.close(database)
+    log: list[int] = []
+    commits = 0
+    pending: list[asyncio.Future[int]] = []
+
+    def logged(number: int) -> Callable[[Connection], int]:
+        def fn(conn: Connection) -> int:
+            log.append(number)
+            return insert(number)(conn)
+
+        return fn
+
+    for number in range(50):
+        pending.append(asyncio.ensure_future(database.write(logged(number))))
+    await asyncio.sleep(0)
+    gate.open()
+    await held
+    for one in asyncio.as_completed(pending):
+        await one
+        commits = max(commits, len(await database.read(numbers)))
+    assert log == list(range(50))
+    assert commits == 50
+
+
+async def test_answers_come_after_the_commit(database: Database) -> None:
+    for number in range(20):
+        await database.write(insert(number))
+        assert number in await database.read(numbers)
+
+
+async def test_a_caller_who_goes_away_has_written_all_the_same(database: Database) -> None:
+    gate = Gate()
+    held = await gate.close(database)
+    writing = asyncio.create_task(database.write(insert(1)))
+    await asyncio.sleep(0)
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    gate.open()
+    await held
+    await database.write(insert(2))
+    assert await database.read(numbers) == [1, 2]
+
+
+async def test_a_database_that_stays_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_BUSY_TIMEOUT_S", 0.05)
+    database = Database(tmp_path / "test.db")
+    try:
+        await database.write(lambda conn: run(conn, "CREATE TABLE t (n INTEGER PRIMARY KEY)"))
+        other = sqlite3.connect(tmp_path / "test.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable) as caught:
+            await database.write(insert(1))
+        assert (caught.value.code, caught.value.retry_after) == ("DATABASE_BUSY", 1)
+        assert await database.read(numbers) == []
+        other.execute("ROLLBACK")
+        other.close()
+        await database.write(insert(2))
+        assert await database.read(numbers) == [2]
+    finally:
+        database.close()
+
+
+async def test_other_errors_of_the_database_are_told_as_they_are(database: Database) -> None:
+    for attempt in (database.write, database.read):
+        with pytest.raises(OperationalError):
+            await attempt(lambda conn: run(conn, "SELECT * FROM nothing"))
+    await database.write(insert(1))
+
+
+async def test_closing_finishes_what_is_queued(tmp_path: Path) -> None:
+    database = Database(tmp_path / "test.db")
+    await database.write(lambda conn: run(conn, "CREATE TABLE t (n INTEGER PRIMARY KEY)"))
+    gate = Gate()
+    held = await gate.close(database)
+    pending = [asyncio.ensure_future(database.write(insert(n))) for n in range(200)]
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(asyncio.to_thread(database.close))
+    gate.open()
+    await held
+    assert await asyncio.gather(*pending) == list(range(200))
+    await closing
+    database.close()
+    for attempt in (database.write, database.read):
+        with pytest.raises(Unavailable) as caught:
+            await attempt(numbers)
+        assert caught.value.code == "SHUTTING_DOWN"
+    again = Database(tmp_path / "test.db")
+    assert len(await again.read(numbers)) == 200
+    again.close()
+
+
+def test_a_file_that_cannot_be_opened_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(OperationalError):
+        Database(tmp_path / "missing" / "test.db")

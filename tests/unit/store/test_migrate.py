@@ -1,0 +1,82 @@
+"""Migrations: once, twice, by two processes at once; and they make what the schema says."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect
+
+from chamade_mcp.store import schema
+from chamade_mcp.store.database import sqlite_engine
+from chamade_mcp.store.migrate import HEAD, current, migrate
+
+
+def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "chamade.db"
+    migrate(path)
+    before = path.read_bytes()
+    migrate(path)
+    assert path.read_bytes() == before
+    engine = sqlite_engine(path)
+    with engine.connect() as conn:
+        assert current(conn) == HEAD
+    engine.dispose()
+
+
+def test_two_processes_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "chamade.db"
+    code = (
+        "import sys; from pathlib import Path; from chamade_mcp.store.migrate import migrate;"
+        " sys.stdin.read(1); migrate(Path(sys.argv[1]))"
+    )
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, path], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("g")
+        process.stdin.flush()
+    failed = [p.communicate(timeout=60)[1] for p in processes]
+    assert [p.returncode for p in processes] == [0, 0, 0], failed
+    engine = sqlite_engine(path)
+    with engine.connect() as conn:
+        assert current(conn) == HEAD
+        assert set(inspect(conn).get_table_names()) == {*schema.metadata.tables, "alembic_version"}
+    engine.dispose()
+
+
+def test_the_migrations_make_what_the_schema_says(blank_database: Path) -> None:
+    engine = sqlite_engine(blank_database)
+    with engine.connect() as conn:
+        context = MigrationContext.configure(
+            conn, opts={"compare_type": True, "compare_server_default": True, "render_as_batch": True}
+        )
+        assert compare_metadata(context, schema.metadata) == []
+    engine.dispose()
+
+
+def test_head_is_the_newest_revision() -> None:
+    config = Config()
+    config.set_main_option("script_location", "chamade_mcp.store:migrations")
+    script = ScriptDirectory.from_config(config)
+    assert script.get_heads() == [HEAD]
+
+
+def test_a_database_of_a_newer_gateway_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "chamade.db"
+    migrate(path)
+    engine = sqlite_engine(path)
+    with engine.connect() as conn:
+        conn.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        conn.commit()
+    with pytest.raises(RuntimeError, match="newer version"):
+        migrate(path)
+    engine.dispose()

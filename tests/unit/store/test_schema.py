@@ -1,0 +1,116 @@
+"""Who owns what, and what goes with an account."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Boolean, Column, Connection, Integer, LargeBinary, Table, func, select
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect
+from sqlalchemy.types import JSON
+
+from chamade_mcp.core.calls import NewCall
+from chamade_mcp.kit.testing import SCRIPTED
+from chamade_mcp.store import schema
+from chamade_mcp.store.database import Database
+from chamade_mcp.store.schema import Instant, metadata
+from tests.support.house import House
+
+OWNED = [t for t in metadata.sorted_tables if t.name != "accounts"]
+DIALECT = SQLiteDialect()
+MOMENT = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("table", OWNED, ids=lambda t: t.name)
+def test_every_row_has_an_owner_and_goes_with_it(table: Table) -> None:
+    (key,) = table.c.account_id.foreign_keys
+    assert key.column is schema.accounts.c.id
+    assert key.ondelete == "CASCADE"
+    assert not table.c.account_id.nullable
+    for other in table.foreign_keys:
+        assert other.ondelete == "CASCADE"
+
+
+def value_for(column: Column[Any], account: str) -> object:
+    if column.name == "account_id":
+        return account
+    for key in column.foreign_keys:
+        return f"{account} {key.column.table.name}"
+    if isinstance(column.type, Instant):
+        return MOMENT
+    if isinstance(column.type, Boolean):
+        return True
+    if isinstance(column.type, Integer):
+        return 1
+    if isinstance(column.type, LargeBinary):
+        return b"x"
+    return [] if isinstance(column.type, JSON) else f"{account} {column.name}"
+
+
+def fill(conn: Connection, account: str) -> None:
+    """One row in every table."""
+    for table in metadata.sorted_tables:
+        values = {c.name: value_for(c, account) for c in table.c}
+        if "id" in values:
+            values["id"] = account if table.name == "accounts" else f"{account} {table.name}"
+        conn.execute(table.insert().values(values))
+
+
+def rows(conn: Connection) -> dict[str, int]:
+    return {t.name: conn.execute(select(func.count()).select_from(t)).scalar_one() for t in OWNED}
+
+
+async def test_deleting_an_account_leaves_no_row_of_it_and_every_other(database_path: Path) -> None:
+    database = Database(database_path)
+    try:
+        for account in ("one", "two"):
+            await database.write(lambda conn, account=account: fill(conn, account))
+        assert set((await database.read(rows)).values()) == {2}
+        gone = schema.accounts.delete().where(schema.accounts.c.id == "one")
+        await database.write(lambda conn: conn.execute(gone).rowcount)
+        assert set((await database.read(rows)).values()) == {1}
+    finally:
+        database.close()
+
+
+async def test_an_account_that_was_used_leaves_nothing(house: House) -> None:
+    account = await house.accounts.create("a@example.org", "a long password", verified=True)
+    owner = await house.accounts.authenticate_session(
+        await house.accounts.sign_in("a@example.org", "a long password")
+    )
+    await house.accounts.create_key(owner.scope, "k")
+    await house.platform.write(owner.scope, "hello")
+    await house.inbox.send(owner, SCRIPTED, "answer")
+    call = (await house.calls.create(owner, NewCall(SCRIPTED))).record.id
+    await house.calls.add_transcript(house.engine.find(owner.scope, call), "Alice", "said")
+    await house.platform.ring(owner.scope)
+    told = await house.files.upload_base64(owner.scope, "QUJD", "a", "text/plain")
+    served = await house.files.serve(str(told["url"]).rpartition("/")[2])
+    await house.invites.invite(owner, SCRIPTED, "Bea")
+    before = await house.database.read(rows)
+    assert all(before.values()), before
+    await house.accounts.delete(owner, "a long password")
+    assert not any((await house.database.read(rows)).values())
+    assert not served.path.exists()
+    assert house.engine.count(account) == 0
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        MOMENT,
+        MOMENT + timedelta(microseconds=1),
+        datetime(999, 1, 1, tzinfo=UTC),
+        datetime(9999, 12, 31, 23, 59, 59, 999999, UTC),
+        datetime(2026, 11, 20, 1, tzinfo=timezone(timedelta(hours=2))),
+    ],
+)
+def test_instants_are_kept_and_sort_as_text(moment: datetime) -> None:
+    column = Instant()
+    stored = column.process_bind_param(moment, DIALECT)
+    assert stored is not None
+    assert len(stored) == 27
+    assert column.process_result_value(stored, DIALECT) == moment
+    other = column.process_bind_param(MOMENT, DIALECT)
+    assert other is not None
+    assert (stored < other, stored == other) == (moment < MOMENT, moment == MOMENT)
