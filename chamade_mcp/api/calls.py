@@ -183,6 +183,7 @@ class CallGroup:
                 errors={
                     400: (
                         "MEETING_URL_REQUIRED",
+                        "MEETING_URL_INVALID",
                         "NO_BOT_REGISTERED",
                         "NO_SIP_TRUNK",
                         "PLATFORM_NOT_CONNECTED",
@@ -190,7 +191,7 @@ class CallGroup:
                     404: ("PRESET_NOT_FOUND",),
                     429: ("CALL_LIMIT_REACHED",),
                     501: ("NOT_AVAILABLE",),
-                    503: ("UNAVAILABLE",),
+                    503: ("UNAVAILABLE", "RECONNECT_NEEDED"),
                 },
             ),
             Operation(
@@ -212,7 +213,7 @@ class CallGroup:
                 self.accept,
                 call,
                 reply=CallStateWire,
-                errors={409: ("CALL_NOT_RINGING",), 503: ("UNAVAILABLE",)},
+                errors={409: ("CALL_NOT_RINGING",), 503: ("UNAVAILABLE", "RECONNECT_NEEDED")},
             ),
             Operation(
                 "POST",
@@ -263,8 +264,8 @@ class CallGroup:
                     409: ("BRIDGE_NOT_READY",),
                     413: ("FILE_TOO_LARGE",),
                     501: ("NOT_AVAILABLE",),
-                    502: ("SEND_FAILED",),
-                    503: ("UNAVAILABLE",),
+                    502: ("SEND_FAILED", "DELIVERY_UNKNOWN"),
+                    503: ("UNAVAILABLE", "RECONNECT_NEEDED"),
                 },
             ),
             Operation(

@@ -263,7 +263,7 @@ class PlatformGroup:
                 errors={
                     400: ("CAPABILITY_MISSING",),
                     501: ("NOT_AVAILABLE",),
-                    503: ("UNAVAILABLE",),
+                    503: ("UNAVAILABLE", "RECONNECT_NEEDED"),
                 },
                 notes="An agent joins a room by `POST /api/call` with the URL as `meeting_url`.",
             ),

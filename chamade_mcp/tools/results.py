@@ -11,7 +11,7 @@ _NEXT_BY_CODE = {
     "BODY_TOO_LARGE": "Send a smaller file, or a file_id from chamade_file_upload_url.",
     "CALL_NOT_RINGING": "Somebody answered or it is over; look with chamade_call_status.",
     "CALL_LIMIT_REACHED": "Leave a call with chamade_call_leave first.",
-    "CHAT_NOT_SUPPORTED": "This call has no chat; speak, or use chamade_dm_chat.",
+    "CAPABILITY_MISSING": "This call cannot do that; chamade_call_status shows its capabilities.",
     "HOSTED_TTS_NOT_CONFIGURED": "Use chamade_call_chat, or send your own audio to the call's text_ws_url.",
     "PLATFORM_NOT_CONNECTED": "Your operator has to connect it; chamade_account shows what is ready.",
     "INVALID_CURSOR": "Take last_message_cursor from chamade_account.",

@@ -128,9 +128,7 @@ async def test_every_agent_is_told(house: House, api: httpx2.AsyncClient, ws_url
         for ws in (one, two):
             await ws.send('{"type":"audio_config"}')
             assert (await message(ws))["ready"] is True
-        await house.scripted.post(
-            house.owner.scope, house.scripted.legs and next(iter(house.scripted.legs)), "hi"
-        )
+        await house.scripted.post(house.owner.scope, room, "hi")
         for ws in (one, two):
             told = await message(ws)
             assert (told["type"], told["sender"], told["text"]) == ("call_chat", "Alice", "hi")
