@@ -200,9 +200,8 @@ async def test_reading_what_is_new_uses_the_index(house: House) -> None:
             plans.extend(row.detail for row in rows)
 
     await house.database.read(explain)
-    assert sum("SEARCH messages USING INDEX" in plan and "(account_id=?" in plan for plan in plans) == 2, (
-        plans
-    )
+    by_number = [p for p in plans if "SEARCH messages USING INDEX" in p and "(account_id=?" in p]
+    assert len(by_number) == 2, plans
     assert not any("TEMP B-TREE" in plan or "SCAN" in plan for plan in plans), plans
 
 
