@@ -84,12 +84,12 @@ class PlatformsWire(Wire):
 
 
 class InviteWire(Wire):
-    id: str
+    id: Annotated[str | None, Field(description="For revoking; null for a room that its platform keeps")]
     platform: str
     kind: InviteKind
     url: Annotated[str, Field(description="Told this once: whoever opens it can write, or is in the room")]
     agent_name: str
-    expires_at: str
+    expires_at: str | None
 
 
 class LinkWire(Wire):

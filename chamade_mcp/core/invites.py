@@ -20,7 +20,10 @@ class InviteDesk:
     async def invite(
         self, principal: Principal, platform: str, agent_name: str, kind: InviteKind = InviteKind.CHAT
     ) -> dict[str, object]:
-        """A URL a person opens to write to the agent, or to enter a room it can join; told this once."""
+        """A URL a person opens to write to the agent, or to enter a room it can join; told this once.
+
+        Without id and expiry when the platform keeps the room itself.
+        """
         manifest = self._platforms.require(platform)
         if not manifest.available:
             raise self._platforms.missing(manifest)

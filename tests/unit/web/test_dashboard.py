@@ -132,6 +132,9 @@ async def test_the_cookie_opens_the_api_to_our_own_pages_only(browser: Browser) 
     ours = await browser.http.post("/api/invite-link", json={"kind": "room"}, headers={"origin": PLAIN})
     assert ours.status_code == 200
     assert ours.json()["url"].startswith(f"{PLAIN}/r/")
+    (listed,) = (await browser.http.get("/api/links")).json()["links"]
+    assert (listed["id"], listed["kind"]) == (ours.json()["id"], "room")
+    assert listed["expires_at"] == ours.json()["expires_at"]
     for headers in ({}, {"origin": "https://evil.example"}, {"origin": "null"}):
         refused = await browser.http.post("/api/invite-link", json={}, headers=headers)
         assert (refused.status_code, refused.json()["code"]) == (403, "CROSS_ORIGIN")
