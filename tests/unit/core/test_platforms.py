@@ -50,6 +50,16 @@ def test_every_platform_of_the_contract_is_known() -> None:
         platforms.require("fax")
 
 
+@requirement("R-076")
+@pytest.mark.parametrize(
+    ("rate_hz", "names"),
+    [(48_000, ["discord", "meet", "nctalk"]), (16_000, ["teams", "zoom"]), (8_000, ["sip"])],
+)
+def test_native_rates(rate_hz: int, names: list[str]) -> None:
+    platforms = Platforms(discover())
+    assert {platforms.require(name).sample_rate_hz for name in names} == {rate_hz}
+
+
 async def test_what_is_connected(house: House) -> None:
     states = house.platforms.states()
     assert states[SCRIPTED]["status"] == "ok"
