@@ -1,7 +1,10 @@
 """What a person reads when the server starts; at the very first start, how to get in."""
 
 import secrets
+import shutil
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from chamade_mcp.app.settings import Settings
@@ -40,11 +43,18 @@ def tell(settings: Settings, welcome: Welcome | None) -> None:
     """To standard output, at once. Lines to be copied are neither wrapped nor framed."""
     url = settings.public_url
     if welcome is None:
-        lines = [f"Chamade is at {url}", "A new API key: chamade key create --account EMAIL --name NAME"]
+        command = f"{_command()} key create --data-dir {settings.data_dir} --account EMAIL --name NAME"
+        lines = [f"Chamade is at {url}", f"A new API key: {command}"]
     else:
         _show(url, welcome)
         lines = ["Give it to Claude Code:", claude_command(url, welcome.key)]
     print("\n".join(lines), flush=True)
+
+
+def _command() -> str:
+    """The command line as this person can type it: the virtual environment is often not on their path."""
+    found = shutil.which("chamade")
+    return "chamade" if found and Path(found).samefile(sys.argv[0]) else sys.argv[0]
 
 
 def _show(url: str, welcome: Welcome) -> None:

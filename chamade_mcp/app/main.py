@@ -5,8 +5,10 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Mount, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from chamade_mcp.api.access import Gate, origin_of
 from chamade_mcp.api.app import PLAIN_COOKIE, SECURE_COOKIE, api_app
@@ -49,9 +51,7 @@ def create_app(core: Core, supervisor: Supervisor, ready: Callable[[], bool]) ->
         *room_routes(core.links.of(WEB), assets),
         *dashboard_routes(core, door, assets),
     ]
-    for platform, link in supervisor.links.items():
-        if isinstance(link, Served):
-            routes.append(Mount(f"/live/{platform}", link.app))
+    routes += [Mount(f"/live/{m.platform}", _live(supervisor, m.platform)) for m in core.platforms.manifests]
     others = Router(routes, default=api, redirect_slashes=False)
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,3 +60,18 @@ def create_app(core: Core, supervisor: Supervisor, ready: Callable[[], bool]) ->
         await app(scope, receive, send)
 
     return App(dispatch, mcp.run)
+
+
+def _live(supervisor: Supervisor, platform: Platform) -> ASGIApp:
+    """What a platform's live link serves; the link is looked up each time, since it may be opened anew."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        link = supervisor.links.get(platform)
+        if isinstance(link, Served):
+            await link.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await WebSocketClose(1013, "not reachable at the moment")(scope, receive, send)
+        else:
+            await PlainTextResponse("Not reachable at the moment", 503)(scope, receive, send)
+
+    return serve

@@ -1,6 +1,7 @@
 """The composition root: the only place that knows everything."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from chamade_mcp.model.ids import Platform
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.migrate import migrate
 from chamade_mcp.store.secrets import SecretBox
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -102,7 +105,7 @@ class _House:
             hub=hub,
             public_url=url,
         )
-        for leave in (self._engine.end_all, self._links.revoke_all, files.remove_all):
+        for leave in (self._engine.end_all, self._links.revoke_all, files.remove_all, inbox.forget):
             accounts.on_delete(leave)
 
     @asynccontextmanager
@@ -121,9 +124,11 @@ class _House:
 
     async def _drain(self) -> None:
         self._draining = True
-        await self._engine.stop()
-        await self._core.inbox.stop()
-        await self._supervisor.stop()
+        for stop in (self._engine.stop, self._core.inbox.stop, self._supervisor.stop):
+            try:
+                await stop()
+            except Exception:  # one part that cannot stop must not keep the others from it
+                log.exception("draining was not clean")
 
     def _context(self, platform: Platform) -> Context:
         return Context(

@@ -1,6 +1,7 @@
 """A gateway of its own for the demo: the real command, a fresh data folder, a free port."""
 
 import asyncio
+import os
 import re
 import socket
 import sys
@@ -37,6 +38,7 @@ async def running_gateway(data_dir: Path) -> AsyncGenerator[RunningGateway]:
         str(data_dir),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        env={name: value for name, value in os.environ.items() if not name.startswith("CHAMADE_")},
     )
     assert process.stdout is not None
     printed: list[str] = []
