@@ -65,9 +65,8 @@ class Gate:
         """Cookies travel with any site's form; a request that changes something must come from ours."""
         origin = headers.get(b"origin", b"").decode("latin-1")
         if origin:
-            if origin == self.public_origin or urlsplit(origin).netloc == headers.get(b"host", b"").decode(
-                "latin-1"
-            ):
+            host = headers.get(b"host", b"").decode("latin-1")
+            if origin == self.public_origin or (host and origin.partition("://")[2] == host):
                 return
         elif headers.get(b"sec-fetch-site") == b"same-origin":
             return

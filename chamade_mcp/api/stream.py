@@ -60,7 +60,7 @@ class CallStream:
 
     async def _admit(self, scope: Scope) -> Principal:
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        given = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=100).get("api_key")
+        given = parse_qs(scope["query_string"].decode("latin-1")).get("api_key")
         key = given[-1] if given else key_of(headers)
         session = self.gate.session_of(headers)
         try:

@@ -73,7 +73,8 @@ def running(data_dir: Path) -> Generator[Running]:
 def test_the_api_keeps_its_own_document(tmp_path: Path) -> None:
     with running(tmp_path / "data") as gateway:
         paths = httpx2.get(f"{gateway.url}/openapi.json").json()["paths"]
-        operations = sum(len(item) for item in paths.values())
+        # The tool leaves out the path that it reads the document from.
+        operations = sum(len(item) for path, item in paths.items() if path != "/openapi.json")
         finished = subprocess.run(
             [
                 sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG),

@@ -308,6 +308,26 @@ async def test_audio_as_json_at_its_own_rate(house: House, api: httpx2.AsyncClie
         await until(loud)
 
 
+async def test_empty_and_odd_sized_audio_is_harmless(
+    house: House, api: httpx2.AsyncClient, ws_url: str
+) -> None:
+    call, _ = await new_call(house, api)
+    async with socket(ws_url, call, f"?api_key={house.key}") as ws:
+        for frame in (
+            b"",
+            b"\0\0",
+            bytes(1 << 20),
+            bytes(1922),
+            '{"type":"audio","audio":"","sample_rate":44100}',
+        ):
+            await ws.send(frame)
+        for rate_hz in (8000, 11025, 44100, 48000):
+            await ws.send(json.dumps({"type": "audio_config", "sample_rate": rate_hz, "receive": True}))
+            told = await message(ws)
+            assert told.get("sample_rate") == rate_hz, told
+            await ws.send(bytes(rate_hz // 50 * 2))
+
+
 async def test_audio_that_nobody_can_hear_is_told_once_in_a_while(
     house: House, api: httpx2.AsyncClient, ws_url: str
 ) -> None:

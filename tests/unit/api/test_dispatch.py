@@ -187,6 +187,8 @@ async def test_a_session_cookie_counts_where_a_key_does(stranger: httpx2.AsyncCl
         ({}, 403),
         ({"origin": "https://evil.example"}, 403),
         ({"origin": "null"}, 403),
+        ({"origin": "http://["}, 403),
+        ({"origin": "https://"}, 403),
         ({"origin": "https://gateway.example.evil.example"}, 403),
         ({"sec-fetch-site": "cross-site"}, 403),
         ({"sec-fetch-site": "same-origin", "origin": "https://evil.example"}, 403),
@@ -223,6 +225,12 @@ async def test_json_by_any_of_its_names(client: httpx2.AsyncClient, media: str) 
 async def test_another_media_type_is_refused(client: httpx2.AsyncClient, media: str | None) -> None:
     headers = {} if media is None else {"content-type": media}
     answer = await client.post("/api/echo", content=b'{"text":"x"}', headers=headers)
+    assert_problem(answer, 415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+async def test_a_compressed_body_is_refused(client: httpx2.AsyncClient) -> None:
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    answer = await client.post("/api/echo", content=b"\x1f\x8b", headers=headers)
     assert_problem(answer, 415, "UNSUPPORTED_MEDIA_TYPE")
 
 
