@@ -1,52 +1,81 @@
-"""docs/errors.md lists exactly the codes that the gateway tells."""
+"""docs/errors.md names every error code of the code and no other; who points at one points at a real one."""
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 
-from chamade_mcp.kit.registry import discover
-from tests.architecture.sources import ROOT, modules, strings
+import chamade_mcp
+from chamade_mcp.model.errors import GatewayError
 
-_CODE = re.compile(r"[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)*")
-_ROW = re.compile(r"^\| `([A-Z][A-Z0-9_]+|bridge_disconnected)`", re.MULTILINE)
-_PAGE = ROOT / "docs" / "errors.md"
-
-
-def documented() -> set[str]:
-    return set(_ROW.findall(_PAGE.read_text(encoding="utf-8")))
-
-
-def _constants(node: ast.AST) -> Iterator[str]:
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Constant) and isinstance(inner.value, str) and _CODE.fullmatch(inner.value):
-            yield inner.value
+PACKAGE = Path(chamade_mcp.__file__).parent
+DOCUMENT = PACKAGE.parent / "docs" / "errors.md"
+READERS = (PACKAGE / "tools" / "results.py", PACKAGE / "api" / "openapi.py")
+"""They speak of codes that others raise."""
+CODED = ("api", "audio", "core", "kit", "model", "oauth", "sessions", "speech", "store", "tools")
+"""Packages in which every text of this shape is an error code. Elsewhere only what is called `code`."""
+SHAPE = re.compile(r"[A-Z]+(_[A-Z0-9]+)+")
 
 
-def told() -> set[str]:
-    """What is given as a `code`, what a class of errors has by default, what stands in an enum of codes."""
-    codes = {m.unconnected.code for m in discover().manifests.values()}
-    for tree in modules().values():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.keyword) and node.arg == "code":
-                codes |= set(_constants(node.value))
-            elif isinstance(node, ast.ClassDef):
-                codes |= _codes_of_class(node)
+def of_classes(kind: type[GatewayError] = GatewayError) -> Iterator[str]:
+    yield kind.default_code
+    for child in kind.__subclasses__():
+        yield from of_classes(child)
+
+
+def of_source(path: Path) -> Iterator[str]:
+    """The codes a module raises; what its operations announce in `errors=` is left out."""
+    coded = path.relative_to(PACKAGE).parts[0] in CODED
+    waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.keyword):
+            if node.arg == "errors":
+                continue
+            if node.arg == "code":
+                yield from of_literals(node.value)
+        elif coded:
+            yield from of_literals(node, deep=False)
+        waiting += ast.iter_child_nodes(node)
+
+
+def of_literals(tree: ast.AST, *, deep: bool = True) -> Iterator[str]:
+    for node in ast.walk(tree) if deep else (tree,):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and SHAPE.fullmatch(node.value):
+            yield node.value
+
+
+@cache
+def raised() -> set[str]:
+    codes = {"bridge_disconnected", *of_classes()}
+    for path in PACKAGE.rglob("*.py"):
+        if path not in READERS and "tests" not in path.relative_to(PACKAGE).parts:
+            codes.update(of_source(path))
+    for manifest in PACKAGE.glob("connectors/*/manifest.toml"):
+        refusal = tomllib.loads(manifest.read_text(encoding="utf-8")).get("unconnected", {})
+        codes.update(value for key, value in refusal.items() if key == "code")
     return codes
 
 
-def _codes_of_class(node: ast.ClassDef) -> set[str]:
-    if node.name == "WireCode":
-        return set(_constants(node))
-    defaults = (s for s in node.body if isinstance(s, ast.Assign) and "default_code" in ast.unparse(s))
-    return {code for statement in defaults for code in _constants(statement)}
+def documented() -> list[str]:
+    return re.findall(
+        r"^\| `([A-Za-z_0-9]+)` \| (?:[0-9]{3}|socket)", DOCUMENT.read_text(encoding="utf-8"), re.M
+    )
 
 
-def test_every_code_that_is_told_is_documented() -> None:
-    assert sorted(told() - documented()) == []
+def test_the_document_names_every_code_once() -> None:
+    assert sorted(documented()) == sorted(raised())
 
 
-def test_every_documented_code_exists() -> None:
-    known = {m.unconnected.code for m in discover().manifests.values()}
-    for tree in modules().values():
-        known |= {text for _, text in strings(tree)}
-    assert sorted(documented() - known) == []
+def test_whoever_speaks_of_a_code_means_a_real_one() -> None:
+    for path in READERS:
+        assert set(of_source(path)) <= raised(), path.name
+
+
+def test_what_operations_announce_is_raised_somewhere() -> None:
+    for path in (PACKAGE / "api").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.keyword) and node.arg == "errors":
+                assert set(of_literals(node.value)) <= raised(), path.name
