@@ -35,7 +35,7 @@ def test_later_starts_tell_no_secret(capsys: pytest.CaptureFixture[str]) -> None
     tell(Settings(), None)
     out = capsys.readouterr().out
     assert "http://127.0.0.1:8000" in out
-    assert "chamade key create" in out
+    assert "key create --data-dir" in out
     assert "chmd_" not in out
     assert OWNER_EMAIL not in out
 
