@@ -19,6 +19,8 @@ START_S = 30.0
 class RunningGateway:
     url: str
     api_key: str
+    password: str
+    """Of the first account, owner@localhost."""
 
 
 def free_port() -> int:
@@ -42,14 +44,17 @@ async def running_gateway(data_dir: Path) -> AsyncGenerator[RunningGateway]:
     )
     assert process.stdout is not None
     printed: list[str] = []
-    key: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    reading = asyncio.create_task(_read(process.stdout, printed, key))
+    greeted = asyncio.Event()
+    reading = asyncio.create_task(_read(process.stdout, printed, greeted))
     try:
         url = f"http://127.0.0.1:{port}"
         async with asyncio.timeout(START_S):
             await _ready(url, process, printed)
-            api_key = await key
-        yield RunningGateway(url, api_key)
+            await greeted.wait()
+        welcome = "".join(printed)
+        yield RunningGateway(
+            url, _told(r"chmd_[A-Za-z0-9]+_[A-Za-z0-9]+", welcome), _told(r"Password +(\S+)", welcome)
+        )
     finally:
         if process.returncode is None:
             process.terminate()
@@ -57,12 +62,18 @@ async def running_gateway(data_dir: Path) -> AsyncGenerator[RunningGateway]:
         await reading
 
 
-async def _read(out: asyncio.StreamReader, printed: list[str], key: asyncio.Future[str]) -> None:
+async def _read(out: asyncio.StreamReader, printed: list[str], greeted: asyncio.Event) -> None:
     async for line in out:
         printed.append(line.decode())
-        found = re.search(r"chmd_[A-Za-z0-9]+_[A-Za-z0-9]+", printed[-1])
-        if found and not key.done():
-            key.set_result(found[0])
+        if "claude mcp add" in printed[-1]:  # the last line of the first start's greeting
+            greeted.set()
+
+
+def _told(pattern: str, welcome: str) -> str:
+    found = re.search(pattern, welcome)
+    if found is None:
+        raise RuntimeError("the gateway did not tell its person how to get in:\n" + welcome)
+    return found[found.lastindex or 0]
 
 
 async def _ready(url: str, process: asyncio.subprocess.Process, printed: list[str]) -> None:
