@@ -56,7 +56,7 @@ def api_app(
         CallGroup(core.calls).group(),
         InboxGroup(core.inbox).group(),
         FileGroup(core.files, large_body_bytes).group(),
-        PlatformGroup(core.platforms, core.links, core.invites).group(),
+        PlatformGroup(core.platforms, core.invitations).group(),
         KeyGroup(core.accounts, clock).group(),
         SipGroup(core.platforms).group(),
         SystemGroup(ready, clock).group(),

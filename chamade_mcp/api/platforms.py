@@ -12,8 +12,7 @@ from chamade_mcp.api.fields import Body, Line, PlatformName, Secret, Wire
 from chamade_mcp.api.operation import Answer, AnyOperation, Asked, Group, Operation
 from chamade_mcp.api.routing import PATH_IDS
 from chamade_mcp.core.accounts import require_verified
-from chamade_mcp.core.invites import InviteDesk
-from chamade_mcp.core.links import Links
+from chamade_mcp.core.invitations import Invitations
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.kit.connector import InviteKind
 from chamade_mcp.model.access import Permission
@@ -108,8 +107,7 @@ class LinksWire(Wire):
 @dataclass(frozen=True, slots=True)
 class PlatformGroup:
     platforms: Platforms
-    links: Links
-    desk: InviteDesk
+    invitations: Invitations
 
     async def overview(self, asked: Asked[None, None]) -> Answer:
         return self.platforms.overview(asked.principal)
@@ -156,22 +154,22 @@ class PlatformGroup:
         raise self._missing("slack")
 
     async def invite(self, asked: Asked[InviteBody, None]) -> Answer:
-        return await self.desk.invite(
+        return await self.invitations.invite(
             asked.principal, asked.body.platform, asked.body.agent_name, asked.body.kind
         )
 
     async def list_links(self, asked: Asked[None, None]) -> Answer:
-        return {"links": await self.links.list(asked.principal.account)}
+        return {"links": await self.invitations.list(asked.principal.account)}
 
     async def revoke_link(self, asked: Asked[None, None]) -> Answer:
-        await self.links.revoke(asked.principal.account, asked.ids["link_id"])
+        await self.invitations.revoke(asked.principal.account, asked.ids["link_id"])
         return {"status": "ok"}
 
     def group(self) -> Group:
         return Group(
             "Platforms",
             "Where the agent can be reached, and links that let a person in without an account.",
-            (*self._connecting(), *self._links()),
+            (*self._connecting(), *self._invitation_links()),
         )
 
     def _missing(self, platform: str) -> NotAvailable:
@@ -248,7 +246,7 @@ class PlatformGroup:
             ),
         )
 
-    def _links(self) -> tuple[AnyOperation, ...]:
+    def _invitation_links(self) -> tuple[AnyOperation, ...]:
         manage = Permission.MANAGE
         return (
             Operation(

@@ -48,7 +48,7 @@ def create_app(core: Core, supervisor: Supervisor, ready: Callable[[], bool]) ->
     door = Gate(core.accounts, SECURE_COOKIE if secure else PLAIN_COOKIE, origin_of(core.public_url))
     routes: list[BaseRoute] = [
         *mcp.routes,
-        *room_routes(core.links.of(WEB), assets),
+        *room_routes(core.invitations.of(WEB), assets),
         *dashboard_routes(core, door, assets),
     ]
     routes += [Mount(f"/live/{m.platform}", _live(supervisor, m.platform)) for m in core.platforms.manifests]

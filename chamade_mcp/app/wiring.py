@@ -18,8 +18,7 @@ from chamade_mcp.core.files import Files
 from chamade_mcp.core.gateway import Core, emitter
 from chamade_mcp.core.hub import MemoryHub
 from chamade_mcp.core.inbox import Inbox, InboxDeps, InboxHistory
-from chamade_mcp.core.invites import InviteDesk
-from chamade_mcp.core.links import Links
+from chamade_mcp.core.invitations import Invitations
 from chamade_mcp.core.overview import Overview
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.supervisor import Supervisor
@@ -76,7 +75,7 @@ class _House:
         hub = MemoryHub(database, clock)
         platforms = Platforms(registry)
         accounts = Accounts(database, clock)
-        self._links = Links(database, clock)
+        self._invitations = Invitations(database, clock, platforms, self._supervisor)
         files = Files(database, clock, settings.data_dir / "files", url, settings.files_max_size_bytes)
         self._engine = CallEngine(EngineDeps(database, box, hub, clock, self._ticker, self._supervisor))
         calls = CallService(
@@ -99,13 +98,12 @@ class _House:
             calls=calls,
             inbox=inbox,
             files=files,
-            links=self._links,
-            invites=InviteDesk(self._links, platforms, self._supervisor),
+            invitations=self._invitations,
             platforms=platforms,
             hub=hub,
             public_url=url,
         )
-        for leave in (self._engine.end_all, self._links.revoke_all, files.remove_all, inbox.forget):
+        for leave in (self._engine.end_all, self._invitations.revoke_all, files.remove_all, inbox.forget):
             accounts.on_delete(leave)
 
     @asynccontextmanager
@@ -135,7 +133,7 @@ class _House:
             clock=self._clock,
             ticker=self._ticker,
             emit=emitter(platform, self._core.calls, self._core.inbox),
-            invites=self._links.of(platform),
+            invites=self._invitations.of(platform),
             files=self._core.files,
             history=InboxHistory(self._database, platform),
             public_url=self._public_url,

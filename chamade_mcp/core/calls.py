@@ -8,8 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from chamade_mcp.core import log as event_log
-from chamade_mcp.core import records
+from chamade_mcp.core import event_log, records
 from chamade_mcp.core.call import CallSession, CallState, Direction, Verb
 from chamade_mcp.core.engine import CallEngine
 from chamade_mcp.core.files import Files

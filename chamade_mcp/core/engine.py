@@ -9,8 +9,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from chamade_mcp.core import log as event_log
-from chamade_mcp.core import records
+from chamade_mcp.core import event_log, records
 from chamade_mcp.core.call import (
     CallSession,
     CallState,

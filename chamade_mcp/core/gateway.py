@@ -7,8 +7,7 @@ from chamade_mcp.core.calls import CallService
 from chamade_mcp.core.files import Files
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.inbox import Inbox
-from chamade_mcp.core.invites import InviteDesk
-from chamade_mcp.core.links import Links
+from chamade_mcp.core.invitations import Invitations
 from chamade_mcp.core.overview import Overview
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.kit.connector import Emit
@@ -33,8 +32,7 @@ class Core:
     calls: CallService
     inbox: Inbox
     files: Files
-    links: Links
-    invites: InviteDesk
+    invitations: Invitations
     platforms: Platforms
     hub: EventHub
     public_url: str

@@ -13,7 +13,7 @@ from functools import partial
 from itertools import islice
 from typing import Protocol
 
-from chamade_mcp.core import log
+from chamade_mcp.core import event_log
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.waiting import to_the_end
 from chamade_mcp.model.access import Scope
@@ -79,7 +79,9 @@ class MemoryHub:
         return await to_the_end(self._publish(event))
 
     async def _publish(self, event: Event) -> Cursor:
-        envelopes = await self._database.write(partial(log.append, happened=[event], at=self._clock.now()))
+        envelopes = await self._database.write(
+            partial(event_log.append, happened=[event], at=self._clock.now())
+        )
         self.announce(envelopes)
         return envelopes[0].cursor
 
@@ -99,7 +101,7 @@ class MemoryHub:
         channel.subscribers += 1
         try:
             if after is None:
-                after = await self._database.read(partial(log.head, account=scope.account))
+                after = await self._database.read(partial(event_log.head, account=scope.account))
             async with aclosing(self._follow(scope, channel, after)) as envelopes:
                 yield envelopes
         finally:
@@ -114,7 +116,7 @@ class MemoryHub:
             batch = channel.since(cursor)
             if batch is None:
                 batch = await self._database.read(
-                    partial(log.after, account=scope.account, cursor=cursor, limit=_PAGE)
+                    partial(event_log.after, account=scope.account, cursor=cursor, limit=_PAGE)
                 )
             for envelope in batch:
                 cursor = envelope.cursor

@@ -7,8 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from chamade_mcp.core import dms
-from chamade_mcp.core import log as event_log
+from chamade_mcp.core import dms, event_log
 from chamade_mcp.core.cursors import Heads, cursor_of, seq_at
 from chamade_mcp.core.sending import InboxDeps, Sending, SendResult
 from chamade_mcp.kit.clock import iso

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, update
 
 from chamade_mcp.audio.frame import AudioFormat
-from chamade_mcp.core import log
+from chamade_mcp.core import event_log
 from chamade_mcp.core.call import BRIDGE_LOST, BRIDGE_LOST_CODE, CallState, Direction
 from chamade_mcp.kit.clock import iso
 from chamade_mcp.kit.manifest import capability_list
@@ -198,5 +198,5 @@ def disconnect_survivors(conn: Connection, at: datetime) -> list[Envelope]:
         if not missed:
             lost = {"code": BRIDGE_LOST_CODE, "message": BRIDGE_LOST}
             told.insert(0, tell(EventType.CALL_ERROR, fields=lost))
-        envelopes += log.append(conn, told, at)
+        envelopes += event_log.append(conn, told, at)
     return envelopes

@@ -16,8 +16,7 @@ from chamade_mcp.core.files import Files
 from chamade_mcp.core.gateway import emitter
 from chamade_mcp.core.hub import MemoryHub
 from chamade_mcp.core.inbox import Inbox, InboxDeps, InboxHistory
-from chamade_mcp.core.invites import InviteDesk
-from chamade_mcp.core.links import Links
+from chamade_mcp.core.invitations import Invitations
 from chamade_mcp.core.overview import Overview
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.supervisor import Supervisor
@@ -49,10 +48,9 @@ class House:
     calls: CallService
     inbox: Inbox
     files: Files
-    links: Links
+    invitations: Invitations
     platforms: Platforms
     overview: Overview
-    invites: InviteDesk
     platform: ScriptedConnector
     """The scripted platform; embedded, so that it is connected for everybody."""
     _numbers: "itertools.count[int]"
@@ -87,7 +85,7 @@ class House:
             clock=self.clock,
             ticker=self.ticker,
             emit=emitter(platform, self.calls, self.inbox),
-            invites=self.links.of(platform),
+            invites=self.invitations.of(platform),
             files=self.files,
             history=InboxHistory(self.database, platform),
             public_url=PUBLIC_URL,
@@ -124,11 +122,12 @@ def _build(database: Database, files_root: Path, platform: ScriptedConnector) ->
     registry = Registry(MappingProxyType(manifests), MappingProxyType(connectors))
     supervisor, platforms = Supervisor(connectors, clock), Platforms(registry)
     hub, accounts = MemoryHub(database, clock), Accounts(database, clock)
-    links, files = Links(database, clock), Files(database, clock, files_root, PUBLIC_URL, FILE_CAP)
+    invitations = Invitations(database, clock, platforms, supervisor)
+    files = Files(database, clock, files_root, PUBLIC_URL, FILE_CAP)
     engine = CallEngine(EngineDeps(database, box, hub, clock, ticker, supervisor))
     calls = CallService(CallDeps(engine, database, box, hub, clock, platforms, files, PUBLIC_URL, CALL_LIMIT))
     inbox = Inbox(InboxDeps(database, hub, clock, platforms, supervisor, files))
-    for leave in (engine.end_all, links.revoke_all, files.remove_all, inbox.forget):
+    for leave in (engine.end_all, invitations.revoke_all, files.remove_all, inbox.forget):
         accounts.on_delete(leave)
     return House(
         database=database,
@@ -142,10 +141,9 @@ def _build(database: Database, files_root: Path, platform: ScriptedConnector) ->
         calls=calls,
         inbox=inbox,
         files=files,
-        links=links,
+        invitations=invitations,
         platforms=platforms,
         overview=Overview(database, accounts, platforms, calls, inbox),
-        invites=InviteDesk(links, platforms, supervisor),
         platform=platform,
         _numbers=itertools.count(1),
     )

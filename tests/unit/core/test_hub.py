@@ -4,7 +4,7 @@ import asyncio
 
 from sqlalchemy import Connection
 
-from chamade_mcp.core import log
+from chamade_mcp.core import event_log
 from chamade_mcp.model.access import Principal
 from chamade_mcp.model.events import Cursor, Envelope, Event, EventType
 from tests.support.house import House
@@ -16,7 +16,7 @@ def event(owner: Principal, number: int) -> Event:
 
 async def store_untold(house: House, owner: Principal, number: int) -> Envelope:
     def append(conn: Connection) -> list[Envelope]:
-        return log.append(conn, [event(owner, number)], house.clock.now())
+        return event_log.append(conn, [event(owner, number)], house.clock.now())
 
     return (await house.database.write(append))[0]
 

@@ -86,7 +86,7 @@ async def test_an_account_that_was_used_leaves_nothing(house: House) -> None:
     await house.platform.ring(owner.scope)
     told = await house.files.upload_base64(owner.scope, "QUJD", "a", "text/plain")
     served = await house.files.serve(str(told["url"]).rpartition("/")[2])
-    await house.invites.invite(owner, SCRIPTED, "Bea")
+    await house.invitations.invite(owner, SCRIPTED, "Bea")
     before = await house.database.read(rows)
     assert all(before.values()), before
     await house.accounts.delete(owner, "a long password")

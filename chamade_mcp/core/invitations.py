@@ -1,4 +1,4 @@
-"""Links that let a person in: issued, shown once, admitted by hash, watched, revoked."""
+"""Invitations: links that let a person in. Made, told once, admitted by hash, watched, revoked."""
 
 import asyncio
 import hashlib
@@ -12,11 +12,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
+from chamade_mcp.core.platforms import Platforms
+from chamade_mcp.core.supervisor import Supervisor, reaching
 from chamade_mcp.kit.clock import Clock, iso
-from chamade_mcp.kit.connector import Invite, InviteKind
+from chamade_mcp.kit.connector import Invite, InviteKind, Link
+from chamade_mcp.kit.manifest import Manifest
 from chamade_mcp.kit.waiting import race, to_the_end
-from chamade_mcp.model.access import Scope
-from chamade_mcp.model.errors import NotFound
+from chamade_mcp.model.access import Principal, Scope
+from chamade_mcp.model.errors import InvalidRequest, NotFound
 from chamade_mcp.model.ids import AccountId, AgentId, LinkId, Platform, new_id, new_link_id
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.schema import links
@@ -31,15 +34,44 @@ def _hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-class Links:
-    def __init__(self, database: Database, clock: Clock) -> None:
+class Invitations:
+    def __init__(
+        self, database: Database, clock: Clock, platforms: Platforms, supervisor: Supervisor
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._platforms = platforms
+        self._supervisor = supervisor
         self._watched: dict[str, set[asyncio.Event]] = {}
 
-    def of(self, platform: Platform) -> "PlatformLinks":
+    def of(self, platform: Platform) -> "PlatformInvitations":
         """What a connector sees: its own platform's links."""
-        return PlatformLinks(self, platform)
+        return PlatformInvitations(self, platform)
+
+    async def invite(
+        self, principal: Principal, platform: str, agent_name: str, kind: InviteKind = InviteKind.CHAT
+    ) -> dict[str, object]:
+        """A URL a person opens to write to the agent, or to enter a room it can join; told this once.
+
+        Without id and expiry when the platform keeps the room itself.
+        """
+        manifest = self._platforms.require(platform)
+        if not manifest.available:
+            raise self._platforms.missing(manifest)
+        make = _room if kind is InviteKind.ROOM else _chat
+        link = self._supervisor.link(manifest.platform)
+        with reaching(manifest.platform):
+            url, ref = await make(link, manifest, principal.scope, agent_name)
+        # A platform with rooms of its own opens them by links of its own, which are not ours to revoke.
+        known = await self._by_ref(principal.scope, ref)
+        return {
+            "id": known[0] if known else None,
+            "platform": platform,
+            "kind": str(kind),
+            "url": url,
+            "agent_name": agent_name,
+            "expires_at": iso(known[1]) if known else None,
+        }
 
     async def issue(
         self, scope: Scope, platform: Platform, kind: InviteKind, *, title: str, agent_name: str
@@ -110,7 +142,15 @@ class Links:
 
         return await self._database.read(query)
 
-    async def by_ref(self, scope: Scope, ref: str) -> tuple[LinkId, datetime] | None:
+    async def revoke(self, account: AccountId, link: str) -> None:
+        """Closes the link at once for everybody who is in by it."""
+        if await to_the_end(self._revoke(account, links.c.id == link)) == 0:
+            raise NotFound("Link not found", code="LINK_NOT_FOUND")
+
+    async def revoke_all(self, account: AccountId) -> None:
+        await to_the_end(self._revoke(account))
+
+    async def _by_ref(self, scope: Scope, ref: str) -> tuple[LinkId, datetime] | None:
         """The id of the link that opens `ref`, and when it expires; None when none of ours does."""
 
         def query(conn: Connection) -> Row[str, datetime] | None:
@@ -122,14 +162,6 @@ class Links:
 
         row = await self._database.read(query)
         return None if row is None else (LinkId(row.id), row.expires_at)
-
-    async def revoke(self, account: AccountId, link: str) -> None:
-        """Closes the link at once for everybody who is in by it."""
-        if await to_the_end(self._revoke(account, links.c.id == link)) == 0:
-            raise NotFound("Link not found", code="LINK_NOT_FOUND")
-
-    async def revoke_all(self, account: AccountId) -> None:
-        await to_the_end(self._revoke(account))
 
     async def _revoke(self, account: AccountId, *which: ColumnElement[bool]) -> int:
         now = self._clock.now()
@@ -152,23 +184,23 @@ class Links:
             await race(gone.wait(), self._clock.sleep(min(left, _LOOK_AGAIN_S)))
 
 
-class PlatformLinks:
+class PlatformInvitations:
     """`kit.connector.Invites` of one platform."""
 
-    def __init__(self, links: Links, platform: Platform) -> None:
-        self._links = links
+    def __init__(self, invitations: Invitations, platform: Platform) -> None:
+        self._invitations = invitations
         self._platform = platform
 
     async def issue(
         self, scope: Scope, kind: InviteKind, *, title: str, agent_name: str
     ) -> tuple[str, Invite]:
-        return await self._links.issue(scope, self._platform, kind, title=title, agent_name=agent_name)
+        return await self._invitations.issue(scope, self._platform, kind, title=title, agent_name=agent_name)
 
     async def admit(self, token: str) -> Invite | None:
-        return await self._links.admit(token, self._platform)
+        return await self._invitations.admit(token, self._platform)
 
     def watch(self, token: str) -> AbstractAsyncContextManager[Awaitable[None]]:
-        return self._links.watch(token, self._platform)
+        return self._invitations.watch(token, self._platform)
 
 
 def _find(conn: Connection, token_sha256: str, platform: Platform) -> Row[Any] | None:
@@ -186,3 +218,21 @@ def _row_to_wire(row: Row[Any]) -> dict[str, object]:
         "created_at": iso(row.created_at),
         "expires_at": iso(row.expires_at),
     }
+
+
+async def _chat(link: Link, manifest: Manifest, scope: Scope, agent_name: str) -> tuple[str, str]:
+    """The URL of a new private chat, and what it opens."""
+    if link.messages is None:
+        raise InvalidRequest(f"Nobody can write to an agent on {manifest.title}", code="CAPABILITY_MISSING")
+    url, invite = await link.messages.invite(scope, agent_name)
+    return url, invite.ref
+
+
+async def _room(link: Link, manifest: Manifest, scope: Scope, agent_name: str) -> tuple[str, str]:
+    """The URL of a new room, and what it opens."""
+    if link.calls is None or not manifest.creates_rooms:
+        raise InvalidRequest(
+            f"{manifest.title} opens no rooms by itself", code="CAPABILITY_MISSING", param="kind"
+        )
+    url = await link.calls.create(scope, agent_name)
+    return url, await link.calls.locate(url)
