@@ -113,8 +113,8 @@ class Bridge:
             if message.method == "initialize":
                 await self._drop_session()
             await self._deliver(message)
-        except Failed as failed:
-            failed = failed.unsure(self._gateway.tools.may_repeat(message))
+        except Exception as error:
+            failed = failures.of(error).unsure(self._gateway.tools.may_repeat(message))
             self._notices.trouble(failed)
             await self._forward(failed.line(message.id))
 

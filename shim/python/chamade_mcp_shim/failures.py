@@ -73,6 +73,13 @@ def error_line(id_: Id | None, number: int, text: str, data: Document | None = N
     return messages.line(messages.dump({"jsonrpc": "2.0", "id": id_, "error": error}))
 
 
+def of(error: Exception) -> Failed:
+    """A mistake of this program is no reason to leave a request without an answer."""
+    if isinstance(error, Failed):
+        return error
+    return Failed("SHIM_FAULT", f"The shim has failed: {error!r}", "ask_human", UNKNOWN)
+
+
 def unreachable(where: str, reason: str, *, for_good: bool = False) -> Failed:
     """Nothing was sent."""
     detail = f"The gateway at {where} cannot be reached: {reason}"

@@ -83,8 +83,8 @@ class Message:
 
 def read(raw: bytes) -> Message:
     """Raises `Malformed`."""
+    raw = raw.removeprefix(b"\xef\xbb\xbf")
     try:
-        # Control characters, line breaks among them, cannot stand inside a JSON string.
         parsed: object = json.loads(raw.decode())
     except (ValueError, RecursionError) as error:
         raise Malformed(PARSE_ERROR, "This line is not JSON") from error
