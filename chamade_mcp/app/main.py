@@ -17,8 +17,9 @@ from chamade_mcp.core.supervisor import Supervisor
 from chamade_mcp.kit.connector import Served
 from chamade_mcp.model.ids import Platform
 from chamade_mcp.sessions.edge import hosts_for, origins_for
+from chamade_mcp.sessions.endpoint import Sessions
 from chamade_mcp.tools.client import CoreClient
-from chamade_mcp.tools.mcp import mcp_app
+from chamade_mcp.tools.mcp import PATHS, mcp_app
 from chamade_mcp.tools.transport import InProcess
 from chamade_mcp.web.assets import Assets
 from chamade_mcp.web.dashboard import dashboard_routes
@@ -35,19 +36,19 @@ class App:
     """Its running life: requests are served inside."""
 
 
-def create_app(core: Core, supervisor: Supervisor, ready: Callable[[], bool]) -> App:
+def create_app(core: Core, supervisor: Supervisor, ready: Callable[[], bool], sessions: Sessions) -> App:
     secure = urlsplit(core.public_url).scheme == "https"
     api = api_app(core, ready=ready, session_cookie_secure=secure)
     mcp = mcp_app(
         CoreClient(InProcess(api)),
         core.accounts.authenticate,
+        sessions,
         allowed_hosts=hosts_for(core.public_url),
         allowed_origins=origins_for(core.public_url),
     )
     assets = Assets.load()
     door = Gate(core.accounts, SECURE_COOKIE if secure else PLAIN_COOKIE, origin_of(core.public_url))
     routes: list[BaseRoute] = [
-        *mcp.routes,
         *room_routes(core.invitations.of(WEB), assets),
         *dashboard_routes(core, door, assets),
     ]
@@ -56,8 +57,13 @@ def create_app(core: Core, supervisor: Supervisor, ready: Callable[[], bool]) ->
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         # Agents' requests are nearly all; they skip the walk along the pages' routes.
-        app = api if scope["path"].startswith("/api/") else others
-        await app(scope, receive, send)
+        path: str = scope["path"]
+        if path in PATHS and scope["type"] == "http":
+            await mcp.app(scope, receive, send)
+        elif path.startswith("/api/"):
+            await api(scope, receive, send)
+        else:
+            await others(scope, receive, send)
 
     return App(dispatch, mcp.run)
 

@@ -20,6 +20,7 @@ from chamade_mcp.core.hub import MemoryHub
 from chamade_mcp.core.inbox import Inbox, InboxDeps, InboxHistory
 from chamade_mcp.core.invitations import Invitations
 from chamade_mcp.core.overview import Overview
+from chamade_mcp.core.permissions import NoDesk
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.supervisor import Supervisor
 from chamade_mcp.kit.clock import Clock, SystemClock
@@ -27,6 +28,7 @@ from chamade_mcp.kit.connector import Context
 from chamade_mcp.kit.registry import Registry, discover
 from chamade_mcp.kit.ticker import Ticker
 from chamade_mcp.model.ids import Platform
+from chamade_mcp.sessions.endpoint import Sessions
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.migrate import migrate
 from chamade_mcp.store.secrets import SecretBox
@@ -92,6 +94,8 @@ class _House:
             )
         )
         inbox = Inbox(InboxDeps(database, hub, clock, platforms, self._supervisor, files))
+        self._sessions = Sessions(McpSessions(database, clock), hub, clock, NoDesk())
+        accounts.keys.on_revoke(self._sessions.end_sessions)
         self._core = Core(
             accounts=accounts,
             overview=Overview(database, accounts, platforms, calls, inbox),
@@ -103,14 +107,20 @@ class _House:
             hub=hub,
             public_url=url,
         )
-        for leave in (self._engine.end_all, self._invitations.revoke_all, files.remove_all, inbox.forget):
+        for leave in (
+            self._engine.end_all,
+            self._invitations.revoke_all,
+            files.remove_all,
+            inbox.forget,
+            self._sessions.leave,
+        ):
             accounts.on_delete(leave)
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Gateway]:
         await self._engine.start()
         await self._supervisor.start(self._context)
-        app = create_app(self._core, self._supervisor, lambda: not self._draining)
+        app = create_app(self._core, self._supervisor, lambda: not self._draining, self._sessions)
         sweeping = asyncio.create_task(self._core.files.sweep_forever(), name="file sweep")
         try:
             async with app.run():
@@ -122,6 +132,7 @@ class _House:
 
     async def _drain(self) -> None:
         self._draining = True
+        self._sessions.drain()
         for stop in (self._engine.stop, self._core.inbox.stop, self._supervisor.stop):
             try:
                 await stop()

@@ -6,7 +6,7 @@ slow subscriber loses nothing, and a stored event that nobody announced is found
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -40,12 +40,35 @@ class EventHub(Protocol):
         """The agent's events after `after` (None: from now on), in order, without a gap, for ever."""
         ...
 
+    def follow(self, scope: Scope, wake: Callable[[], None]) -> "Follower":
+        """The same for one who waits for several things at once: `wake()` is called when there may be news,
+        and must not block. To be closed."""
+        ...
+
+
+class Follower(Protocol):
+    async def head(self) -> Cursor:
+        """The cursor to begin at for one who wants what happens from now on."""
+        ...
+
+    async def after(self, cursor: Cursor) -> tuple[Cursor, Sequence[Envelope]]:
+        """The agent's next events after `cursor`, a bounded number, and the cursor behind them.
+
+        No more events for now when the cursor returned is the one given.
+        """
+        ...
+
+    def close(self) -> None: ...
+
 
 @dataclass(slots=True)
 class _Channel:
     tail: deque[Envelope] = field(default_factory=lambda: deque[Envelope](maxlen=_TAIL))
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     subscribers: int = 0
+    wakes: "dict[_Following, Callable[[], None]]" = field(
+        default_factory=lambda: dict[_Following, Callable[[], None]]()
+    )
 
     def since(self, cursor: Cursor) -> list[Envelope] | None:
         """What came after `cursor`; None when the tail does not reach back that far."""
@@ -92,35 +115,90 @@ class MemoryHub:
                 channel.add(envelope)
                 channel.wake.set()
                 channel.wake = asyncio.Event()
+                for wake in channel.wakes.values():
+                    wake()
 
     @asynccontextmanager
     async def subscribe(
         self, scope: Scope, *, after: Cursor | None
     ) -> AsyncGenerator[AsyncIterator[Envelope]]:
-        channel = self._channels.setdefault(scope.account, _Channel())
-        channel.subscribers += 1
+        channel = self._enter(scope.account)
         try:
             if after is None:
                 after = await self._database.read(partial(event_log.head, account=scope.account))
             async with aclosing(self._follow(scope, channel, after)) as envelopes:
                 yield envelopes
         finally:
-            channel.subscribers -= 1
-            if channel.subscribers == 0:
-                self._channels.pop(scope.account, None)
+            self._leave(scope.account, channel)
+
+    def follow(self, scope: Scope, wake: Callable[[], None]) -> Follower:
+        channel = self._enter(scope.account)
+        following = _Following(self._database, scope, channel, self._leave)
+        channel.wakes[following] = wake
+        return following
+
+    def _enter(self, account: AccountId) -> _Channel:
+        channel = self._channels.setdefault(account, _Channel())
+        channel.subscribers += 1
+        return channel
+
+    def _leave(self, account: AccountId, channel: _Channel) -> None:
+        channel.subscribers -= 1
+        if channel.subscribers == 0:
+            self._channels.pop(account, None)
 
     async def _follow(self, scope: Scope, channel: _Channel, cursor: Cursor) -> AsyncGenerator[Envelope]:
         while True:
             # Taken before looking: an event announced during the look wakes the wait below.
             wake = channel.wake
-            batch = channel.since(cursor)
-            if batch is None:
-                batch = await self._database.read(
-                    partial(event_log.after, account=scope.account, cursor=cursor, limit=_PAGE)
-                )
+            batch = await _next(self._database, channel, scope.account, cursor)
             for envelope in batch:
                 cursor = envelope.cursor
                 if envelope.event.agent == scope.agent:
                     yield envelope
             if not batch:
                 await wake.wait()
+
+
+class _Following:
+    """`Follower` on a channel of memory."""
+
+    __slots__ = ("_channel", "_database", "_leave", "_open", "_scope")
+
+    def __init__(
+        self,
+        database: Database,
+        scope: Scope,
+        channel: _Channel,
+        leave: Callable[[AccountId, _Channel], None],
+    ) -> None:
+        self._database = database
+        self._scope = scope
+        self._channel = channel
+        self._leave = leave
+        self._open = True
+
+    async def head(self) -> Cursor:
+        return await self._database.read(partial(event_log.head, account=self._scope.account))
+
+    async def after(self, cursor: Cursor) -> tuple[Cursor, Sequence[Envelope]]:
+        batch = await _next(self._database, self._channel, self._scope.account, cursor)
+        if not batch:
+            return cursor, ()
+        return batch[-1].cursor, [e for e in batch if e.event.agent == self._scope.agent]
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            self._channel.wakes.pop(self, None)
+            self._leave(self._scope.account, self._channel)
+
+
+async def _next(
+    database: Database, channel: _Channel, account: AccountId, cursor: Cursor
+) -> Sequence[Envelope]:
+    """The account's next events, from memory when it reaches back that far."""
+    batch = channel.since(cursor)
+    if batch is None:
+        batch = await database.read(partial(event_log.after, account=account, cursor=cursor, limit=_PAGE))
+    return batch

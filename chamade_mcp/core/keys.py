@@ -5,6 +5,7 @@ import hmac
 import logging
 import re
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -74,6 +75,7 @@ class Keys:
         self._clock = clock
         self._known: dict[str, _Known] = {}
         self._forgotten = 0
+        self._on_revoke: list[Callable[[KeyId], Awaitable[None]]] = []
 
     async def authenticate(self, key: str | None) -> Principal:
         """Who holds `key`. Raises `Unauthenticated`; its code tells what is wrong."""
@@ -136,6 +138,10 @@ class Keys:
 
         return await self._database.read(query)
 
+    def on_revoke(self, end: Callable[[KeyId], Awaitable[None]]) -> None:
+        """`end(key)` is awaited once a key is revoked, for what was opened with it."""
+        self._on_revoke.append(end)
+
     async def revoke(self, account: AccountId, key: str) -> None:
         now = self._clock.now()
 
@@ -151,6 +157,8 @@ class Keys:
         if await self._database.write(stamp) == 0:
             raise NotFound("API key not found", code="KEY_NOT_FOUND")
         self.forget(account)
+        for end in self._on_revoke:
+            await end(KeyId(key))
 
     def forget(self, account: AccountId) -> None:
         """Every key of the account is looked up anew."""

@@ -215,3 +215,26 @@ files = Table(
     Index(None, "account_id"),
     Index(None, "expires_at"),
 )
+
+mcp_sessions = Table(
+    "mcp_sessions",
+    metadata,
+    Column("id_sha256", String(64), primary_key=True),
+    _owner(),
+    Column("agent_id", String(32), nullable=False),
+    Column("credential", String(64), nullable=False),
+    Column("protocol_version", String(20), nullable=False),
+    Column("client_info", JSON, nullable=False),
+    Column("client_capabilities", JSON, nullable=False),
+    Column("log_level", String(20), nullable=False),
+    Column("subscriptions", JSON, nullable=False),
+    Column("first_cursor", Integer, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("stream", String(32), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("last_seen_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Index(None, "account_id", "last_seen_at"),
+    Index(None, "credential"),
+    Index(None, "last_seen_at"),
+)

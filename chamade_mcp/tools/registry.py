@@ -4,15 +4,16 @@ import logging
 from collections.abc import Mapping
 
 from chamade_mcp import __version__
-from chamade_mcp.model.access import Caller
 from chamade_mcp.model.errors import Internal, ValidationFailed
-from chamade_mcp.sessions.surface import INVALID_PARAMS, JsonObject, ProtocolFault
+from chamade_mcp.model.events import Event
+from chamade_mcp.sessions.surface import INVALID_PARAMS, Exchange, JsonObject, ProtocolFault
 from chamade_mcp.tools import accounts, calls, files, inbox
 from chamade_mcp.tools.client import CoreClient, CoreError
 from chamade_mcp.tools.instructions import INSTRUCTIONS
+from chamade_mcp.tools.prompts import PROMPTS, render
 from chamade_mcp.tools.results import failure, success
 from chamade_mcp.tools.tool import Tool
-from chamade_mcp.tools.transcript import TEMPLATE, read_transcript
+from chamade_mcp.tools.transcript import TEMPLATE, changed_transcript, read_transcript
 from chamade_mcp.tools.validation import Arguments
 
 log = logging.getLogger(__name__)
@@ -28,18 +29,17 @@ class Registry:
     title = "Chamade"
     version = __version__
     instructions = INSTRUCTIONS
+    logs = False
 
     def __init__(self, core: CoreClient) -> None:
         self._core = core
         self.tools: tuple[JsonObject, ...] = tuple(tool.to_wire() for tool in TOOLS)
         self.slow_tools = frozenset(tool.name for tool in TOOLS if tool.slow)
+        self.resources: tuple[JsonObject, ...] = ()
         self.resource_templates: tuple[JsonObject, ...] = (TEMPLATE,)
+        self.prompts: tuple[JsonObject, ...] = tuple(prompt.to_wire() for prompt in PROMPTS)
 
-    def input_schema(self, tool: str) -> JsonObject | None:
-        known = _BY_NAME.get(tool)
-        return known[0].input_schema if known is not None else None
-
-    async def call(self, tool: str, arguments: Mapping[str, object], caller: Caller) -> JsonObject:
+    async def call(self, tool: str, arguments: Mapping[str, object], exchange: Exchange) -> JsonObject:
         """A `CallToolResult` in wire form; a refusal is one with `isError`. Raises `ProtocolFault`."""
         known = _BY_NAME.get(tool)
         if known is None:
@@ -49,13 +49,20 @@ class Registry:
         if errors:
             return failure(ValidationFailed(errors).to_wire())
         try:
-            return success(await definition.run(self._core, caller, accepted))
+            return success(await definition.run(self._core, exchange.caller, accepted))
         except CoreError as error:
             return failure(error.problem)
         except Exception:
             log.exception("%s failed", tool)
             return failure(Internal().to_wire())
 
-    async def read(self, uri: str, caller: Caller) -> JsonObject:
+    async def read(self, uri: str, exchange: Exchange) -> JsonObject:
         """A `ReadResourceResult` in wire form. Raises `ProtocolFault`."""
-        return await read_transcript(self._core, uri, caller)
+        return await read_transcript(self._core, uri, exchange.caller)
+
+    async def prompt(self, name: str, arguments: Mapping[str, str], exchange: Exchange) -> JsonObject:
+        """A `GetPromptResult` in wire form. Raises `ProtocolFault`."""
+        return render(name, arguments)
+
+    def changed_resource(self, event: Event) -> str | None:
+        return changed_transcript(event)

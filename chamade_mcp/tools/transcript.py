@@ -4,6 +4,7 @@ import re
 from typing import cast
 
 from chamade_mcp.model.access import Caller
+from chamade_mcp.model.events import Event, EventType
 from chamade_mcp.sessions.surface import INTERNAL_ERROR, INVALID_PARAMS, ProtocolFault
 from chamade_mcp.tools.client import CoreClient, CoreError, JsonObject
 from chamade_mcp.tools.results import one_line
@@ -35,3 +36,10 @@ async def read_transcript(core: CoreClient, uri: str, caller: Caller) -> JsonObj
     lines = cast(list[str], reply.document.get("transcript", []))
     text = "".join(f"{line}\n" for line in lines)
     return {"contents": [{"uri": uri, "mimeType": "text/plain", "text": text}]}
+
+
+def changed_transcript(event: Event) -> str | None:
+    """The URI of the transcript that `event` made longer."""
+    if event.type is not EventType.CALL_TRANSCRIPT:
+        return None
+    return f"chamade://calls/{event.payload['call_id']}/transcript"

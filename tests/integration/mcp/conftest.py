@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Protocol
 
 import httpx2
@@ -16,6 +17,7 @@ from chamade_mcp.tools.client import CoreClient
 from chamade_mcp.tools.mcp import mcp_app
 from chamade_mcp.tools.transport import InProcess
 from tests.support.core_api import KEY, FakeCore, authenticate
+from tests.support.mcp_house import mcp_house
 from tests.support.server import serve
 
 
@@ -26,18 +28,19 @@ class Connect(Protocol):
 
 
 @pytest.fixture
-async def gateway(core_api: FakeCore) -> AsyncGenerator[str]:
+async def gateway(core_api: FakeCore, tmp_path: Path) -> AsyncGenerator[str]:
     """Base URL of a running gateway with the contract's API behind its tools."""
 
     @asynccontextmanager
     async def build(url: str) -> AsyncGenerator[ASGIApp]:
-        mcp = mcp_app(
-            CoreClient(InProcess(core_api.app())),
-            authenticate,
-            allowed_hosts=hosts_for(url),
-            allowed_origins=origins_for(url),
-        )
-        async with mcp.run():
+        async with mcp_house(tmp_path / "chamade.db") as house:
+            mcp = mcp_app(
+                CoreClient(InProcess(core_api.app())),
+                authenticate,
+                house.sessions,
+                allowed_hosts=hosts_for(url),
+                allowed_origins=origins_for(url),
+            )
             yield Router(mcp.routes)
 
     async with serve(build) as url:

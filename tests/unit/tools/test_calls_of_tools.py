@@ -10,6 +10,7 @@ from chamade_mcp.sessions.surface import INVALID_PARAMS, ProtocolFault
 from chamade_mcp.tools.client import CoreClient, JsonObject
 from chamade_mcp.tools.registry import TOOLS, Registry
 from tests.support.core_api import CURSOR, KEY, PRINCIPAL, FakeCore
+from tests.support.exchange import Alone
 
 
 class Check(Protocol):
@@ -33,7 +34,7 @@ def text_of(result: JsonObject) -> str:
 
 
 async def succeed(registry: Registry, caller: Caller, tool: str, **arguments: object) -> JsonObject:
-    result = await registry.call(tool, arguments, caller)
+    result = await registry.call(tool, arguments, Alone(caller))
     assert result["isError"] is False, text_of(result)
     document = cast(JsonObject, result["structuredContent"])
     OUTPUTS[tool].validate(document)
@@ -41,7 +42,7 @@ async def succeed(registry: Registry, caller: Caller, tool: str, **arguments: ob
 
 
 async def fail(registry: Registry, caller: Caller, tool: str, **arguments: object) -> tuple[str, JsonObject]:
-    result = await registry.call(tool, arguments, caller)
+    result = await registry.call(tool, arguments, Alone(caller))
     assert result["isError"] is True
     return text_of(result), cast(JsonObject, result["structuredContent"])
 
@@ -189,13 +190,13 @@ async def test_a_broken_api_leaves_the_outcome_open(
 
 async def test_an_unknown_tool_is_a_protocol_error(registry: Registry, caller: Caller) -> None:
     with pytest.raises(ProtocolFault) as caught:
-        await registry.call("chamade_nothing", {}, caller)
+        await registry.call("chamade_nothing", {}, Alone(caller))
     assert (caught.value.code, caught.value.message) == (INVALID_PARAMS, "Unknown tool: chamade_nothing")
 
 
 async def test_the_transcript_resource(registry: Registry, caller: Caller, core_api: FakeCore) -> None:
     uri = f"chamade://calls/{core_api.add_call(transcript=('[Alice] Hello', '[Bob] Hi'))}/transcript"
-    result = await registry.read(uri, caller)
+    result = await registry.read(uri, Alone(caller))
     assert result["contents"] == [{"uri": uri, "mimeType": "text/plain", "text": "[Alice] Hello\n[Bob] Hi\n"}]
 
 
@@ -210,5 +211,5 @@ async def test_the_transcript_resource(registry: Registry, caller: Caller, core_
 )
 async def test_unknown_resources(registry: Registry, caller: Caller, uri: str) -> None:
     with pytest.raises(ProtocolFault) as caught:
-        await registry.read(uri, caller)
+        await registry.read(uri, Alone(caller))
     assert caught.value.code == INVALID_PARAMS

@@ -1,0 +1,272 @@
+"""MCP sessions as they are stored: a restart, or another process on the same store, goes on with them.
+
+A session's id is told to its client alone; the store knows its hash. It belongs to one agent and to the one
+credential that opened it, and ends with it.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
+
+from chamade_mcp.core import event_log
+from chamade_mcp.kit.clock import Clock
+from chamade_mcp.model.access import Principal, Scope
+from chamade_mcp.model.events import Cursor
+from chamade_mcp.model.ids import AccountId, AgentId
+from chamade_mcp.store.database import Database
+from chamade_mcp.store.schema import api_keys, mcp_sessions
+
+IDLE_DAYS: Final = 30
+"""After so long without a request a session is over."""
+MOST_PER_ACCOUNT: Final = 2_000
+"""Clients that never say goodbye: the sessions not seen for longest go."""
+_KEPT_AFTER_END: Final = timedelta(days=1)
+_MOST_IDS: Final = 500
+"""Parameters of one statement."""
+
+SessionKey = str
+"""The hash of a session's id: names the session inside, and opens nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """A session that has not ended. `position` is the cursor of the last event pushed, as last noted."""
+
+    key: SessionKey
+    scope: Scope
+    credential: str
+    protocol_version: str
+    client_capabilities: Mapping[str, Any]
+    log_level: str
+    subscriptions: frozenset[str]
+    first_cursor: Cursor
+    position: Cursor
+    stream: str
+    """Names the stream opened last, in whatever process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What has become of a session since it was last noted."""
+
+    key: SessionKey
+    position: Cursor
+    log_level: str
+    subscriptions: frozenset[str]
+
+
+def key_of(session_id: str) -> SessionKey:
+    return hashlib.sha256(session_id.encode("latin-1", "replace")).hexdigest()
+
+
+def credential_of(principal: Principal) -> str:
+    """What a session is bound to, besides the agent."""
+    return principal.key or principal.grant or ""
+
+
+class McpSessions:
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def create(
+        self,
+        principal: Principal,
+        protocol_version: str,
+        client_info: Mapping[str, Any],
+        client_capabilities: Mapping[str, Any],
+    ) -> tuple[str, SessionRecord]:
+        """A session whose events begin now, and its id, which is told this once."""
+        session_id = secrets.token_urlsafe(32)
+        key, scope, now = key_of(session_id), principal.scope, self._clock.now()
+
+        def insert(conn: Connection) -> SessionRecord:
+            head = event_log.head(conn, scope.account)
+            conn.execute(
+                mcp_sessions.insert().values(
+                    id_sha256=key,
+                    account_id=scope.account,
+                    agent_id=scope.agent,
+                    credential=credential_of(principal),
+                    protocol_version=protocol_version,
+                    client_info=dict(client_info),
+                    client_capabilities=dict(client_capabilities),
+                    log_level="info",
+                    subscriptions=[],
+                    first_cursor=head,
+                    position=head,
+                    stream="",
+                    created_at=now,
+                    last_seen_at=now,
+                )
+            )
+            return SessionRecord(
+                key,
+                scope,
+                credential_of(principal),
+                protocol_version,
+                client_capabilities,
+                "info",
+                frozenset(),
+                head,
+                head,
+                "",
+            )
+
+        return session_id, await self._database.write(insert)
+
+    async def find(self, key: SessionKey) -> SessionRecord | None:
+        """None for a session that is unknown, ended or expired."""
+        return await self._database.read(partial(_find, key=key, since=self._oldest()))
+
+    async def opened_stream(self, key: SessionKey, stream: str) -> None:
+        """Noted so that another process lets go of the stream it may still hold."""
+
+        def note(conn: Connection) -> None:
+            conn.execute(
+                update(mcp_sessions)
+                .where(mcp_sessions.c.id_sha256 == key)
+                .values(stream=stream, last_seen_at=self._clock.now())
+            )
+
+        await self._database.write(note)
+
+    async def note(self, progress: Sequence[Progress]) -> None:
+        """What was seen of live sessions, many at once."""
+        if not progress:
+            return
+        now = self._clock.now()
+        statement = (
+            update(mcp_sessions)
+            .where(mcp_sessions.c.id_sha256 == bindparam("b_key"))
+            .values(
+                position=bindparam("b_position"),
+                log_level=bindparam("b_log_level"),
+                subscriptions=bindparam("b_subscriptions"),
+                last_seen_at=now,
+            )
+        )
+        rows = [
+            {
+                "b_key": each.key,
+                "b_position": each.position,
+                "b_log_level": each.log_level,
+                "b_subscriptions": sorted(each.subscriptions),
+            }
+            for each in progress
+        ]
+
+        def store(conn: Connection) -> None:
+            conn.execute(statement, rows)
+
+        await self._database.write(store)
+
+    async def current(self, keys: Sequence[SessionKey]) -> dict[SessionKey, str]:
+        """Those of `keys` that have not ended, each with the name of its newest stream."""
+
+        def query(conn: Connection) -> dict[SessionKey, str]:
+            found = dict[SessionKey, str]()
+            for start in range(0, len(keys), _MOST_IDS):
+                rows = conn.execute(
+                    select(mcp_sessions.c.id_sha256, mcp_sessions.c.stream).where(
+                        mcp_sessions.c.id_sha256.in_(keys[start : start + _MOST_IDS]),
+                        mcp_sessions.c.ended_at.is_(None),
+                    )
+                )
+                found.update((row.id_sha256, row.stream) for row in rows)
+            return found
+
+        return await self._database.read(query)
+
+    async def void(self, credentials: Sequence[str]) -> set[str]:
+        """Those of `credentials` that are API keys and no longer let anybody in."""
+
+        def query(conn: Connection) -> set[str]:
+            now, found = self._clock.now(), set[str]()
+            for start in range(0, len(credentials), _MOST_IDS):
+                found.update(
+                    conn.execute(
+                        select(api_keys.c.id).where(
+                            api_keys.c.id.in_(credentials[start : start + _MOST_IDS]),
+                            api_keys.c.revoked_at.is_not(None) | (api_keys.c.expires_at <= now),
+                        )
+                    ).scalars()
+                )
+            return found
+
+        return await self._database.read(query)
+
+    async def end(self, key: SessionKey) -> None:
+        await self._end(mcp_sessions.c.id_sha256 == key)
+
+    async def end_of(self, credential: str) -> None:
+        """All sessions opened with a key or by a grant."""
+        await self._end(mcp_sessions.c.credential == credential)
+
+    async def _end(self, which: Any) -> None:
+        now = self._clock.now()
+
+        def stamp(conn: Connection) -> None:
+            conn.execute(
+                update(mcp_sessions).where(which, mcp_sessions.c.ended_at.is_(None)).values(ended_at=now)
+            )
+
+        await self._database.write(stamp)
+
+    async def tidy(self, accounts: Sequence[AccountId]) -> None:
+        """Removes what is long over, and ends what `accounts` have too many of."""
+        now, oldest = self._clock.now(), self._oldest()
+
+        def remove(conn: Connection) -> None:
+            conn.execute(
+                delete(mcp_sessions).where(
+                    (mcp_sessions.c.last_seen_at < oldest) | (mcp_sessions.c.ended_at < now - _KEPT_AFTER_END)
+                )
+            )
+            for account in accounts:
+                newest = (
+                    select(mcp_sessions.c.id_sha256)
+                    .where(mcp_sessions.c.account_id == account)
+                    .order_by(mcp_sessions.c.last_seen_at.desc())
+                    .limit(MOST_PER_ACCOUNT)
+                )
+                conn.execute(
+                    delete(mcp_sessions).where(
+                        mcp_sessions.c.account_id == account, mcp_sessions.c.id_sha256.not_in(newest)
+                    )
+                )
+
+        await self._database.write(remove)
+
+    def _oldest(self) -> Any:
+        return self._clock.now() - timedelta(days=IDLE_DAYS)
+
+
+def _find(conn: Connection, key: SessionKey, since: Any) -> SessionRecord | None:
+    row: Row[Any] | None = conn.execute(
+        select(mcp_sessions).where(
+            mcp_sessions.c.id_sha256 == key,
+            mcp_sessions.c.ended_at.is_(None),
+            mcp_sessions.c.last_seen_at >= since,
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    return SessionRecord(
+        row.id_sha256,
+        Scope(AccountId(row.account_id), AgentId(row.agent_id)),
+        row.credential,
+        row.protocol_version,
+        row.client_capabilities,
+        row.log_level,
+        frozenset(row.subscriptions),
+        Cursor(row.first_cursor),
+        Cursor(row.position),
+        row.stream,
+    )

@@ -1,0 +1,76 @@
+"""The MCP transport put together, for a surface and a core."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from chamade_mcp.core.hub import EventHub
+from chamade_mcp.core.mcp_sessions import McpSessions
+from chamade_mcp.core.permissions import PermissionDesk
+from chamade_mcp.kit.clock import Clock
+from chamade_mcp.model.ids import AccountId
+from chamade_mcp.sessions.handshake import Handshake
+from chamade_mcp.sessions.http import Endpoint
+from chamade_mcp.sessions.listen import Listening
+from chamade_mcp.sessions.live import LiveSessions
+from chamade_mcp.sessions.methods import Methods
+from chamade_mcp.sessions.stateful import Stateful
+from chamade_mcp.sessions.stateless import Stateless
+from chamade_mcp.sessions.surface import Surface
+
+RETRY_MS = 5_000
+"""How long clients wait before they reopen a stream that broke.
+
+Claude Code tries twice and then gives push up for the rest of the session, so an outage may last twice as
+long as this: a restart with a migration fits in. What happened meanwhile is replayed, so the wait costs no
+event.
+"""
+
+
+class Sessions:
+    """What all endpoints of one gateway share. To be used inside `run`."""
+
+    def __init__(
+        self,
+        store: McpSessions,
+        hub: EventHub,
+        clock: Clock,
+        desk: PermissionDesk,
+        *,
+        retry_ms: int = RETRY_MS,
+    ) -> None:
+        self._live = LiveSessions(store, hub, clock, retry_ms=retry_ms)
+        self._desk = desk
+
+    @property
+    def streams(self) -> int:
+        """How many are open."""
+        return len(self._live.streams.open)
+
+    @asynccontextmanager
+    async def run(self) -> AsyncGenerator[None]:
+        async with self._live.run():
+            yield
+
+    def endpoint(self, surface: Surface) -> Endpoint:
+        methods = Methods(surface)
+        handshake = Handshake(methods)
+        return Endpoint(
+            Stateless(methods, handshake, Listening(surface, self._live.streams)),
+            Stateful(methods, handshake, self._live, self._desk),
+        )
+
+    def drain(self) -> None:
+        """Ends every stream. Requests that come after are served, streams are refused."""
+        self._live.drain()
+
+    async def end_sessions(self, credential: str) -> None:
+        """Of a key or a grant that was revoked: its id. They are over at once, streams included."""
+        await self._live.end_sessions(credential)
+
+    async def leave(self, account: AccountId) -> None:
+        """The account goes."""
+        await self._live.leave(account)
+
+    async def tell_verdict(self, session: str, request_id: str, *, allow: bool) -> None:
+        """What the operator said to a client's request for permission; see `core.permissions`."""
+        await self._live.tell_verdict(session, request_id, allow=allow)

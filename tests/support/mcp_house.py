@@ -1,0 +1,108 @@
+"""Sessions over a real database, a real hub and the clock of choice, without the rest of the gateway."""
+
+import itertools
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from chamade_mcp.core.hub import MemoryHub
+from chamade_mcp.core.mcp_sessions import McpSessions
+from chamade_mcp.core.permissions import NoDesk, PermissionDesk
+from chamade_mcp.kit.clock import Clock, SystemClock, iso
+from chamade_mcp.model.access import ALL_PERMISSIONS, Caller, Principal, Scope
+from chamade_mcp.model.errors import Unauthenticated
+from chamade_mcp.model.events import Event, EventType
+from chamade_mcp.model.ids import AccountId, AgentId, KeyId
+from chamade_mcp.sessions.endpoint import Sessions
+from chamade_mcp.store import schema
+from chamade_mcp.store.database import Database
+from chamade_mcp.store.migrate import migrate
+
+
+@dataclass
+class McpHouse:
+    database: Database
+    clock: Clock
+    hub: MemoryHub
+    store: McpSessions
+    sessions: Sessions
+    keys: dict[str, Principal] = field(default_factory=dict[str, Principal])
+    """Who may come in, by what they show."""
+    _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    async def authenticate(self, credential: str) -> Principal:
+        if credential not in self.keys:
+            raise Unauthenticated()
+        return self.keys[credential]
+
+    async def admit(self, credential: str, principal: Principal | None = None) -> Principal:
+        """Makes an account with an agent, and a key of theirs; or a key for somebody who is there."""
+        number = next(self._numbers)
+        if principal is None:
+            scope = Scope(AccountId(f"acct_{credential}"), AgentId(f"agent_{credential}"))
+        else:
+            scope = principal.scope
+        admitted = Principal(scope, ALL_PERMISSIONS, True, KeyId(f"key_{credential}"[:32]))
+
+        def insert(conn: Connection) -> None:
+            known = conn.execute(
+                schema.accounts.select().where(schema.accounts.c.id == scope.account)
+            ).one_or_none()
+            if known is not None:
+                return
+            now = self.clock.now()
+            conn.execute(
+                schema.accounts.insert().values(
+                    id=scope.account,
+                    email=f"owner{number}@example.org",
+                    email_verified=True,
+                    name="Owner",
+                    password_hash="-",
+                    created_at=now,
+                )
+            )
+            conn.execute(
+                schema.agents.insert().values(
+                    id=scope.agent, account_id=scope.account, name="Agent", is_default=True, created_at=now
+                )
+            )
+
+        await self.database.write(insert)
+        self.keys[credential] = admitted
+        return admitted
+
+    def caller(self, credential: str) -> Caller:
+        return Caller(self.keys[credential], credential, request_id="req-1")
+
+    async def publish(self, scope: Scope, text: str, type: EventType = EventType.DM_CHAT) -> None:
+        """Something happens for an agent."""
+        payload: dict[str, object] = {
+            "type": str(type),
+            "platform": "web",
+            "text": text,
+            "timestamp": iso(self.clock.now()),
+        }
+        if type is EventType.DM_CHAT:
+            payload |= {"conversation_id": "conv_1", "message_id": f"msg_{text}", "sender": "Alice"}
+        else:
+            payload |= {"call_id": "call_1", "speaker": "Bob"}
+        await self.hub.publish(Event(scope.account, scope.agent, type, payload))
+
+
+@asynccontextmanager
+async def mcp_house(
+    path: Path, *, clock: Clock | None = None, desk: PermissionDesk | None = None, retry_ms: int = 50
+) -> AsyncGenerator[McpHouse]:
+    """Open, with the sessions' housekeeping running. The file at `path` may be there from before."""
+    migrate(path)
+    database, clock = Database(path), clock or SystemClock()
+    try:
+        hub, store = MemoryHub(database, clock), McpSessions(database, clock)
+        sessions = Sessions(store, hub, clock, desk or NoDesk(), retry_ms=retry_ms)
+        async with sessions.run():
+            yield McpHouse(database, clock, hub, store, sessions)
+    finally:
+        database.close()
