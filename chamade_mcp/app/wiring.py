@@ -19,6 +19,7 @@ from chamade_mcp.core.gateway import Core, emitter
 from chamade_mcp.core.hub import MemoryHub
 from chamade_mcp.core.inbox import Inbox, InboxDeps, InboxHistory
 from chamade_mcp.core.invitations import Invitations
+from chamade_mcp.core.mcp_sessions import McpSessions
 from chamade_mcp.core.overview import Overview
 from chamade_mcp.core.permissions import NoDesk
 from chamade_mcp.core.platforms import Platforms
