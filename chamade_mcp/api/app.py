@@ -11,6 +11,7 @@ from chamade_mcp.api.calls import CallGroup
 from chamade_mcp.api.dispatch import Dispatch
 from chamade_mcp.api.errors import Problems
 from chamade_mcp.api.files import FileGroup
+from chamade_mcp.api.grants import GrantGroup
 from chamade_mcp.api.inbox import InboxGroup
 from chamade_mcp.api.keys import KeyGroup
 from chamade_mcp.api.operation import Group
@@ -58,6 +59,7 @@ def api_app(
         FileGroup(core.files, large_body_bytes).group(),
         PlatformGroup(core.platforms, core.invitations).group(),
         KeyGroup(core.accounts, clock).group(),
+        GrantGroup(core.grants).group(),
         SipGroup(core.platforms).group(),
         SystemGroup(ready, clock).group(),
     ]

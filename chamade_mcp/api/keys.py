@@ -63,6 +63,11 @@ class KeyGroup:
     async def create(self, asked: Asked[NewKeyBody, None]) -> Answer:
         principal, body = asked.principal, asked.body
         require_verified(principal)
+        if principal.grant is not None:
+            # It would outlive the grant: whoever takes a client's access back must have taken all of it.
+            raise Forbidden(
+                "A key is made with another key or on the dashboard", code="KEY_OR_SESSION_REQUIRED"
+            )
         permissions = principal.permissions if body.permissions is None else frozenset(body.permissions)
         beyond = permissions - principal.permissions
         if beyond:
@@ -98,7 +103,7 @@ class KeyGroup:
                     body=NewKeyBody,
                     reply=NewKeyWire,
                     status=201,
-                    errors={403: ("EMAIL_NOT_VERIFIED",)},
+                    errors={403: ("EMAIL_NOT_VERIFIED", "KEY_OR_SESSION_REQUIRED")},
                 ),
                 Operation(
                     "DELETE",

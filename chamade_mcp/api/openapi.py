@@ -18,7 +18,8 @@ _REF = "#/components/schemas/{model}"
 _ABOUT = """\
 One key, nine platforms: join calls, hear and speak as raw PCM, read and write messages.
 
-Every request carries `X-API-Key: chmd_...` (or the dashboard's session cookie). Errors are problem objects
+Every request carries `X-API-Key: chmd_...`, an OAuth access token `chmo_...` in its place or as
+`Authorization: Bearer`, or the dashboard's session cookie. Errors are problem objects
 (RFC 9457) whose `code` is stable and whose `action` says what to do next. Audio and live events travel over
 `WS /api/call/{call_id}/stream?api_key=...`: events as JSON text frames, audio as binary frames of 16-bit PCM.
 Close codes: 1000 the call is over, 4401 bad key, 4403 not permitted, 4404 unknown call, 4410 over already,
@@ -55,12 +56,20 @@ PROBLEM: Schema = {
             },
         },
         "platform": {"type": "string"},
+        "scope": {"type": "string", "description": "The permission that the caller's credential lacks"},
         "retry_after": {"type": "number", "description": "Seconds"},
         "request_id": {"type": "string", "description": "Also in the header `x-request-id`"},
     },
 }
 
 _REQUEST_ID = {"x-request-id": {"schema": {"type": "string"}, "description": "Names this request in our log"}}
+
+_WHO_CODES = (
+    "MISSING_API_KEY",
+    *(f"{state}_API_KEY" for state in ("INVALID", "EXPIRED", "REVOKED")),
+    *(f"{state}_ACCESS_TOKEN" for state in ("INVALID", "EXPIRED", "REVOKED")),
+    "SESSION_ENDED",
+)
 
 _TITLES: Mapping[int, str] = {
     400: "Makes no sense as it is",
@@ -238,7 +247,7 @@ def errors_of(operation: AnyOperation) -> dict[int, tuple[str, ...]]:
         known += [code for code in codes if code not in known]
 
     if not operation.public:
-        add(401, "MISSING_API_KEY", "INVALID_API_KEY", "EXPIRED_API_KEY", "REVOKED_API_KEY", "SESSION_ENDED")
+        add(401, *_WHO_CODES)
         add(403, *(["INSUFFICIENT_PERMISSIONS"] if operation.permission else []))
         if operation.method != "GET":
             add(403, "CROSS_ORIGIN")

@@ -13,6 +13,8 @@ _MASKED = "***"
 _SECRETS: Final = (
     # Our API keys, whole or cut; the public id may stay, as the dashboard shows it too.
     (re.compile(r"chmd_(?:([A-Za-z0-9]{10})(?=_|\b))?[A-Za-z0-9_-]*"), rf"chmd_\1{_MASKED}"),
+    # OAuth: codes, access and refresh tokens, clients' secrets.
+    (re.compile(r"chm([cors])_[A-Za-z0-9_-]+"), rf"chm\1_{_MASKED}"),
     # The token of a link or a file is all that guards it.
     (re.compile(r"(/(?:r|c|live/[a-z0-9_-]+|api/files(?:/u)?)/)(?!u/)[A-Za-z0-9_-]{8,}"), rf"\1{_MASKED}"),
     (

@@ -14,14 +14,21 @@ from chamade_mcp.api.access import Gate, origin_of
 from chamade_mcp.api.app import PLAIN_COOKIE, SECURE_COOKIE, api_app
 from chamade_mcp.core.gateway import Core
 from chamade_mcp.core.supervisor import Supervisor
+from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.connector import Served
+from chamade_mcp.kit.outbound import Outbound
 from chamade_mcp.model.ids import Platform
+from chamade_mcp.oauth.documents import Documents
+from chamade_mcp.oauth.endpoints import AuthorizationServer
+from chamade_mcp.oauth.places import Places
+from chamade_mcp.oauth.well_known import well_known_routes
 from chamade_mcp.sessions.edge import hosts_for, origins_for
 from chamade_mcp.sessions.endpoint import Sessions
 from chamade_mcp.tools.client import CoreClient
-from chamade_mcp.tools.mcp import PATHS, mcp_app
+from chamade_mcp.tools.mcp import mcp_app
 from chamade_mcp.tools.transport import InProcess
 from chamade_mcp.web.assets import Assets
+from chamade_mcp.web.consent import consent_routes
 from chamade_mcp.web.dashboard import dashboard_routes
 from chamade_mcp.web.rooms import room_routes
 
@@ -36,8 +43,16 @@ class App:
     """Its running life: requests are served inside."""
 
 
-def create_app(core: Core, supervisor: Supervisor, ready: Callable[[], bool], sessions: Sessions) -> App:
+def create_app(
+    core: Core,
+    supervisor: Supervisor,
+    ready: Callable[[], bool],
+    clock: Clock,
+    outbound: Outbound,
+    sessions: Sessions,
+) -> App:
     secure = urlsplit(core.public_url).scheme == "https"
+    places = Places(core.public_url)
     api = api_app(core, ready=ready, session_cookie_secure=secure)
     mcp = mcp_app(
         CoreClient(InProcess(api)),
@@ -45,10 +60,14 @@ def create_app(core: Core, supervisor: Supervisor, ready: Callable[[], bool], se
         sessions,
         allowed_hosts=hosts_for(core.public_url),
         allowed_origins=origins_for(core.public_url),
+        metadata_url=places.metadata_url,
     )
     assets = Assets.load()
     door = Gate(core.accounts, SECURE_COOKIE if secure else PLAIN_COOKIE, origin_of(core.public_url))
     routes: list[BaseRoute] = [
+        *well_known_routes(places),
+        *AuthorizationServer(places, core.clients, core.grants, clock).routes(),
+        *consent_routes(core, places, Documents(outbound, clock), door, assets),
         *room_routes(core.invitations.of(WEB), assets),
         *dashboard_routes(core, door, assets),
     ]
@@ -58,8 +77,8 @@ def create_app(core: Core, supervisor: Supervisor, ready: Callable[[], bool], se
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         # Agents' requests are nearly all; they skip the walk along the pages' routes.
         path: str = scope["path"]
-        if path in PATHS and scope["type"] == "http":
-            await mcp.app(scope, receive, send)
+        if path in mcp.apps and scope["type"] == "http":
+            await mcp.apps[path](scope, receive, send)
         elif path.startswith("/api/"):
             await api(scope, receive, send)
         else:

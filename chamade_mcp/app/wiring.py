@@ -13,9 +13,12 @@ from chamade_mcp.app.secret_key import load_secret_key, prepare_data_dir
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.core.accounts import Accounts
 from chamade_mcp.core.calls import CallDeps, CallService
+from chamade_mcp.core.clients import ClientRegistry
+from chamade_mcp.core.consents import Consents
 from chamade_mcp.core.engine import CallEngine, EngineDeps
 from chamade_mcp.core.files import Files
 from chamade_mcp.core.gateway import Core, emitter
+from chamade_mcp.core.grants import Grants
 from chamade_mcp.core.hub import MemoryHub
 from chamade_mcp.core.inbox import Inbox, InboxDeps, InboxHistory
 from chamade_mcp.core.invitations import Invitations
@@ -24,11 +27,14 @@ from chamade_mcp.core.overview import Overview
 from chamade_mcp.core.permissions import NoDesk
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.supervisor import Supervisor
+from chamade_mcp.core.tokens import ACCESS
 from chamade_mcp.kit.clock import Clock, SystemClock
 from chamade_mcp.kit.connector import Context
+from chamade_mcp.kit.outbound import Outbound
 from chamade_mcp.kit.registry import Registry, discover
 from chamade_mcp.kit.ticker import Ticker
 from chamade_mcp.model.ids import Platform
+from chamade_mcp.oauth.places import Places
 from chamade_mcp.sessions.endpoint import Sessions
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.migrate import migrate
@@ -49,7 +55,11 @@ class Gateway:
 
 @asynccontextmanager
 async def build(
-    settings: Settings, *, clock: Clock | None = None, registry: Registry | None = None
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    registry: Registry | None = None,
+    outbound: Outbound | None = None,
 ) -> AsyncGenerator[Gateway]:
     """Everything up: database migrated, embedded platforms open, the application ready to be served."""
     prepare_data_dir(settings.data_dir)
@@ -57,7 +67,8 @@ async def build(
     await asyncio.to_thread(migrate, settings.database_path)
     database = Database(settings.database_path)
     try:
-        house = _House(settings, clock or SystemClock(), registry or discover(), database, box)
+        found, guard = registry or discover(), outbound or Outbound()
+        house = _House(settings, clock or SystemClock(), found, database, box, guard)
         async with house.open() as gateway:
             yield gateway
     finally:
@@ -68,35 +79,34 @@ class _House:
     """The parts, in the order in which they need each other."""
 
     def __init__(
-        self, settings: Settings, clock: Clock, registry: Registry, database: Database, box: SecretBox
+        self,
+        settings: Settings,
+        clock: Clock,
+        registry: Registry,
+        database: Database,
+        box: SecretBox,
+        outbound: Outbound,
     ) -> None:
         url = settings.public_url
         self._clock, self._database, self._box, self._public_url = clock, database, box, url
         self._ticker = Ticker()
+        self._outbound = outbound
         self._draining = False
         self._supervisor = Supervisor(registry.connectors, clock)
         hub = MemoryHub(database, clock)
         platforms = Platforms(registry)
         accounts = Accounts(database, clock)
+        grants = Grants(database, clock, key=box.derive("oauth tokens"), audience=Places(url).resource)
+        accounts.accept(ACCESS, grants.authenticate)
         self._invitations = Invitations(database, clock, platforms, self._supervisor)
         files = Files(database, clock, settings.data_dir / "files", url, settings.files_max_size_bytes)
         self._engine = CallEngine(EngineDeps(database, box, hub, clock, self._ticker, self._supervisor))
-        calls = CallService(
-            CallDeps(
-                self._engine,
-                database,
-                box,
-                hub,
-                clock,
-                platforms,
-                files,
-                url,
-                settings.max_concurrent_calls,
-            )
-        )
+        limit = settings.max_concurrent_calls
+        calls = CallService(CallDeps(self._engine, database, box, hub, clock, platforms, files, url, limit))
         inbox = Inbox(InboxDeps(database, hub, clock, platforms, self._supervisor, files))
         self._sessions = Sessions(McpSessions(database, clock), hub, clock, NoDesk())
         accounts.keys.on_revoke(self._sessions.end_sessions)
+        grants.on_revoke(self._sessions.end_sessions)
         self._core = Core(
             accounts=accounts,
             overview=Overview(database, accounts, platforms, calls, inbox),
@@ -106,22 +116,28 @@ class _House:
             invitations=self._invitations,
             platforms=platforms,
             hub=hub,
+            clients=ClientRegistry(database, clock),
+            consents=Consents(database, clock),
+            grants=grants,
             public_url=url,
         )
-        for leave in (
-            self._engine.end_all,
-            self._invitations.revoke_all,
-            files.remove_all,
-            inbox.forget,
-            self._sessions.leave,
-        ):
+        for leave in (self._engine.end_all, self._invitations.revoke_all, files.remove_all, inbox.forget):
+            accounts.on_delete(leave)
+        for leave in (grants.revoke_all, self._sessions.leave):
             accounts.on_delete(leave)
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Gateway]:
         await self._engine.start()
         await self._supervisor.start(self._context)
-        app = create_app(self._core, self._supervisor, lambda: not self._draining, self._sessions)
+        app = create_app(
+            self._core,
+            self._supervisor,
+            lambda: not self._draining,
+            self._clock,
+            self._outbound,
+            self._sessions,
+        )
         sweeping = asyncio.create_task(self._core.files.sweep_forever(), name="file sweep")
         try:
             async with app.run():

@@ -45,14 +45,26 @@ class Accounts:
         self._database = database
         self._clock = clock
         self._attempts = Attempts(clock, limit=10, window_s=900)
+        self._credentials: dict[str, Callable[[str], Awaitable[Principal]]] = {}
         self._leaving: list[Callable[[AccountId], Awaitable[None]]] = []
         self.keys = Keys(database, clock)
 
     # --- who is asking ---------------------------------------------------------------------------------
 
     async def authenticate(self, key: str | None) -> Principal:
-        """Raises `Unauthenticated`."""
+        """The holder of an API key, or of another credential that `accept` made known.
+
+        Raises `Unauthenticated`.
+        """
+        if key is not None:
+            read = self._credentials.get(key.partition("_")[0])
+            if read is not None:
+                return await read(key)
         return await self.keys.authenticate(key)
+
+    def accept(self, prefix: str, read: Callable[[str], Awaitable[Principal]]) -> None:
+        """Credentials that start with `prefix`, which ends with its only underscore, are `read`'s."""
+        self._credentials[prefix.removesuffix("_")] = read
 
     async def sign_in(self, email: str, password: str) -> str:
         """A session token for a browser's cookie. Wrong e-mail and wrong password are told alike."""

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 from chamade_mcp.core.accounts import Accounts
 from chamade_mcp.core.calls import CallService
+from chamade_mcp.core.clients import ClientRegistry
+from chamade_mcp.core.consents import Consents
 from chamade_mcp.core.files import Files
+from chamade_mcp.core.grants import Grants
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.inbox import Inbox
 from chamade_mcp.core.invitations import Invitations
@@ -35,6 +38,9 @@ class Core:
     invitations: Invitations
     platforms: Platforms
     hub: EventHub
+    clients: ClientRegistry
+    consents: Consents
+    grants: Grants
     public_url: str
 
 

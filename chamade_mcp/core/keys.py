@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from chamade_mcp.kit.clock import Clock, iso
 from chamade_mcp.model.access import ALL_PERMISSIONS, Permission, Principal, Scope
-from chamade_mcp.model.errors import Forbidden, NotFound, Unauthenticated, Unavailable
+from chamade_mcp.model.errors import MissingPermission, NotFound, Unauthenticated, Unavailable
 from chamade_mcp.model.ids import AccountId, AgentId, KeyId
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.schema import accounts, api_keys
@@ -230,6 +230,6 @@ def _row_to_wire(row: Row[Any]) -> dict[str, object]:
 
 
 def require(principal: Principal, permission: Permission) -> None:
-    """Raises `Forbidden` when the caller's key does not carry `permission`."""
+    """Raises `MissingPermission` when the caller's key or access token does not carry `permission`."""
     if permission not in principal.permissions:
-        raise Forbidden(f"This API key lacks the permission {permission!s}", code="INSUFFICIENT_PERMISSIONS")
+        raise MissingPermission(permission, "API key" if principal.grant is None else "access token")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from chamade_mcp.model.ids import AccountId, AgentId, KeyId
+from chamade_mcp.model.ids import AccountId, AgentId, GrantId, KeyId
 
 
 class Permission(StrEnum):
@@ -32,12 +32,13 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated caller. `key` is None for a browser session."""
+    """An authenticated caller: by a `key`, by an access token of a `grant`, or by neither, from a browser."""
 
     scope: Scope
     permissions: frozenset[Permission]
     email_verified: bool
     key: KeyId | None = None
+    grant: GrantId | None = None
 
     @property
     def account(self) -> AccountId:

@@ -4,6 +4,7 @@
     ├── InvalidRequest      400   the request makes no sense as it is
     ├── Unauthenticated     401   who are you
     ├── Forbidden           403   you may not
+    │   └── MissingPermission     your credential does not carry it
     ├── NotFound            404   not there, or not yours
     ├── MethodNotAllowed    405
     ├── Conflict            409   not in this state
@@ -118,6 +119,19 @@ class Unauthenticated(GatewayError):
 
 class Forbidden(GatewayError):
     status, title, default_code, default_action = 403, "Forbidden", "FORBIDDEN", Action.ASK_HUMAN
+
+
+class MissingPermission(Forbidden):
+    """`scope` is the permission that the caller's credential lacks; it travels on the wire, too."""
+
+    default_code = "INSUFFICIENT_PERMISSIONS"
+
+    def __init__(self, scope: str, credential: str = "API key") -> None:
+        super().__init__(f"This {credential} lacks the permission {scope}")
+        self.scope = scope
+
+    def to_wire(self) -> dict[str, object]:
+        return {**super().to_wire(), "scope": self.scope}
 
 
 class NotFound(GatewayError):

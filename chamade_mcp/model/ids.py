@@ -11,6 +11,7 @@ ConversationId = NewType("ConversationId", str)
 MessageId = NewType("MessageId", str)
 FileId = NewType("FileId", str)
 LinkId = NewType("LinkId", str)
+GrantId = NewType("GrantId", str)
 
 Platform = NewType("Platform", str)
 """A connector's name, as in ``manifest.toml``: the name of its folder."""
@@ -59,3 +60,7 @@ def new_file_id() -> FileId:
 
 def new_link_id() -> LinkId:
     return LinkId(new_id("link"))
+
+
+def new_grant_id() -> GrantId:
+    return GrantId(new_id("grant"))

@@ -4,7 +4,8 @@ import logging
 from collections.abc import Mapping
 
 from chamade_mcp import __version__
-from chamade_mcp.model.errors import Internal, ValidationFailed
+from chamade_mcp.model.access import Caller
+from chamade_mcp.model.errors import Internal, MissingPermission, ValidationFailed
 from chamade_mcp.model.events import Event
 from chamade_mcp.sessions.surface import INVALID_PARAMS, Exchange, JsonObject, ProtocolFault
 from chamade_mcp.tools import accounts, calls, files, inbox
@@ -51,6 +52,7 @@ class Registry:
         try:
             return success(await definition.run(self._core, exchange.caller, accepted))
         except CoreError as error:
+            _step_up(exchange.caller, error)
             return failure(error.problem)
         except Exception:
             log.exception("%s failed", tool)
@@ -66,3 +68,13 @@ class Registry:
 
     def changed_resource(self, event: Event) -> str | None:
         return changed_transcript(event)
+
+
+def _step_up(caller: Caller, error: CoreError) -> None:
+    """Who came by OAuth can ask the person for more, and has to hear of it outside the tool's result.
+
+    Raises `MissingPermission`.
+    """
+    lacking = error.problem.get("scope")
+    if caller.principal.grant is not None and error.status == 403 and isinstance(lacking, str):
+        raise MissingPermission(lacking, "access token") from error

@@ -13,7 +13,7 @@ _MAX_FIELDS = 20
 _FORM_TYPE = "application/x-www-form-urlencoded"
 # One slash and no backslash first, or a browser takes the next word for a host; printable ASCII only, as
 # browsers drop tabs and line ends from addresses.
-_OWN_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]{0,1000}")
+_OWN_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]{0,4000}")
 
 
 class BadForm(Exception):

@@ -26,6 +26,8 @@ def stream() -> Iterator[io.StringIO]:
         (f"key {KEY} used", "key chmd_Ab3dEfGh4j*** used"),
         (f"key {KEY[:30]} cut", "key chmd_Ab3dEfGh4j*** cut"),
         ("key chmd_odd", "key chmd_***"),
+        (f"code chmc_{TOKEN}.", "code chmc_***."),
+        (f"chmo_{TOKEN} chmr_{TOKEN} chms_{TOKEN}", "chmo_*** chmr_*** chms_***"),
         (f"GET /r/{TOKEN} 200", "GET /r/*** 200"),
         (f"https://x/c/{TOKEN}?a=1", "https://x/c/***?a=1"),
         (f"/live/web/{TOKEN}/files", "/live/web/***/files"),

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -56,6 +57,25 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
 def test_the_migrations_make_what_the_schema_says(blank_database: Path) -> None:
     engine = sqlite_engine(blank_database)
     with engine.connect() as conn:
+        context = MigrationContext.configure(
+            conn, opts={"compare_type": True, "compare_server_default": True, "render_as_batch": True}
+        )
+        assert compare_metadata(context, schema.metadata) == []
+    engine.dispose()
+
+
+def test_an_older_database_is_brought_to_the_same(tmp_path: Path) -> None:
+    """Step by step from the first version, as the tables of a new one are made at once."""
+    engine = sqlite_engine(tmp_path / "old.db")
+    config = Config()
+    config.set_main_option("script_location", "chamade_mcp.store:migrations")
+    with engine.connect() as conn:
+        config.attributes["connection"] = conn
+        command.upgrade(config, "0001")
+        conn.commit()
+    migrate(tmp_path / "old.db")
+    with engine.connect() as conn:
+        assert current(conn) == HEAD
         context = MigrationContext.configure(
             conn, opts={"compare_type": True, "compare_server_default": True, "render_as_batch": True}
         )

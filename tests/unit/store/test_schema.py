@@ -10,13 +10,21 @@ from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.types import JSON
 
 from chamade_mcp.core.calls import NewCall
+from chamade_mcp.core.mcp_sessions import McpSessions
+from chamade_mcp.core.consents import ConsentRequest, Consents
+from chamade_mcp.core.grants import Grants
+from chamade_mcp.core.mcp_sessions import McpSessions
+from chamade_mcp.core.tokens import Redemption, challenge_of
 from chamade_mcp.kit.testing import SCRIPTED
+from chamade_mcp.model.access import Principal
 from chamade_mcp.store import schema
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.schema import Instant, metadata
 from tests.support.house import House
 
-OWNED = [t for t in metadata.sorted_tables if t.name != "accounts"]
+NOBODYS = frozenset({"accounts", "oauth_clients"})
+"""The owners themselves; and programs that registered themselves, for whom nobody has said yes yet."""
+OWNED = [t for t in metadata.sorted_tables if t.name not in NOBODYS]
 DIALECT = SQLiteDialect()
 MOMENT = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -73,6 +81,29 @@ async def test_deleting_an_account_leaves_no_row_of_it_and_every_other(database_
         database.close()
 
 
+async def sign_in_a_client(house: House, owner: Principal) -> None:
+    """Over OAuth, with a session and a question that nobody has answered yet."""
+    verifier = "v" * 43
+    question = ConsentRequest(
+        client_id="client_1",
+        client_name="A client",
+        client_host="",
+        redirect_uri="http://localhost/cb",
+        state=None,
+        permissions=owner.permissions,
+        challenge=challenge_of(verifier),
+        refreshes=True,
+    )
+    await Consents(house.database, house.clock).ask(owner.account, "session", question)
+    grants = Grants(house.database, house.clock, key=b"k", audience="https://gw.example/mcp")
+    code = await grants.approve(owner, question)
+    issued = await grants.redeem(Redemption(code, "client_1", verifier, None))
+    client = await grants.authenticate(issued.access_token)
+    await McpSessions(house.database, house.clock).create(
+        client, protocol_version="2025-11-25", client_info={}, client_capabilities={}
+    )
+
+
 async def test_an_account_that_was_used_leaves_nothing(house: House) -> None:
     account = await house.accounts.create("a@example.org", "a long password", verified=True)
     owner = await house.accounts.authenticate_session(
@@ -87,6 +118,7 @@ async def test_an_account_that_was_used_leaves_nothing(house: House) -> None:
     told = await house.files.upload_base64(owner.scope, "QUJD", "a", "text/plain")
     served = await house.files.serve(str(told["url"]).rpartition("/")[2])
     await house.invitations.invite(owner, SCRIPTED, "Bea")
+    await sign_in_a_client(house, owner)
     before = await house.database.read(rows)
     assert all(before.values()), before
     await house.accounts.delete(owner, "a long password")

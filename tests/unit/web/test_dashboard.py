@@ -273,7 +273,7 @@ ELSEWHERE = [
     "",
     "/dashboard\r\nset-cookie: a=b",
     "/é",
-    "/" + "a" * 2000,
+    "/" + "a" * 5000,
 ]
 OWN = ["/dashboard/keys", "/dashboard/inbox/conv_k3n", "/docs/api", "/mcp-auth/consent?client=a%2Fb&x=1", "/"]
 
