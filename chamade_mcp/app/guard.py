@@ -3,6 +3,8 @@
 uvicorn itself waits for ever for a request's head and body. Here a head must be complete `head_timeout_s`
 after the connection or the request began; a body has `body_timeout_s` of grace, and a second more for
 every `body_bytes_per_s` that came. While the application does not read, the clock stands still.
+
+An answer may set a deadline for its reader, too, under `WRITE_DEADLINE` in the scope's state.
 """
 
 import asyncio
@@ -14,6 +16,8 @@ from uvicorn._types import HTTPScope
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
+
+from chamade_mcp.sessions.streams import WRITE_DEADLINE
 
 _PROBLEM: Final = json.dumps(
     {
@@ -65,6 +69,8 @@ class GuardedProtocol(HttpToolsProtocol):
         """The phase, and the request's scope, that `_due` was set for."""
         self._timer: asyncio.TimerHandle | None = None
         self._upgraded = False
+        self._stalled: asyncio.TimerHandle | None = None
+        """Armed while bytes wait for a reader with a deadline."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
@@ -73,7 +79,25 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
+        self._relax()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        deadline_s = None if cycle is None else cycle.scope.get("state", {}).get(WRITE_DEADLINE)
+        if deadline_s is not None:
+            # Closing would wait for the very bytes that nobody takes.
+            self._stalled = self.loop.call_later(deadline_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._relax()
+        super().resume_writing()
+
+    def _relax(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

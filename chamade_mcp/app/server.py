@@ -19,8 +19,11 @@ KEEP_ALIVE_S: Final = 75
 """Longer than a proxy keeps its side (60 s by default), so that it never writes to a closed socket."""
 DRAIN_S: Final = 20
 """After SIGTERM: how long sends may finish before connections are cut."""
-PEER_GONE_S: Final = 20
-"""A peer that acknowledges nothing for so long is gone: cable pulled, laptop shut, tunnel died."""
+PEER_GONE_S: Final = 14
+"""A peer that acknowledges nothing for so long is gone: cable pulled, laptop shut, tunnel died.
+
+An event stream writes every 10 s at least, so a dead one is noticed within 25 s.
+"""
 _BACKLOG: Final = 2048
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)

@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, delete, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 
 from chamade_mcp.core import event_log
 from chamade_mcp.kit.clock import Clock
@@ -124,6 +124,18 @@ class McpSessions:
     async def find(self, key: SessionKey) -> SessionRecord | None:
         """None for a session that is unknown, ended or expired."""
         return await self._database.read(partial(_find, key=key, since=self._oldest()))
+
+    async def count(self, account: AccountId) -> int:
+        """The account's sessions that go on."""
+
+        def query(conn: Connection) -> int:
+            return conn.execute(
+                select(func.count()).where(
+                    mcp_sessions.c.account_id == account, mcp_sessions.c.ended_at.is_(None)
+                )
+            ).scalar_one()
+
+        return await self._database.read(query)
 
     async def opened_stream(self, key: SessionKey, stream: str) -> None:
         """Noted so that another process lets go of the stream it may still hold."""

@@ -46,6 +46,11 @@ class Sessions:
         """How many are open."""
         return len(self._live.streams.open)
 
+    @property
+    def known(self) -> int:
+        """How many sessions are in memory."""
+        return self._live.known
+
     @asynccontextmanager
     async def run(self) -> AsyncGenerator[None]:
         async with self._live.run():

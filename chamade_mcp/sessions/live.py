@@ -96,6 +96,10 @@ class LiveSessions:
         self._unnoted: set[LiveSession] = set()
         self._new: Counter[AccountId] = Counter()
 
+    @property
+    def known(self) -> int:
+        return len(self._live)
+
     # --- life of the process -------------------------------------------------------------------------------
 
     @asynccontextmanager

@@ -5,9 +5,8 @@ from typing import Protocol
 
 from chamade_mcp.model.access import Caller
 from chamade_mcp.model.events import Event
-from chamade_mcp.sessions.protocol import INTERNAL_ERROR, INVALID_PARAMS
-
-__all__ = ["INTERNAL_ERROR", "INVALID_PARAMS", "Exchange", "JsonObject", "ProtocolFault", "Surface"]
+from chamade_mcp.sessions.protocol import INTERNAL_ERROR as INTERNAL_ERROR
+from chamade_mcp.sessions.protocol import INVALID_PARAMS as INVALID_PARAMS
 
 JsonObject = dict[str, object]
 

@@ -30,6 +30,10 @@ class Got:
     hang_up: asyncio.Event = field(default_factory=asyncio.Event)
     stalled: asyncio.Event = field(default_factory=asyncio.Event)
     """Set it to let no more bytes through."""
+    stuck: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once a write waits because of that."""
+    aborted: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set it to end such a write, and to lose what it wrote, as a server does that aborts the connection."""
 
     @property
     def body(self) -> bytes:
@@ -81,7 +85,9 @@ async def ask(
 
     async def send(message: Message) -> None:
         if got.stalled.is_set():
-            await asyncio.Event().wait()
+            got.stuck.set()
+            await got.aborted.wait()
+            return
         if message["type"] == "http.response.start":
             got.status = message["status"]
             got.headers = {name.decode(): value.decode() for name, value in message["headers"]}
@@ -89,7 +95,7 @@ async def ask(
             got.chunks.append(message.get("body", b""))
             got.done = not message.get("more_body", False)
 
-    scope = {
+    scope: dict[str, Any] = {
         "type": "http",
         "method": method,
         "path": "/mcp",

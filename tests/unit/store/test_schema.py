@@ -10,7 +10,6 @@ from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.types import JSON
 
 from chamade_mcp.core.calls import NewCall
-from chamade_mcp.core.mcp_sessions import McpSessions
 from chamade_mcp.core.consents import ConsentRequest, Consents
 from chamade_mcp.core.grants import Grants
 from chamade_mcp.core.mcp_sessions import McpSessions
@@ -119,6 +118,7 @@ async def test_an_account_that_was_used_leaves_nothing(house: House) -> None:
     served = await house.files.serve(str(told["url"]).rpartition("/")[2])
     await house.invitations.invite(owner, SCRIPTED, "Bea")
     await sign_in_a_client(house, owner)
+    await McpSessions(house.database, house.clock).create(owner, "2025-11-25", {}, {})
     before = await house.database.read(rows)
     assert all(before.values()), before
     await house.accounts.delete(owner, "a long password")
