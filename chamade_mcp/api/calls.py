@@ -20,6 +20,7 @@ from chamade_mcp.api.fields import (
     Wire,
 )
 from chamade_mcp.api.operation import Answer, AnyOperation, Asked, Group, Operation
+from chamade_mcp.core.call import Direction
 from chamade_mcp.core.calls import CallService, NewCall
 from chamade_mcp.model.access import Permission
 
@@ -74,13 +75,16 @@ class CallWire(Wire):
     participant_id: str
     text_ws_url: str
     audio: AudioWire | None
+    participants: Annotated[
+        list[str], Field(description="Names of the people in the room now; the agent is not among them")
+    ]
+    direction: Direction
+    caller: Annotated[str, Field(description="Who rang; empty for outbound calls")]
+    created_at: str
+    ended_at: str | None
 
 
 class CallRecordWire(CallWire):
-    direction: str
-    caller: str
-    created_at: str
-    ended_at: str | None
     transcript: Annotated[list[str], Field(description="`[Speaker] text`, from line `since` on")]
     transcript_length: Annotated[int, Field(description="The next `since`")]
 

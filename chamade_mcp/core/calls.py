@@ -118,9 +118,9 @@ class CallService:
             raise call_not_found()
         record = records.from_row(row, self._d.box)
         live = self._engine.get(record.id)
-        people = tuple(live.participants.values()) if live else ()
+        people = live.people if live else ()
         return CallView(
-            record, CallState(row.state), row.ended_at, self._stream_url(record.id), length, lines, people
+            record, CallState(row.state), row.ended_at, self._stream_url(record.id), people, length, lines
         )
 
     async def active(self, principal: Principal) -> Sequence[CallView]:
@@ -296,4 +296,4 @@ class CallService:
         return f"{self._stream_base}/api/call/{call}/stream"
 
     def _view(self, live: LiveCall) -> CallView:
-        return CallView(live.record, live.session.state, None, self._stream_url(live.record.id))
+        return CallView(live.record, live.session.state, None, self._stream_url(live.record.id), live.people)

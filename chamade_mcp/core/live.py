@@ -31,6 +31,10 @@ class LiveCall:
     """What goes on with the platform: being in the room, or declining."""
     timer: asyncio.Task[None] | None = None
 
+    @property
+    def people(self) -> tuple[str, ...]:
+        return tuple(self.participants.values())
+
     def give_up(self) -> None:
         """Leaves the room, or stops trying to get in."""
         self.leave.set()

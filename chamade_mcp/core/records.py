@@ -48,10 +48,10 @@ class CallView:
     state: CallState
     ended_at: datetime | None
     stream_url: str
+    participants: tuple[str, ...]
+    """Names of the people in the room now."""
     transcript_length: int = 0
     transcript: tuple[str, ...] = ()
-    participants: tuple[str, ...] = ()
-    """Names of the people in the room now."""
 
     def to_wire(self, *, transcript: bool) -> dict[str, Any]:
         """With `transcript`, the body of GET /api/call/{id}; without, that of POST /api/call."""
@@ -67,17 +67,14 @@ class CallView:
             "meeting_url": r.meeting_url,
             "agent_name": r.agent_name,
             "audio": AudioFormat(r.sample_rate_hz).to_wire() if r.sample_rate_hz else None,
+            "participants": list(self.participants),
+            "direction": str(r.direction),
+            "caller": r.caller,
+            "created_at": iso(r.created_at),
+            "ended_at": iso(self.ended_at) if self.ended_at else None,
         }
         if transcript:
-            wire |= {
-                "transcript": list(self.transcript),
-                "transcript_length": self.transcript_length,
-                "participants": list(self.participants),
-                "direction": str(r.direction),
-                "caller": r.caller,
-                "created_at": iso(r.created_at),
-                "ended_at": iso(self.ended_at) if self.ended_at else None,
-            }
+            wire |= {"transcript": list(self.transcript), "transcript_length": self.transcript_length}
         return wire
 
 

@@ -55,14 +55,15 @@ _CALL: dict[str, Schema] = {
     ),
     "text_ws_url": text("The call WebSocket: events as JSON, audio as binary frames."),
     "audio": {**nullable(AUDIO), "description": "Raw PCM of the WebSocket; null in a chat-only call."},
-}
-_RECORD: dict[str, Schema] = {
-    **_CALL,
+    "participants": list_of(
+        {"type": "string"}, "Names of the people in the room now; you are not among them."
+    ),
     "direction": text("outbound or inbound."),
     "caller": text("Who rang; empty for outbound calls."),
     "created_at": {"type": "string"},
     "ended_at": nullable({"type": "string"}),
 }
+_LISTED = ("call_id", "state", "direction", "caller", "participants", "created_at")
 _CALL_NOW = result({"call_id": {"type": "string"}, "state": _STATE, "status": {"type": "string"}})
 _SENT = result({"status": {"type": "string"}, "message_id": nullable({"type": "string"})})
 
@@ -198,7 +199,7 @@ TOOLS = (
         ),
         output_schema=result(
             {
-                **_RECORD,
+                **_CALL,
                 "transcript": list_of({"type": "string"}, "New lines, oldest first."),
                 "transcript_length": {"type": "integer", "description": "Pass it as the next since."},
             },
@@ -265,13 +266,22 @@ TOOLS = (
         name="chamade_call_list",
         title="List active calls",
         description=(
-            "All calls under way, ringing ones included. Look here for incoming calls when events are not "
-            "pushed to you, and for a call_id you lost. Ended calls are not listed."
+            "All calls under way, ringing ones included: who rings, who is in the room, since when. Look "
+            "here for incoming calls when events are not pushed to you, and for a call_id you lost. Ended "
+            "calls are not listed."
         ),
         arguments=Nothing,
         input_schema=arguments(),
         output_schema=result(
-            {"calls": list_of(result(_RECORD, required=("call_id", "state")), "Empty when none.")},
+            {
+                "calls": list_of(
+                    result(
+                        _CALL,
+                        required=("call_id", "state", "direction", "caller", "participants", "created_at"),
+                    ),
+                    "Empty when none.",
+                )
+            },
             required=("calls",),
         ),
         hints=Hints(read_only=True, idempotent=True, open_world=False),

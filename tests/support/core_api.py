@@ -84,7 +84,7 @@ class FakeCore:
             ("POST", "/api/call/{call_id}/typing", self._call_typing),
             ("POST", "/api/call/{call_id}/chat", self._call_chat),
             ("POST", "/api/call/{call_id}/say", self._say),
-            ("POST", "/api/call/{call_id}/stop_speaking", self._call_typing),
+            ("POST", "/api/call/{call_id}/stop_speaking", self._stop_speaking),
             ("GET", "/api/inbox", self._inbox),
             ("GET", "/api/inbox/{conversation_id}", self._conversation),
             ("POST", "/api/dm/chat", self._dm),
@@ -112,6 +112,7 @@ class FakeCore:
                 "frame_duration_ms": 20,
                 "frame_bytes": 1920,
             },
+            "participants": [] if state in ("connecting", "ringing") else ["Alice"],
             "direction": "inbound" if state == "ringing" else "outbound",
             "caller": "Alice" if state == "ringing" else "",
             "created_at": "2026-11-20T10:00:00Z",
@@ -126,14 +127,20 @@ class FakeCore:
             "conversation_id": conversation_id,
             "platform": platform,
             "remote_name": "Alice",
+            "status": "active",
+            "created_at": "2026-11-20T10:00:00Z",
+            "last_message_at": "2026-11-20T10:00:00Z",
             "messages": [
                 {
                     "id": f"msg_{next(self._numbers)}",
-                    "text": text,
                     "direction": "inbound",
+                    "sender": "Alice",
+                    "text": text,
                     "attachments": [
                         {"name": "a.pdf", "mime": "application/pdf", "size": 3, "url": "http://localhost/a"}
                     ],
+                    "status": "received",
+                    "timestamp": "2026-11-20T10:00:00Z",
                 }
             ],
         }
@@ -150,7 +157,7 @@ class FakeCore:
                 await authenticate(request.headers.get("x-api-key", ""))
                 return await endpoint(request)
             except GatewayError as error:
-                return problem_response(error, request_id=request.headers.get("x-request-id"))
+                return problem_response(error, request_id=request.headers.get("x-request-id", "req-none"))
 
         return guarded
 
@@ -169,7 +176,7 @@ class FakeCore:
                 "features_note": "Add a provider key for hosted speech.",
                 "platforms": {"web": platform, "telegram": {**platform, "status": "not_configured"}},
                 "concurrent_calls": {"active": len(self.calls), "limit": self.most_calls},
-                "identities": {},
+                "identities": {"web": {"agent": "AI Agent", "operator": None}},
                 "last_message_cursor": CURSOR,
             }
         )
@@ -182,7 +189,7 @@ class FakeCore:
             raise LimitReached("Concurrent call limit reached", code="CALL_LIMIT_REACHED", retry_after=30)
         call_id = self.add_call("connecting")
         self.calls[call_id].update(body)
-        return JSONResponse(self.calls[call_id], status_code=201)
+        return JSONResponse(self.calls[call_id])
 
     async def _list(self, _: Request) -> Response:
         return JSONResponse({"calls": [c for c in self.calls.values() if c["state"] not in TERMINAL]})
@@ -230,6 +237,8 @@ class FakeCore:
         wait = int(request.query_params.get("wait", 0))
         if wait and not found:
             await self._poll(wait)
+        if platform is None and "last_message_cursor" not in request.query_params:
+            found = [_snapshot(conversation) for conversation in found]
         return JSONResponse({"conversations": found, "last_message_cursor": CURSOR})
 
     async def _poll(self, seconds: int) -> None:
@@ -266,11 +275,27 @@ class FakeCore:
             raise no_active_conversation(str(body["platform"]))
         return JSONResponse({"status": "ok"})
 
-    async def _reserve(self, _: Request) -> Response:
+    async def _stop_speaking(self, request: Request) -> Response:
+        self._live(request)
+        return JSONResponse({"status": "ok", "stopped_ms": 0})
+
+    async def _reserve(self, request: Request) -> Response:
+        body: Document = await request.json()
         return JSONResponse(
             {
                 "file_id": "f_1",
                 "upload_url": "http://localhost/api/files/u/tok",
+                "name": body.get("name", "file"),
+                "mime": body.get("mime", "application/octet-stream"),
+                "max_size": 26_214_400,
                 "expires_at": "2026-11-20T10:05:00Z",
             }
         )
+
+
+def _snapshot(conversation: Document) -> Document:
+    """As the overview of the inbox tells it: with its newest message only."""
+    messages = conversation["messages"]
+    assert isinstance(messages, list)
+    told = {name: value for name, value in conversation.items() if name != "messages"}
+    return {**told, "last_message": messages[-1]}

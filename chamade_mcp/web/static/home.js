@@ -4,7 +4,6 @@ import { agentSuffix, webAddress } from "./dom.js";
 
 const SHOWN = 5;
 const SLOW_TICKS = 3;
-const NO_LINES = 1_000_000; // more lines than a transcript has: its words are not shown here
 
 let titles = new Map();
 let keys = [];
@@ -74,17 +73,6 @@ async function end(id, ringing) {
   lookNow();
 }
 
-async function readCalls() {
-  const { calls } = await api("GET", "/api/calls");
-  const whole = calls.map(({ call_id: id }) =>
-    api("GET", `/api/call/${id}?since=${NO_LINES}`).catch((error) => {
-      if (error.status === 404) return null; // it ended between the two questions
-      throw error;
-    }),
-  );
-  return (await Promise.all(whole)).filter((call) => call && !call.ended_at);
-}
-
 function showCalls(calls) {
   const shown = calls.map((call) => ({
     call_id: call.call_id,
@@ -92,7 +80,7 @@ function showCalls(calls) {
     platform: call.platform,
     agent_name: call.agent_name,
     caller: call.caller,
-    participants: call.participants ?? [],
+    participants: call.participants,
     meeting_url: call.meeting_url,
     minutes: Math.floor((Date.now() - new Date(call.created_at)) / 60000),
   }));
@@ -259,9 +247,8 @@ async function readRarely() {
 
 async function look() {
   const rarely = tick % SLOW_TICKS === 0 ? readRarely() : null;
-  const [calls, inbox] = await Promise.all([readCalls(), api("GET", "/api/inbox?limit=50"), rarely]);
+  const [{ calls }, { conversations }] = await Promise.all([api("GET", "/api/calls"), api("GET", "/api/inbox?limit=50"), rarely]);
   tick += 1;
-  const { conversations } = inbox;
   const waiting = conversations.filter((one) => one.last_message?.direction === "inbound").length;
   greet();
   showSummary(calls, waiting, showAgent());

@@ -6,6 +6,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from chamade_mcp.model.facts import ParticipantJoined
+from chamade_mcp.model.ids import CallId, ParticipantRef
 from tests.integration.api.conftest import House, client_of
 from tests.support.problems import assert_problem
 from tests.support.requirement import requirement
@@ -13,7 +15,7 @@ from tests.support.waiting import until
 
 CREATED = {
     "call_id", "room_id", "participant_id", "text_ws_url", "state", "capabilities", "platform", "meeting_url",
-    "agent_name", "audio",
+    "agent_name", "audio", "participants", "direction", "caller", "created_at", "ended_at",
 }  # fmt: skip
 
 
@@ -45,7 +47,30 @@ async def test_a_call_is_watched(house: House, api: httpx2.AsyncClient) -> None:
     record = (await api.get(f"/api/call/{call}?since=0")).json()
     assert (record["direction"], record["caller"], record["ended_at"]) == ("outbound", "", None)
     assert (record["transcript"], record["transcript_length"]) == ([], 0)
-    assert [c["call_id"] for c in (await api.get("/api/calls")).json()["calls"]] == [call]
+    assert (await api.get("/api/calls")).json() == {"calls": [without_transcript(record)]}
+
+
+async def test_the_list_of_calls_tells_who_rings_and_who_is_there(
+    house: House, api: httpx2.AsyncClient
+) -> None:
+    call = CallId(await active_call(house, api))
+    await house.scripted.ring(house.owner.scope, "Alice")
+    for ref, name in (("bob", "Bob"), ("eve", "Eve")):
+        fact = ParticipantJoined(call, ParticipantRef(ref), name)
+        await house.scripted.context.emit(house.owner.scope, fact)
+    joined, ringing = (await api.get("/api/calls")).json()["calls"]
+    assert (joined["call_id"], joined["participants"], joined["direction"]) == (
+        call,
+        ["Bob", "Eve"],
+        "outbound",
+    )
+    assert (ringing["caller"], ringing["participants"], ringing["direction"]) == ("Alice", [], "inbound")
+    assert ringing["created_at"] >= joined["created_at"]
+    assert joined == without_transcript((await api.get(f"/api/call/{call}")).json())
+
+
+def without_transcript(record: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if not name.startswith("transcript")}
 
 
 @requirement("R-035", "R-049")
