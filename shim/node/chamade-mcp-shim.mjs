@@ -328,6 +328,7 @@ function messageOf(event) {
 
 const NOT_SENT = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|E(HOST|NET)UNREACH|EADDRNOTAVAIL|UND_ERR_CONNECT_TIMEOUT)$/;
 const BAD_CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS|HOSTNAME_MISMATCH/;
+const NO_TLS = /^ERR_SSL_(WRONG_VERSION|UNSUPPORTED|.*HANDSHAKE)|before secure TLS/;
 const REASONS = { ECONNREFUSED: 'connection refused', UND_ERR_CONNECT_TIMEOUT: 'no connection within 10 s' };
 const SILENT_S = 300;
 
@@ -402,6 +403,9 @@ class Gateway {
       const reason = REASONS[code] ?? (code === 'ENOTFOUND' ? `the name ${cause.hostname} is not known` : null);
       if (BAD_CERTIFICATE.test(code)) {
         throw unreachable(this.where, `its certificate is not trusted (${code})`, true);
+      }
+      if (NO_TLS.test(code) || NO_TLS.test(cause.message)) {
+        throw unreachable(this.where, `no TLS connection (${code}); does it speak http:// only?`);
       }
       if (cause.message === 'bad port') throw unreachable(this.where, 'Node refuses to use that port', true);
       if (NOT_SENT.test(code) || cause.syscall === 'connect') throw unreachable(this.where, reason ?? (cause.message || code));

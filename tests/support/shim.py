@@ -100,11 +100,13 @@ class Shim:
 
 
 @asynccontextmanager
-async def running_shim(twin: str, url: str, *arguments: str, key: str = KEY) -> AsyncGenerator[Shim]:
+async def running_shim(
+    twin: str, url: str, *arguments: str, key: str = KEY, **variables: str
+) -> AsyncGenerator[Shim]:
     process = await asyncio.create_subprocess_exec(
         *COMMANDS[twin],
         *arguments,
-        env=environment(CHAMADE_URL=url, CHAMADE_API_KEY=key),
+        env=environment(CHAMADE_URL=url, CHAMADE_API_KEY=key, **variables),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -6,6 +6,7 @@ On raw sockets, because the worst failures lie below what an HTTP server lets on
 import asyncio
 import contextlib
 import json
+import ssl
 from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -110,13 +111,14 @@ class Endpoint:
     sessions: dict[str, Log] = field(default_factory=dict[str, Log])
     next: defaultdict[str, deque[Fault]] = field(default_factory=lambda: defaultdict(deque[Fault]))
     retry_ms: int = 10
+    tls: ssl.SSLContext | None = None
     _server: asyncio.Server | None = None
     _open: set[asyncio.StreamWriter] = field(default_factory=set[asyncio.StreamWriter])
     _tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     def count(self, name: str) -> int:
         return sum(1 for seen in self.seen if seen.name == name)
@@ -143,7 +145,9 @@ class Endpoint:
                 listener.event(note, log.events[-1][0])
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=1 << 24)
+        self._server = await asyncio.start_server(
+            self._serve, "127.0.0.1", self.port, limit=1 << 24, ssl=self.tls
+        )
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self, *, forget: bool = False) -> None:
@@ -268,8 +272,8 @@ async def _watch(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, see
 
 
 @asynccontextmanager
-async def open_endpoint() -> AsyncGenerator[Endpoint]:
-    endpoint = Endpoint()
+async def open_endpoint(tls: ssl.SSLContext | None = None) -> AsyncGenerator[Endpoint]:
+    endpoint = Endpoint(tls=tls)
     await endpoint.start()
     try:
         yield endpoint

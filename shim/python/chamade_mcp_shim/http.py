@@ -150,6 +150,9 @@ class Http:
         except ssl.SSLCertVerificationError as error:
             reason = f"its certificate is not trusted ({error.verify_message})"
             raise unreachable(self.where, reason, for_good=True) from error
+        except ssl.SSLError as error:
+            reason = f"no TLS connection ({error.reason}); does it speak http:// only?"
+            raise unreachable(self.where, reason) from error
         except socket.gaierror as error:
             raise unreachable(self.where, f"the name {self._host} is not known") from error
         except ConnectionRefusedError as error:
