@@ -20,7 +20,7 @@ from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.events import Cursor
 from chamade_mcp.model.ids import AccountId, AgentId
 from chamade_mcp.store.database import Database
-from chamade_mcp.store.schema import api_keys, mcp_sessions
+from chamade_mcp.store.schema import api_keys, mcp_sessions, oauth_grants
 
 IDLE_DAYS: Final = 30
 """After so long without a request a session is over."""
@@ -197,19 +197,20 @@ class McpSessions:
         return await self._database.read(query)
 
     async def void(self, credentials: Sequence[str]) -> set[str]:
-        """Those of `credentials` that are API keys and no longer let anybody in."""
+        """Those of `credentials`, keys and grants, that no longer let anybody in."""
 
         def query(conn: Connection) -> set[str]:
             now, found = self._clock.now(), set[str]()
             for start in range(0, len(credentials), _MOST_IDS):
-                found.update(
-                    conn.execute(
-                        select(api_keys.c.id).where(
-                            api_keys.c.id.in_(credentials[start : start + _MOST_IDS]),
-                            api_keys.c.revoked_at.is_not(None) | (api_keys.c.expires_at <= now),
-                        )
-                    ).scalars()
+                some = credentials[start : start + _MOST_IDS]
+                keys = select(api_keys.c.id).where(
+                    api_keys.c.id.in_(some),
+                    api_keys.c.revoked_at.is_not(None) | (api_keys.c.expires_at <= now),
                 )
+                grants = select(oauth_grants.c.id).where(
+                    oauth_grants.c.id.in_(some), oauth_grants.c.revoked_at.is_not(None)
+                )
+                found.update(conn.execute(keys.union_all(grants)).scalars())
             return found
 
         return await self._database.read(query)

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -73,6 +74,26 @@ class McpHouse:
         await self.database.write(insert)
         self.keys[credential] = admitted
         return admitted
+
+    async def expire_key(self, credential: str, *, in_s: float) -> None:
+        """Stores the key as one that expires, which `authenticate` knows nothing of."""
+        principal, now = self.keys[credential], self.clock.now()
+
+        def insert(conn: Connection) -> None:
+            conn.execute(
+                schema.api_keys.insert().values(
+                    id=principal.key,
+                    account_id=principal.account,
+                    agent_id=principal.scope.agent,
+                    name="k",
+                    secret_sha256="-",
+                    permissions="read",
+                    created_at=now,
+                    expires_at=now + timedelta(seconds=in_s),
+                )
+            )
+
+        await self.database.write(insert)
 
     def caller(self, credential: str) -> Caller:
         return Caller(self.keys[credential], credential, request_id="req-1")
