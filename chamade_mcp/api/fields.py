@@ -17,8 +17,8 @@ from pydantic.config import JsonDict
 from pydantic.json_schema import WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-MAX_TEXT = 10_000
-MAX_ATTACHMENTS = 10
+from chamade_mcp.model.limits import MAX_ATTACHMENTS, MAX_NAME, MAX_TEXT
+
 PLATFORM_MARK = "x-platform"
 """Stands in a schema where the document puts the platforms of this gateway."""
 
@@ -98,8 +98,8 @@ AnyText = Annotated[str, StringConstraints(max_length=MAX_TEXT), NoNul, Field(js
 Text = Annotated[
     str, StringConstraints(min_length=1, max_length=MAX_TEXT), NoNul, Field(json_schema_extra=_NUL_SCHEMA)
 ]
-Line = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=ONE_LINE)]
-OptionalLine = Annotated[str, StringConstraints(max_length=100, pattern=_OPTIONAL_LINE)]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME, pattern=ONE_LINE)]
+OptionalLine = Annotated[str, StringConstraints(max_length=MAX_NAME, pattern=_OPTIONAL_LINE)]
 FileName = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=ONE_LINE)]
 Mime = Annotated[str, StringConstraints(min_length=3, max_length=127, pattern=MEDIA_TYPE)]
 Email = Annotated[str, StringConstraints(max_length=190, pattern=_EMAIL)]

@@ -15,8 +15,7 @@ from chamade_mcp.api.operation import Answer, Asked, Group, Json, Operation, Rep
 from chamade_mcp.core.inbox import Inbox
 from chamade_mcp.model.access import Permission
 from chamade_mcp.model.errors import InvalidRequest
-
-LONGEST_WAIT_S = 55
+from chamade_mcp.model.limits import LONGEST_WAIT_S
 
 Limit = Annotated[int, Field(ge=1, le=200), FromText]
 
@@ -30,7 +29,9 @@ class InboxQuery(Query):
         Field(description="What is newer than this; from the last answer"),
     ] = None
     wait: Annotated[
-        int, Field(ge=0, le=1_000_000, description="Seconds to wait for news; above 55 is 55"), FromText
+        int,
+        Field(ge=0, le=1_000_000, description=f"Seconds to wait for news, at most {LONGEST_WAIT_S}"),
+        FromText,
     ] = 0
     limit: Limit = 50
     offset: Annotated[int, Field(ge=0, le=1_000_000_000), FromText] = 0
@@ -144,7 +145,7 @@ class InboxGroup:
         return Group(
             "Inbox",
             "Direct messages on every platform. Keep the newest `last_message_cursor` and poll with "
-            "`wait=55`: the answer comes as soon as somebody writes.",
+            f"`wait={LONGEST_WAIT_S}`: the answer comes as soon as somebody writes.",
             (
                 Operation(
                     "GET",

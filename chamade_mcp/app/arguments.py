@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from chamade_mcp.model.access import ALL_PERMISSIONS, Permission
+from chamade_mcp.model.limits import MAX_NAME
 
 _SPAN: Final = re.compile(r"(\d{1,5})\s*([mhdwy])")
-_MAX_NAME: Final = 100
 _UNITS: Final = {
     "m": timedelta(minutes=1),
     "h": timedelta(hours=1),
@@ -55,6 +55,6 @@ def parse_permissions(text: str | None) -> frozenset[Permission]:
 def parse_name(text: str) -> str:
     """A name to show: one line of 1 to 100 characters."""
     name = " ".join(text.split())
-    if not 1 <= len(name) <= _MAX_NAME:
-        raise ValueError(f"must have 1 to {_MAX_NAME} characters")
+    if not 1 <= len(name) <= MAX_NAME:
+        raise ValueError(f"must have 1 to {MAX_NAME} characters")
     return name

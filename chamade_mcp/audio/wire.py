@@ -14,10 +14,8 @@ from enum import StrEnum
 from typing import Any, NoReturn, TypeAlias, cast
 
 from chamade_mcp.audio.frame import MAX_RATE_HZ, MIN_RATE_HZ, AudioFormat
+from chamade_mcp.model.limits import MAX_ATTACHMENTS, MAX_NAME, MAX_TEXT
 
-MAX_TEXT = 10_000
-MAX_NAME = 200
-MAX_ATTACHMENTS = 20
 _MAX_DEPTH = 8
 """Of an attachment entry. Deeper ones would only make trouble further in."""
 

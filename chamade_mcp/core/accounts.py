@@ -4,7 +4,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -25,11 +25,11 @@ from chamade_mcp.model.errors import (
     ValidationFailed,
 )
 from chamade_mcp.model.ids import AccountId, AgentId, new_account_id, new_agent_id
+from chamade_mcp.model.limits import SESSION_LIFE
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.schema import accounts, agents, sessions
 
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,189}")
-_SESSION_LIFE = timedelta(days=30)
 
 
 def _token_hash(token: str) -> str:
@@ -83,7 +83,7 @@ class Accounts:
                     token_sha256=_token_hash(token),
                     account_id=row.id,
                     created_at=now,
-                    expires_at=now + _SESSION_LIFE,
+                    expires_at=now + SESSION_LIFE,
                 )
             )
 

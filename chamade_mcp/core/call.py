@@ -14,8 +14,8 @@ from enum import StrEnum
 
 from chamade_mcp.kit.connector import EndReason
 from chamade_mcp.model.errors import Conflict, GatewayError, call_not_found
+from chamade_mcp.model.limits import RING_S
 
-RING_S = 60.0
 """Seconds a call rings before it counts as missed."""
 
 BRIDGE_LOST_CODE = "bridge_disconnected"

@@ -18,12 +18,12 @@ from chamade_mcp.model.errors import NotFound
 from chamade_mcp.model.events import Envelope, Event, EventType
 from chamade_mcp.model.facts import MessageReceived
 from chamade_mcp.model.ids import AccountId, ConversationRef, FileId, Platform, new_message_id
+from chamade_mcp.model.limits import LONGEST_WAIT_S
 from chamade_mcp.model.messages import Attachment, well_formed
 from chamade_mcp.store.database import Database
 
 __all__ = ["Inbox", "InboxDeps", "InboxHistory", "SendResult"]
 
-MAX_WAIT_S = 55
 _DELTA_MESSAGES = 500
 """Messages one delta answer carries at most; the cursor it returns goes on from there."""
 
@@ -107,8 +107,8 @@ class Inbox:
     ) -> dict[str, Any]:
         """Conversations somebody wrote in since `cursor`, with what is new in them.
 
-        Waits up to `wait` seconds (at most 55) for the first such message. Chaining the returned cursor
-        misses and repeats nothing.
+        Waits up to `wait` seconds, `LONGEST_WAIT_S` at most, for the first such message. Chaining the
+        returned cursor misses and repeats nothing.
         """
         if platform is not None:
             self._d.platforms.require(platform)
@@ -121,7 +121,7 @@ class Inbox:
             answer = await self._d.database.read(look)
             if answer["conversations"]:
                 return answer
-            deadline = self._d.clock.sleep(min(wait, MAX_WAIT_S))
+            deadline = self._d.clock.sleep(min(wait, LONGEST_WAIT_S))
             await race(_message(envelopes, platform), deadline, self._closing.wait())
         return await self._d.database.read(look)
 

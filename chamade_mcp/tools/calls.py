@@ -3,12 +3,12 @@
 from typing import NotRequired, TypedDict
 
 from chamade_mcp.model.access import Caller
+from chamade_mcp.model.limits import MAX_NAME, MAX_TEXT, RING_S
 from chamade_mcp.tools.client import Attachment, CallMessage, CoreClient, NewCall, Reply
 from chamade_mcp.tools.schema import (
     ATTACHMENTS,
     AUDIO,
     CALL_ID,
-    MAX_TEXT,
     Schema,
     arguments,
     integer,
@@ -146,7 +146,7 @@ TOOLS = (
                     max_length=2048,
                 ),
                 "agent_name": text(
-                    "Your display name in the meeting; default AI Agent.", min_length=1, max_length=100
+                    "Your display name in the meeting; default AI Agent.", min_length=1, max_length=MAX_NAME
                 ),
                 "stt_voice_config_id": text("Force one speech-to-text preset.", min_length=1, max_length=64),
                 "tts_voice_config_id": text("Force one text-to-speech preset.", min_length=1, max_length=64),
@@ -171,7 +171,7 @@ TOOLS = (
             {
                 "call_id": CALL_ID,
                 "text": text("Message; required unless attachments are given.", max_length=MAX_TEXT),
-                "sender_name": text("Name shown on the chat card where there is one.", max_length=100),
+                "sender_name": text("Name shown on the chat card where there is one.", max_length=MAX_NAME),
                 "attachments": ATTACHMENTS,
             },
             required=("call_id",),
@@ -213,8 +213,8 @@ TOOLS = (
         title="Answer a ringing call",
         description=(
             "Answer an incoming call in state ringing (from chamade_call_list or a call_invite event). It "
-            "rings 60 s, then is missed. Afterwards the call is active. Errors: 404 unknown or over; 409 it "
-            "is not ringing any more."
+            f"rings {RING_S} s, then is missed. Afterwards the call is active. Errors: 404 unknown or over; "
+            "409 it is not ringing any more."
         ),
         arguments=OneCall,
         input_schema=_ONE_CALL,

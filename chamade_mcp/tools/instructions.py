@@ -1,17 +1,19 @@
 """What the server tells every agent once, at the start. Clients cut it at 4,096 characters."""
 
-INSTRUCTIONS = """\
+from chamade_mcp.model.limits import LONGEST_WAIT_S, RING_S
+
+INSTRUCTIONS = f"""\
 Chamade connects you to people: direct messages, meetings and phone calls on many platforms, through one \
 set of tools.
 
 Start
 1. Call chamade_account once. It says which platforms are ready, which handle on each is you and which is \
 your operator, and gives last_message_cursor.
-2. Then wait for people: call chamade_inbox with last_message_cursor and wait=55. It returns when somebody \
-writes, or empty after 55 s. Keep the new last_message_cursor and call again, without pause, until your \
-operator tells you to stop. If events are pushed into your session, do not poll; use chamade_inbox only to \
-catch up.
-3. Incoming calls ring for 60 s: look at chamade_call_list between polls, then chamade_call_accept or \
+2. Then wait for people: call chamade_inbox with last_message_cursor and wait={LONGEST_WAIT_S}. It returns \
+when somebody writes, or empty after {LONGEST_WAIT_S} s. Keep the new last_message_cursor and call again, \
+without pause, until your operator tells you to stop. If events are pushed into your session, do not poll; \
+use chamade_inbox only to catch up.
+3. Incoming calls ring for {RING_S} s: look at chamade_call_list between polls, then chamade_call_accept or \
 chamade_call_refuse.
 
 Direct messages
@@ -22,7 +24,7 @@ every 50 s while you work, then send the answer.
 everywhere.
 - status queued (WhatsApp, 24 hours after the person last wrote) is no failure: it is sent when they \
 write. Do not resend.
-- Local files: chamade_file_upload_url, upload with curl, then attachments=[{"file_id": ...}].
+- Local files: chamade_file_upload_url, upload with curl, then attachments=[{{"file_id": ...}}].
 
 Calls
 - chamade_call_join by link or phone number. Look at capabilities: audio_out means you can be heard, write \

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
+from chamade_mcp.model.limits import MAX_ATTACHMENTS
+
 Schema = dict[str, object]
 
-MAX_TEXT = 10_000
-LONGEST_WAIT_S = 55
 _ID_PATTERN = "^[A-Za-z0-9_-]+$"
 
 
@@ -93,7 +93,7 @@ ATTACHMENTS = list_of(
     },
     "Files to send, at most 25 MB each. An entry is file_id alone, url, or bytes_b64 with name and mime. "
     "With attachments text is optional and becomes the caption of the first one.",
-    max_items=10,
+    max_items=MAX_ATTACHMENTS,
 )
 
 AUDIO = result(

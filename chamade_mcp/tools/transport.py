@@ -10,13 +10,12 @@ from urllib.parse import unquote
 import httpx2
 from starlette.types import ASGIApp, Message, Scope
 
+from chamade_mcp.model.limits import LONGEST_WAIT_S
+
 log = logging.getLogger(__name__)
 
 Headers = Sequence[tuple[bytes, bytes]]
 """Names in lower case."""
-
-LONGEST_POLL_S = 55.0
-"""What the API lets a long-poll wait (CONTRACT section 4.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +115,7 @@ class OverHttp:
     def __init__(self, base_url: str, *, client: httpx2.AsyncClient | None = None) -> None:
         self._base = base_url.rstrip("/")
         self._client = client or httpx2.AsyncClient(
-            timeout=httpx2.Timeout(10.0, read=LONGEST_POLL_S + 15.0),
+            timeout=httpx2.Timeout(10.0, read=LONGEST_WAIT_S + 15.0),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=64),
         )
 

@@ -15,12 +15,12 @@ from starlette.routing import BaseRoute, Route
 from chamade_mcp.core.accounts import Accounts
 from chamade_mcp.model.access import Principal
 from chamade_mcp.model.errors import Forbidden, GatewayError, LimitReached, Unauthenticated
+from chamade_mcp.model.limits import SESSION_LIFE
 from chamade_mcp.web.forms import BadForm, form_token, own_path, read_form, token_fits
 from chamade_mcp.web.views import Views
 
 HOME = "/dashboard"
 SIGN_IN = "/sign-in"
-SESSION_LIFE_S = 30 * 24 * 3600
 _FORM_LIFE_S = 12 * 3600
 _TORN = "The form did not arrive whole. Send it again."
 _FORM_COOKIE = re.compile(r"[A-Za-z0-9_-]{32}")
@@ -110,7 +110,7 @@ class SignIn:
         if old is not None:
             await self._accounts.sign_out(old)
         response = _to(wanted)
-        self._set(response, self._cookie, session, SESSION_LIFE_S)
+        self._set(response, self._cookie, session, int(SESSION_LIFE.total_seconds()))
         self._set(response, self._form_cookie, "", 0)
         return response
 

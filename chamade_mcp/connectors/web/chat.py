@@ -14,12 +14,12 @@ from chamade_mcp.kit.clock import iso
 from chamade_mcp.kit.connector import Context, Invite, PastMessage
 from chamade_mcp.model.facts import CallerGaveUp, CallInvited, MessageReceived
 from chamade_mcp.model.ids import ConversationRef, MessageRef, RoomRef
+from chamade_mcp.model.limits import RING_S
 from chamade_mcp.model.messages import Delivery, DeliveryState, Outgoing, Sender
 
 log = logging.getLogger(__name__)
 
 AGENT_ID = "agent"
-RING_S = 60.0
 _GIVE_UP_S = 5.0
 
 

@@ -8,13 +8,12 @@ from typing import TypeAlias, cast
 
 from chamade_mcp.audio.frame import FRAME_MS
 from chamade_mcp.connectors.web.text import clean_name, clean_text, is_plain
+from chamade_mcp.model.limits import MAX_ATTACHMENTS, MAX_TEXT
 from chamade_mcp.model.messages import Attachment
 
 SAMPLE_RATE_HZ = 48_000
-TEXT_CHARS = 10_000
 KEY_CHARS = 64
 SECRET_CHARS = 200
-FILES_PER_MESSAGE = 10
 _PING_MAX = 2.0**53
 
 
@@ -183,8 +182,8 @@ def _say(fields: Mapping[str, object]) -> Say:
     raw = fields.get("text", "")
     if not isinstance(raw, str):
         raise _invalid("'text' must be a string", key)
-    if len(raw) > TEXT_CHARS:
-        raise Refused(ErrorCode.TEXT_TOO_LONG, f"A message holds {TEXT_CHARS} characters at most", key)
+    if len(raw) > MAX_TEXT:
+        raise Refused(ErrorCode.TEXT_TOO_LONG, f"A message holds {MAX_TEXT} characters at most", key)
     listed = fields.get("attachments", [])
     if not isinstance(listed, list):
         raise _invalid("'attachments' must be a list of file ids", key)
@@ -193,8 +192,8 @@ def _say(fields: Mapping[str, object]) -> Say:
         if not isinstance(item, str):
             raise _invalid("'attachments' must be a list of file ids", key)
         file_ids.append(item)
-    if len(file_ids) > FILES_PER_MESSAGE:
-        raise _invalid(f"A message carries {FILES_PER_MESSAGE} files at most", key)
+    if len(file_ids) > MAX_ATTACHMENTS:
+        raise _invalid(f"A message carries {MAX_ATTACHMENTS} files at most", key)
     text = clean_text(raw)
     if not text.strip() and not file_ids:
         raise _invalid("Text or an attachment is needed", key)
@@ -267,7 +266,7 @@ class Welcome:
             messages=[p.to_wire() for p in self.posts],
             sample_rate=SAMPLE_RATE_HZ,
             frame_ms=FRAME_MS,
-            limits={"text": TEXT_CHARS, "file_bytes": self.file_bytes},
+            limits={"text": MAX_TEXT, "file_bytes": self.file_bytes},
         )
 
 

@@ -106,8 +106,8 @@ async def scenario(side: Side) -> dict[str, tuple[int, object]]:
 def members(value: object, name: str = "") -> object:
     """The names in it at every depth; of a list of objects, those of its first entry."""
     if isinstance(value, list):
-        entries = cast(list[object], value)
-        return [members(entries[0])] if entries and isinstance(entries[0], dict) else []
+        first = next(iter(cast(list[object], value)), None)
+        return [members(cast(object, first))] if isinstance(first, dict) else []
     if not isinstance(value, dict):
         return None
     document = cast(dict[str, object], value)

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from chamade_mcp.core.call import (
     BRIDGE_LOST,
-    RING_S,
     CallSession,
     CallState,
     Decline,
@@ -23,6 +22,7 @@ from chamade_mcp.core.call import (
 )
 from chamade_mcp.kit.connector import EndReason
 from chamade_mcp.model.errors import Conflict, NotFound, PlatformRefused
+from chamade_mcp.model.limits import RING_S
 from tests.support.requirement import requirement
 
 S = CallState

@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import Connection, event
 
 from chamade_mcp.core import dms
-from chamade_mcp.core.inbox import MAX_WAIT_S
 from chamade_mcp.kit.clock import iso
 from chamade_mcp.kit.testing import SCRIPTED
 from chamade_mcp.model.access import Principal
 from chamade_mcp.model.errors import InvalidRequest, NotFound, ValidationFailed
 from chamade_mcp.model.ids import ConversationRef
+from chamade_mcp.model.limits import LONGEST_WAIT_S
 from tests.support.house import House
 from tests.support.requirement import requirement
 from tests.support.waiting import until
@@ -219,7 +219,7 @@ async def test_a_poll_ends_as_soon_as_somebody_writes(house: House) -> None:
 
 
 @requirement("R-088", "R-089")
-@pytest.mark.parametrize(("wait", "ends_at"), [(10, 10), (55, 55), (1000, MAX_WAIT_S)])
+@pytest.mark.parametrize(("wait", "ends_at"), [(10, 10), (55, 55), (1000, LONGEST_WAIT_S)])
 async def test_a_poll_ends_empty_at_its_deadline(house: House, wait: int, ends_at: int) -> None:
     owner = await house.owner()
     cursor = await house.inbox.cursor(owner)

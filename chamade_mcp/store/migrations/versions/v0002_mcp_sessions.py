@@ -30,8 +30,6 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id_sha256", name="pk_mcp_sessions"),
     )
-    op.create_index(
-        "ix_mcp_sessions_account_id_last_seen_at", "mcp_sessions", ["account_id", "last_seen_at"]
-    )
+    op.create_index("ix_mcp_sessions_account_id_last_seen_at", "mcp_sessions", ["account_id", "last_seen_at"])
     op.create_index("ix_mcp_sessions_credential", "mcp_sessions", ["credential"])
     op.create_index("ix_mcp_sessions_last_seen_at", "mcp_sessions", ["last_seen_at"])
