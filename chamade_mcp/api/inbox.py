@@ -59,7 +59,10 @@ class DmTypingBody(Body):
 class MessageWire(Wire):
     id: str
     direction: Literal["inbound", "outbound"]
-    sender: str
+    sender: Annotated[
+        str,
+        Field(description="Who wrote; outbound: empty for the agent, `Gateway` for the gateway's own words"),
+    ]
     text: str
     attachments: list[FileLinkWire]
     status: str

@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     files_max_size_mb: int = Field(default=25, ge=1, le=2048)
     max_concurrent_calls: int = Field(default=100, ge=1, le=10_000)
     """Of one account, ringing ones included."""
+    reply_timeout_s: int = Field(default=60, ge=0, le=3600)
+    """How long an agent has to answer a direct message before the person is told; 0: for ever, unseen."""
     files_enable_teams: bool = False
     files_enable_meet: bool = False
 

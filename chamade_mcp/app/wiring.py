@@ -101,9 +101,9 @@ class _House:
         self._invitations = Invitations(database, clock, platforms, self._supervisor)
         files = Files(database, clock, settings.data_dir / "files", url, settings.files_max_size_bytes)
         self._engine = CallEngine(EngineDeps(database, box, hub, clock, self._ticker, self._supervisor))
-        limit = settings.max_concurrent_calls
+        limit, patience_s = settings.max_concurrent_calls, settings.reply_timeout_s
         calls = CallService(CallDeps(self._engine, database, box, hub, clock, platforms, files, url, limit))
-        inbox = Inbox(InboxDeps(database, hub, clock, platforms, self._supervisor, files))
+        inbox = Inbox(InboxDeps(database, hub, clock, platforms, self._supervisor, files, patience_s))
         self._sessions = Sessions(McpSessions(database, clock), hub, clock, NoDesk())
         accounts.keys.on_revoke(self._sessions.end_sessions)
         grants.on_revoke(self._sessions.end_sessions)

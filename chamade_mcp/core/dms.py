@@ -15,6 +15,8 @@ from chamade_mcp.model.messages import Attachment
 from chamade_mcp.store.schema import accounts, conversations, messages
 
 INBOUND, OUTBOUND = "inbound", "outbound"
+GATEWAY = "Gateway"
+"""The sender of what the gateway itself says to a person; what an agent says has none."""
 
 
 @dataclass(frozen=True, slots=True)

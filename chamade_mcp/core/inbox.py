@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row
 
 from chamade_mcp.core import dms, event_log
 from chamade_mcp.core.cursors import Heads, cursor_of, seq_at
+from chamade_mcp.core.replies import Correspondent
 from chamade_mcp.core.sending import InboxDeps, Sending, SendResult
 from chamade_mcp.kit.clock import iso
 from chamade_mcp.kit.connector import PastMessage
@@ -43,6 +44,12 @@ class Inbox:
     async def forget(self, account: AccountId) -> None:
         """The account goes."""
         self._heads.forget(account)
+        self._sending.replies.forget(account)
+
+    @property
+    def waiting(self) -> int:
+        """How many people wait for an answer, by the reply clock."""
+        return self._sending.replies.open
 
     # --- reading -------------------------------------------------------------------------------------------
 
@@ -166,17 +173,19 @@ class Inbox:
             now,
         )
 
-        def store(conn: Connection) -> list[Envelope]:
+        def store(conn: Connection) -> tuple[Correspondent, list[Envelope]]:
             conversation = dms.ensure_conversation(
                 conn, scope, platform, fact.conversation, new.sender_name, now
             )
+            whom = Correspondent(scope, platform, conversation, fact.conversation)
             if not dms.add_message(conn, scope, conversation, new):
-                return []
-            return event_log.append(conn, [_dm_chat(scope, platform, conversation, new)], now)
+                return whom, []
+            return whom, event_log.append(conn, [_dm_chat(scope, platform, conversation, new)], now)
 
-        envelopes = await self._d.database.write(store)
+        whom, envelopes = await self._d.database.write(store)
         if envelopes:
             self._heads.advance(scope, new)
+            self._sending.replies.heard(whom)
             self._d.hub.announce(envelopes)
 
 

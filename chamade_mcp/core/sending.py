@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,10 +14,11 @@ from chamade_mcp.core.cursors import Heads
 from chamade_mcp.core.files import Files
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.platforms import Platforms
+from chamade_mcp.core.replies import Correspondent, ReplyClock
 from chamade_mcp.core.supervisor import Supervisor, reaching
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.connector import Messages
-from chamade_mcp.kit.waiting import race
+from chamade_mcp.kit.waiting import race, to_the_end
 from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.errors import (
     FieldError,
@@ -34,6 +35,7 @@ from chamade_mcp.store.database import Database
 
 log = logging.getLogger(__name__)
 
+NO_REPLY = "No reply yet. Your message is kept; the agent will see it."
 _FINISH_S = 10.0
 """How long the end of the gateway waits for what is being sent."""
 
@@ -56,27 +58,38 @@ class InboxDeps:
     platforms: Platforms
     supervisor: Supervisor
     files: Files
+    reply_timeout_s: float
+    """How long an agent has to answer before the person is told; 0: for ever."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Errand:
     """One message on its way to one conversation."""
 
-    platform: Platform
+    whom: Correspondent
     messages: Messages
-    to: ConversationRef
     outgoing: Outgoing
-    keep_typing: bool
+    keep_typing: bool = False
+    answers: bool = True
+    """Whether it is the agent's; the gateway's own words stop no clock."""
+
+    @property
+    def platform(self) -> Platform:
+        return self.whom.platform
 
 
 class Sending:
+    """An `Attendant` of its reply clock."""
+
     def __init__(self, deps: InboxDeps, heads: Heads) -> None:
         self._d = deps
         self._heads = heads
         self._under_way: set[asyncio.Task[DeliveryState]] = set()
+        self.replies = ReplyClock(deps.clock, deps.reply_timeout_s, self)
 
     async def stop(self) -> None:
         """Finishes what is being sent, within reason."""
+        await self.replies.close()
         if self._under_way:
             await race(asyncio.wait(self._under_way), self._d.clock.sleep(_FINISH_S))
         for task in self._under_way:
@@ -105,23 +118,43 @@ class Sending:
         messages = self._messages(manifest.platform)
         files = await self._d.files.attach(principal.scope, attachments)
         outgoing = Outgoing(new_message_id(), text, attachments=files)
-        await self._store(principal.scope, ConversationId(row.id), outgoing)
-        errand = _Errand(manifest.platform, messages, ConversationRef(row.ref), outgoing, keep_typing)
+        errand = _Errand(_whom(principal.scope, row), messages, outgoing, keep_typing)
         if files:
-            self._start(self._deliver_unattended(errand))
+            await to_the_end(self._begin(errand, self._deliver_unattended))
             return SendResult(200, {"status": "pending", "message_id": outgoing.key, "delivery": "async"})
         # A caller who goes away does not stop a message half-way.
-        state = await asyncio.shield(self._start(self._deliver(errand)))
+        state = await asyncio.shield(await to_the_end(self._begin(errand, self._deliver)))
         return SendResult(200, {"status": str(state), "message_id": outgoing.key, "delivery": "sync"})
 
     async def typing(
         self, principal: Principal, platform: str, conversation_id: str | None = None
     ) -> dict[str, Any]:
         manifest = self._d.platforms.require(platform)
-        row = await self._target(principal.scope, platform, conversation_id)
+        whom = _whom(principal.scope, await self._target(principal.scope, platform, conversation_id))
+        self.replies.prolong(whom)
         with reaching(manifest.platform):
-            await self._messages(manifest.platform).typing(ConversationRef(row.ref))
+            await self._messages(manifest.platform).typing(whom.ref)
         return {"status": "ok"}
+
+    async def say(self, whom: Correspondent, text: str) -> None:
+        """The gateway itself writes to a person: stored and delivered as an agent's words are, under its
+        own name. Raises `Unavailable`."""
+        outgoing = Outgoing(new_message_id(), text, sender_name=dms.GATEWAY)
+        errand = _Errand(whom, self._messages(whom.platform), outgoing, answers=False)
+        await to_the_end(self._begin(errand, self._deliver_unattended))
+
+    async def tell_no_reply(self, whom: Correspondent) -> None:
+        try:
+            await self.say(whom, NO_REPLY)
+        except GatewayError as error:
+            log.warning("%s was not told that nobody answers: %s", whom.conversation, error)
+
+    async def show_typing(self, whom: Correspondent) -> None:
+        try:
+            with reaching(whom.platform):
+                await self._messages(whom.platform).typing(whom.ref)
+        except GatewayError as error:
+            log.debug("typing was not shown on %s: %s", whom.platform, error)
 
     async def _target(self, scope: Scope, platform: str, conversation: str | None) -> Row[Any]:
         if conversation is not None:
@@ -142,19 +175,27 @@ class Sending:
             raise no_active_conversation(platform)
         return messages
 
-    async def _store(self, scope: Scope, conversation: ConversationId, outgoing: Outgoing) -> None:
+    async def _begin(
+        self, errand: _Errand, deliver: Callable[[_Errand], Coroutine[Any, Any, DeliveryState]]
+    ) -> asyncio.Task[DeliveryState]:
+        """Stores the message and sends it on its way."""
+        await self._store(errand)
+        return self._start(deliver(errand))
+
+    async def _store(self, errand: _Errand) -> None:
+        outgoing, scope = errand.outgoing, errand.whom.scope
         new = dms.NewMessage(
             id=MessageId(outgoing.key),
             direction=dms.OUTBOUND,
             ref=outgoing.key,
-            sender_name="",
+            sender_name=outgoing.sender_name,
             text=outgoing.text,
             attachments=outgoing.attachments,
             status=str(DeliveryState.PENDING),
             at=self._d.clock.now(),
         )
         await self._d.database.write(
-            partial(dms.add_message, scope=scope, conversation=conversation, new=new)
+            partial(dms.add_message, scope=scope, conversation=errand.whom.conversation, new=new)
         )
         self._heads.advance(scope, new)
 
@@ -166,20 +207,26 @@ class Sending:
 
     async def _deliver(self, errand: _Errand) -> DeliveryState:
         state = DeliveryState.UNKNOWN
+        stopped = self.replies.stop(errand.whom.conversation) if errand.answers else None
         try:
             with reaching(errand.platform):
-                state = (await errand.messages.send(errand.to, errand.outgoing)).state
+                state = (await errand.messages.send(errand.whom.ref, errand.outgoing)).state
         except GatewayError as error:
             state = DeliveryState.UNKNOWN if error.outcome is Outcome.UNKNOWN else DeliveryState.FAILED
             raise
         finally:
+            if state is DeliveryState.FAILED:
+                self.replies.resume(stopped)
+            elif errand.answers:
+                self.replies.answered(errand.whom.conversation)
             await self._note(errand, state)
         if state is DeliveryState.FAILED:
             raise PlatformRefused(platform=errand.platform)
         if state is DeliveryState.UNKNOWN:
             raise delivery_unknown(errand.platform)
         if errand.keep_typing:
-            await self._show_typing(errand)
+            self.replies.prolong(errand.whom)
+            await self.show_typing(errand.whom)
         return state
 
     async def _deliver_unattended(self, errand: _Errand) -> DeliveryState:
@@ -200,9 +247,6 @@ class Sending:
         except GatewayError as error:
             log.warning("message %s is %s, which was not stored: %s", errand.outgoing.key, state, error)
 
-    async def _show_typing(self, errand: _Errand) -> None:
-        try:
-            with reaching(errand.platform):
-                await errand.messages.typing(errand.to)
-        except GatewayError as error:
-            log.warning("typing was not shown on %s: %s", errand.platform, error)
+
+def _whom(scope: Scope, row: Row[Any]) -> Correspondent:
+    return Correspondent(scope, Platform(row.platform), ConversationId(row.id), ConversationRef(row.ref))

@@ -96,12 +96,16 @@ class House:
 
 @asynccontextmanager
 async def open_house(
-    database_path: Path, *, platform: ScriptedConnector | None = None
+    database_path: Path, *, platform: ScriptedConnector | None = None, reply_timeout_s: float = 0
 ) -> AsyncGenerator[House]:
-    """Everything started as the gateway does it, and stopped in its order."""
+    """Everything started as the gateway does it, and stopped in its order.
+
+    The reply clock runs for those who test it: nobody else has to reckon with its indicator.
+    """
     database = Database(database_path)
     try:
-        house = _build(database, database_path.parent / "files", platform or ScriptedConnector())
+        files_root, platform = database_path.parent / "files", platform or ScriptedConnector()
+        house = _build(database, files_root, platform, reply_timeout_s)
         await house.engine.start()
         await house.supervisor.start(house.context)
         try:
@@ -114,7 +118,9 @@ async def open_house(
         database.close()
 
 
-def _build(database: Database, files_root: Path, platform: ScriptedConnector) -> House:
+def _build(
+    database: Database, files_root: Path, platform: ScriptedConnector, reply_timeout_s: float
+) -> House:
     clock, ticker, box = VirtualClock(), Ticker(), SecretBox("a secret of the tests")
     connectors: Mapping[Platform, Connector] = {platform.manifest.platform: platform}
     described = {name: m for name, m in discover().manifests.items() if not m.available}
@@ -126,7 +132,7 @@ def _build(database: Database, files_root: Path, platform: ScriptedConnector) ->
     files = Files(database, clock, files_root, PUBLIC_URL, FILE_CAP)
     engine = CallEngine(EngineDeps(database, box, hub, clock, ticker, supervisor))
     calls = CallService(CallDeps(engine, database, box, hub, clock, platforms, files, PUBLIC_URL, CALL_LIMIT))
-    inbox = Inbox(InboxDeps(database, hub, clock, platforms, supervisor, files))
+    inbox = Inbox(InboxDeps(database, hub, clock, platforms, supervisor, files, reply_timeout_s))
     for leave in (engine.end_all, invitations.revoke_all, files.remove_all, inbox.forget):
         accounts.on_delete(leave)
     return House(

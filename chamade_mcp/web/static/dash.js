@@ -167,7 +167,7 @@ export function tile(title) {
 export function conversationRow(item, titles, current) {
   const { conversation_id: id, platform, remote_name: name, last_message: last, last_message_at: at } = item;
   const title = titles.get(platform) ?? platform;
-  const ours = last?.direction === "outbound";
+  const ours = last?.direction === "outbound" && !last.sender; // what has a sender there is the gateway's notice
   const state = !last ? "" : !ours ? "Not answered" : last.status === "failed" ? "Not delivered" : "";
   const text = last?.text || last?.attachments.map((file) => file.name).join(", ") || "";
   const row = el(

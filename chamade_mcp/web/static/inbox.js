@@ -56,7 +56,7 @@ function row(message) {
   if (message.day) return el("li", { class: "day" }, el("span", {}, message.day));
   const ours = message.direction === "outbound";
   const at = new Date(message.timestamp);
-  const about = [clock.format(at), ours ? "AI agent" : null].filter(Boolean).join(" · ");
+  const about = [clock.format(at), ours && !message.sender ? "AI agent" : null].filter(Boolean).join(" · ");
   const node = el(
     "li",
     { class: `message ${ours ? "agent" : "person"}${message.together ? " together" : ""}` },
