@@ -38,7 +38,7 @@ class ClientMetadata:
 def parse(document: Mapping[str, object], *, default_method: str) -> ClientMetadata:
     """Unknown members are ignored. Raises `BadMetadata`."""
     method = document.get("token_endpoint_auth_method") or default_method
-    if method not in {"none", *SECRET_METHODS}:
+    if not isinstance(method, str) or method not in {"none", *SECRET_METHODS}:
         raise BadMetadata("invalid_client_metadata", "token_endpoint_auth_method is not supported")
     grants = _words(document, "grant_types", ("authorization_code",))
     if "authorization_code" not in grants:
@@ -48,7 +48,7 @@ def parse(document: Mapping[str, object], *, default_method: str) -> ClientMetad
     return ClientMetadata(
         display_name(document.get("client_name")),
         _redirect_uris(document),
-        str(method),
+        method,
         "refresh_token" in grants or not document.get("grant_types"),
     )
 

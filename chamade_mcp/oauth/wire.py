@@ -1,6 +1,7 @@
 """What the OAuth endpoints read and say: forms in, JSON out, errors in the shape of RFC 6749 section 5.2."""
 
 import json
+import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import cast
@@ -10,6 +11,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from chamade_mcp.model.errors import Unavailable
+
+log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 16 * 1024
 _MAX_FIELDS = 40
@@ -72,6 +75,9 @@ def guarded(endpoint: Endpoint) -> Endpoint:
             return OAuthError("temporarily_unavailable", error.detail, status=503, headers=wait).to_response()
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
+        except Exception:
+            log.exception("%s failed", request.url.path)
+            return OAuthError("server_error", "something went wrong on our side", status=500).to_response()
 
     return run
 

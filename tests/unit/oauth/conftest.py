@@ -23,6 +23,7 @@ class World:
     http: httpx2.AsyncClient
     """Without cookies: programs."""
     person: Person
+    database_path: Path
 
     def program(self, method: str = "none", **known: str) -> Program:
         return Program(self.http, URL, method=method, **known)
@@ -54,4 +55,4 @@ async def world(database_path: Path) -> AsyncGenerator[World]:
     async with build(settings, clock=clock, outbound=elsewhere.outbound()) as gateway:
         await gateway.core.accounts.create(EMAIL, PASSWORD, verified=True, name="Ann")
         async with browser(gateway) as http, browser(gateway) as cookies:
-            yield World(gateway, clock, elsewhere, http, Person(cookies, URL))
+            yield World(gateway, clock, elsewhere, http, Person(cookies, URL), database_path)
