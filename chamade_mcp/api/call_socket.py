@@ -8,7 +8,8 @@ from starlette.types import Receive, Send
 from chamade_mcp.api.calls import ChatBody
 from chamade_mcp.api.outbox import Outbox
 from chamade_mcp.api.validation import check
-from chamade_mcp.audio import wire
+from chamade_mcp.audio import told, wire
+from chamade_mcp.audio.voice import MAX_MARKS, TooManyMarks, VoiceNews
 from chamade_mcp.audio.wire import WireError
 from chamade_mcp.core.call import CallState
 from chamade_mcp.core.keys import require
@@ -25,6 +26,7 @@ _REMIND_S = 1.0
 """An agent that sends audio nobody can hear is told so, but not fifty times a second."""
 
 Slow = wire.Say | wire.SendChat | wire.Transcript
+Queue = wire.AudioStatusQuery | wire.Clear | wire.Mark
 
 
 class CallSocket:
@@ -44,7 +46,7 @@ class CallSocket:
         reader = asyncio.create_task(self._read())
         writer = asyncio.create_task(self._outbox.drain(self._send))
         helpers = [asyncio.create_task(self._follow()), asyncio.create_task(self._carry_out())]
-        self._stream.set_sink(self._outbox.hear)
+        self._stream.set_sink(_Mouthpiece(self._outbox))
         try:
             done, _ = await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -101,8 +103,24 @@ class CallSocket:
             self._tell_audio_config()
         elif isinstance(message, wire.StopSpeaking):
             await self._stop_speaking()
+        elif isinstance(message, wire.AudioStatusQuery | wire.Clear | wire.Mark):
+            self._see_to_the_queue(message)
         else:
             self._postpone(message)
+
+    def _see_to_the_queue(self, message: Queue) -> None:
+        audio = self._stream.audio
+        if audio is None:
+            self._complain("This call has no audio", "NO_AUDIO")
+        elif isinstance(message, wire.AudioStatusQuery):
+            self._answer(told.audio_status(self._stream.statistics()))
+        elif isinstance(message, wire.Clear):
+            self._answer(told.cleared(audio.clear()))
+        else:
+            try:
+                audio.mark(message.name)
+            except TooManyMarks:
+                self._complain(f"{MAX_MARKS} marks are waiting already; this one was dropped", "RATE_LIMITED")
 
     def _postpone(self, message: Slow) -> None:
         try:
@@ -162,7 +180,10 @@ class CallSocket:
             await self._stream.chat(chat.text, chat.sender_name, chat.attached())
 
     def _complain(self, message: str, code: str) -> None:
-        self._outbox.tell(wire.encode(wire.call_error(message, code)))
+        self._answer(wire.call_error(message, code))
+
+    def _answer(self, message: wire.Wire) -> None:
+        self._outbox.tell(wire.encode(message))
 
     def _tell_audio_config(self) -> None:
         audio = self._stream.audio
@@ -170,5 +191,19 @@ class CallSocket:
             self._complain("This call has no audio", "NO_AUDIO")
             return
         ready = self._stream.state is CallState.ACTIVE
-        answer = wire.audio_config(audio.native, audio.format, receive=audio.receiving, ready=ready)
-        self._outbox.tell(wire.encode(answer))
+        self._answer(told.audio_config(audio.native, audio.format, receive=audio.receiving, ready=ready))
+
+
+class _Mouthpiece:
+    """The stream's way out, through the outbox."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self.hear = outbox.hear
+
+    @property
+    def unread(self) -> int:
+        return self._outbox.audio_dropped
+
+    def tell(self, news: VoiceNews) -> None:
+        self._outbox.tell(wire.encode(told.voice_news(news)))

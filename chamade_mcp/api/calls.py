@@ -84,9 +84,45 @@ class CallWire(Wire):
     ended_at: str | None
 
 
+class PlayoutWire(Wire):
+    """Milliseconds of sound since the start."""
+
+    buffered_ms: Annotated[int, Field(description="Waits to be played")]
+    played_ms: int
+    dropped_ms: Annotated[int, Field(description="Lost because too much waited")]
+    cleared_ms: Annotated[int, Field(description="Dropped because the agent asked for it")]
+    trimmed_ms: Annotated[int, Field(description="Left out to bring a delay down")]
+    padded_ms: Annotated[int, Field(description="Silence added where a frame was not full")]
+    underruns: Annotated[int, Field(description="How often the sound came too late")]
+
+
+class AgentAudioWire(PlayoutWire):
+    """One agent socket."""
+
+    sample_rate: int
+    receive: bool
+    marks: Annotated[int, Field(description="Marks that wait")]
+    heard_ms: int
+    unread_ms: Annotated[int, Field(description="Dropped because the socket was not read")]
+
+
+class LegAudioWire(Wire):
+    participant: Annotated[str, Field(description="`room` for everybody")]
+    from_platform: PlayoutWire
+    to_platform: PlayoutWire
+
+
+class AudioStatsWire(Wire):
+    agents: list[AgentAudioWire]
+    legs: list[LegAudioWire]
+
+
 class CallRecordWire(CallWire):
     transcript: Annotated[list[str], Field(description="`[Speaker] text`, from line `since` on")]
     transcript_length: Annotated[int, Field(description="The next `since`")]
+    audio_stats: Annotated[
+        AudioStatsWire | None, Field(description="What became of the sound; null once the call is over")
+    ]
 
 
 class CallsWire(Wire):

@@ -123,6 +123,11 @@ class PlayoutBuffer:
         return self._buffered
 
     @property
+    def pushed(self) -> int:
+        """Samples taken since the start; those held are the newest of them."""
+        return self._pushed
+
+    @property
     def playing(self) -> bool:
         """Playout has started and has not run dry."""
         return self._playing

@@ -1,11 +1,32 @@
 """Audio ports: where PCM crosses from one owner to another without either waiting."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from chamade_mcp.audio.frame import AudioFormat, Samples
 from chamade_mcp.audio.playout import DIRECT, LIVE, QUEUED, PlayoutBuffer, PlayoutStats, Profile
 
-__all__ = ["DIRECT", "LIVE", "QUEUED", "AudioPort", "PlayoutBuffer", "PlayoutStats", "PortPair", "Profile"]
+__all__ = [
+    "DIRECT",
+    "LIVE",
+    "QUEUED",
+    "AudioPort",
+    "PlayoutBuffer",
+    "PlayoutStats",
+    "PortPair",
+    "PortStats",
+    "Profile",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class PortStats:
+    """In samples, seen from the end that has it."""
+
+    pulled: PlayoutStats
+    """What the far side said."""
+    pushed: PlayoutStats
+    """What it was given to hear."""
 
 
 class AudioPort(Protocol):
@@ -16,6 +37,9 @@ class AudioPort(Protocol):
 
     @property
     def format(self) -> AudioFormat: ...
+
+    @property
+    def stats(self) -> PortStats: ...
 
     def push(self, samples: Samples, at: float) -> None:
         """Never blocks; over budget drops the oldest samples and counts them."""
@@ -42,9 +66,14 @@ class PortPair:
 
 
 class _End:
-    __slots__ = ("_in", "_out", "format", "pull", "push")
+    __slots__ = ("_into", "_out", "format", "pull", "push")
 
     def __init__(self, out: PlayoutBuffer, into: PlayoutBuffer) -> None:
         self.format = out.format
+        self._out, self._into = out, into
         self.push = out.push  # bound once: both are called on every beat
         self.pull = into.pull
+
+    @property
+    def stats(self) -> PortStats:
+        return PortStats(self._into.stats, self._out.stats)

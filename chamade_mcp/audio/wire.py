@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NoReturn, TypeAlias, cast
 
-from chamade_mcp.audio.frame import MAX_RATE_HZ, MIN_RATE_HZ, AudioFormat
+from chamade_mcp.audio.frame import MAX_RATE_HZ, MIN_RATE_HZ
 from chamade_mcp.model.limits import MAX_ATTACHMENTS, MAX_NAME, MAX_TEXT
 
 _MAX_DEPTH = 8
@@ -79,6 +79,23 @@ class AudioConfigDeclare:
 
 
 @dataclass(frozen=True, slots=True)
+class AudioStatusQuery:
+    """Asks what waits, and what became of the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """Drops what this socket has said and nobody has heard yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Asks to be told when all that was said before has been played."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class StopSpeaking:
     pass
 
@@ -92,7 +109,16 @@ class Transcript:
 
 
 ClientMessage: TypeAlias = (
-    Say | SendChat | AudioChunk | AudioConfigQuery | AudioConfigDeclare | StopSpeaking | Transcript
+    Say
+    | SendChat
+    | AudioChunk
+    | AudioConfigQuery
+    | AudioConfigDeclare
+    | AudioStatusQuery
+    | Clear
+    | Mark
+    | StopSpeaking
+    | Transcript
 )
 
 
@@ -170,6 +196,10 @@ def _audio_config(fields: dict[str, Any]) -> AudioConfigQuery | AudioConfigDecla
     return AudioConfigDeclare(rate_hz, receive)
 
 
+def _mark(fields: dict[str, Any]) -> Mark:
+    return Mark(_text(fields, "name", MAX_NAME))
+
+
 def _stop_speaking(_: dict[str, Any]) -> StopSpeaking:
     return StopSpeaking()
 
@@ -183,6 +213,9 @@ _PARSERS: dict[str, Callable[[dict[str, Any]], ClientMessage]] = {
     "send_chat": _send_chat,
     "audio": _audio,
     "audio_config": _audio_config,
+    "audio_status": lambda _: AudioStatusQuery(),
+    "clear": lambda _: Clear(),
+    "mark": _mark,
     "stop_speaking": _stop_speaking,
     "transcript": _transcript,
 }
@@ -276,20 +309,3 @@ def call_error(message: str, code: str | None = None) -> Wire:
     if code is not None:
         wire["code"] = str(code)
     return wire
-
-
-def audio_config(native: AudioFormat, declared: AudioFormat, *, receive: bool, ready: bool) -> Wire:
-    """The answer to every `audio_config`. `ready`: audio flows, the call is active."""
-    wire = declared.to_wire()
-    return {
-        "type": "audio_config",
-        "sample_rate": wire["sample_rate"],
-        "native_sample_rate": native.rate_hz,
-        "resampling": declared.rate_hz != native.rate_hz,
-        "format": wire["format"],
-        "channels": wire["channels"],
-        "frame_duration_ms": wire["frame_duration_ms"],
-        "frame_bytes": wire["frame_bytes"],
-        "receive": receive,
-        "ready": ready,
-    }

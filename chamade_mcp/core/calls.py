@@ -118,9 +118,15 @@ class CallService:
             raise call_not_found()
         record = records.from_row(row, self._d.box)
         live = self._engine.get(record.id)
-        people = live.people if live else ()
         return CallView(
-            record, CallState(row.state), row.ended_at, self._stream_url(record.id), people, length, lines
+            record,
+            CallState(row.state),
+            row.ended_at,
+            self._stream_url(record.id),
+            live.people if live else (),
+            length,
+            lines,
+            live.audio_stats() if live else None,
         )
 
     async def active(self, principal: Principal) -> Sequence[CallView]:

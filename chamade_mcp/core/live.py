@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
+from chamade_mcp.audio import told
 from chamade_mcp.audio.call import CallMixer
 from chamade_mcp.audio.frame import AudioFormat
 from chamade_mcp.core.call import CallSession
@@ -11,6 +13,14 @@ from chamade_mcp.core.records import CallRecord
 from chamade_mcp.kit.connector import CallLeg
 from chamade_mcp.kit.ticker import Phase, Ticker
 from chamade_mcp.model.ids import ParticipantRef
+
+
+class Listener(Protocol):
+    """An agent socket on the call."""
+
+    def statistics(self) -> dict[str, object]:
+        """What became of its audio; JSON."""
+        ...
 
 
 @dataclass(slots=True)
@@ -25,6 +35,8 @@ class LiveCall:
     leave: asyncio.Event = field(default_factory=asyncio.Event)
     participants: dict[ParticipantRef, str] = field(default_factory=dict[ParticipantRef, str])
     """The people in the room, by name."""
+    listeners: list[Listener] = field(default_factory=list[Listener])
+    """The agent sockets that are open, the oldest first."""
     joining: bool = False
     """Asked to come in, and not in yet."""
     attending: asyncio.Task[None] | None = None
@@ -34,6 +46,16 @@ class LiveCall:
     @property
     def people(self) -> tuple[str, ...]:
         return tuple(self.participants.values())
+
+    def audio_stats(self) -> dict[str, object] | None:
+        """What became of the sound of each agent socket and of each leg; None on a call without voice."""
+        if self.mixer is None:
+            return None
+        legs = {ref: told.leg_stats(s, self.mixer.format) for ref, s in self.mixer.leg_stats().items()}
+        return {
+            "agents": [listener.statistics() for listener in self.listeners],
+            "legs": [{"participant": ref, **stats} for ref, stats in legs.items()],
+        }
 
     def give_up(self) -> None:
         """Leaves the room, or stops trying to get in."""

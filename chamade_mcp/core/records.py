@@ -52,6 +52,8 @@ class CallView:
     """Names of the people in the room now."""
     transcript_length: int = 0
     transcript: tuple[str, ...] = ()
+    audio_stats: dict[str, object] | None = None
+    """What became of the sound, while there is any."""
 
     def to_wire(self, *, transcript: bool) -> dict[str, Any]:
         """With `transcript`, the body of GET /api/call/{id}; without, that of POST /api/call."""
@@ -74,7 +76,11 @@ class CallView:
             "ended_at": iso(self.ended_at) if self.ended_at else None,
         }
         if transcript:
-            wire |= {"transcript": list(self.transcript), "transcript_length": self.transcript_length}
+            wire |= {
+                "transcript": list(self.transcript),
+                "transcript_length": self.transcript_length,
+                "audio_stats": self.audio_stats,
+            }
         return wire
 
 

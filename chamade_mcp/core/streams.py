@@ -1,10 +1,12 @@
 """One agent socket on one call: its audio, its events, what it says."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Protocol
 
-from chamade_mcp.audio.call import AgentAudio
+from chamade_mcp.audio import told
+from chamade_mcp.audio.agent import AgentAudio
+from chamade_mcp.audio.voice import VoiceNews
 from chamade_mcp.core.call import CallState
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.live import LiveCall
@@ -13,7 +15,20 @@ from chamade_mcp.model.capabilities import Capability
 from chamade_mcp.model.events import Envelope, EventType
 from chamade_mcp.model.ids import CallId
 
-Sink = Callable[[bytes], None]
+
+class Sink(Protocol):
+    """Where what the audio has for the agent goes. Called on the audio beat: must not block."""
+
+    @property
+    def unread(self) -> int:
+        """Frames that were dropped because the agent did not take them."""
+        ...
+
+    def hear(self, frame: bytes) -> None:
+        """20 ms of the room's audio, once `audio.configure(receive=True)`."""
+        ...
+
+    def tell(self, news: VoiceNews) -> None: ...
 
 
 class Acts(Protocol):
@@ -44,7 +59,9 @@ class AgentStream:
         self._principal = principal
         self._envelopes = envelopes
         self._sink: Sink | None = None
-        self.audio: AgentAudio | None = live.mixer.add_agent(self._hear) if live.mixer else None
+        self.audio: AgentAudio | None = (
+            live.mixer.add_agent(self._hear, tell=self._tell) if live.mixer else None
+        )
         """None on a call without voice."""
 
     @property
@@ -64,8 +81,19 @@ class AgentStream:
         return Capability.AUDIO_OUT in self._live.record.capabilities
 
     def set_sink(self, sink: Sink | None) -> None:
-        """Where 20 ms frames of the room's audio go, once `audio.configure(receive=True)`. Must not block."""
         self._sink = sink
+
+    def statistics(self) -> dict[str, object]:
+        """What became of the audio of this socket; JSON. Nothing on a call without voice."""
+        audio = self.audio
+        if audio is None:
+            return {}
+        unread = self._sink.unread if self._sink is not None else 0
+        return {
+            "sample_rate": audio.format.rate_hz,
+            "receive": audio.receiving,
+            **told.agent_stats(audio.stats, audio.native, unread),
+        }
 
     async def events(self) -> AsyncIterator[dict[str, Any]]:
         """This call's events from now on, as JSON objects; ends after the state that ends the call."""
@@ -97,7 +125,11 @@ class AgentStream:
 
     def _hear(self, frame: bytes) -> None:
         if self._sink is not None:
-            self._sink(frame)
+            self._sink.hear(frame)
+
+    def _tell(self, news: VoiceNews) -> None:
+        if self._sink is not None:
+            self._sink.tell(news)
 
 
 @asynccontextmanager
@@ -109,8 +141,10 @@ async def open_stream(
             # No step is under way: each is in the state found here, or among the events to come.
             envelopes = await stack.enter_async_context(hub.subscribe(live.record.scope, after=None))
         stream = AgentStream(acts, live, principal, envelopes)
+        live.listeners.append(stream)
         try:
             yield stream
         finally:
+            live.listeners.remove(stream)
             if live.mixer is not None and stream.audio is not None:
                 live.mixer.remove_agent(stream.audio)

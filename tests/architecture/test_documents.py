@@ -1,5 +1,6 @@
 """The documents tell what is there: settings, packages, commands, tools, messages, files, links."""
 
+import ast
 import re
 import subprocess
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import chamade_mcp
 from chamade_mcp.api import stream
 from chamade_mcp.app import cli
 from chamade_mcp.app.settings import Settings, variable_of
-from chamade_mcp.audio import wire
+from chamade_mcp.audio import told, wire
 from chamade_mcp.model.events import EventType
 from chamade_mcp.tools.registry import TOOLS
 from chamade_mcp.tools.tool import Tool
@@ -134,7 +135,21 @@ def test_every_message_of_the_call_websocket_has_its_row() -> None:
     known = unknown.value.message.rpartition("known are ")[2].split(", ")
     assert set(rows(section(text, "## Agent to gateway"))) == {*known, "binary"}
     events = {str(type_) for type_ in EventType if type_.startswith("call_")} - {str(EventType.CALL_INVITE)}
-    assert set(rows(section(text, "## Gateway to agent"))) == {*events, "audio_config", "binary"}
+    assert set(rows(section(text, "## Gateway to agent"))) == {*events, *told_of_audio(), "binary"}
+
+
+def told_of_audio() -> set[str]:
+    """Every `type` that audio/told.py writes."""
+    tree = ast.parse(Path(told.__file__).read_text(encoding="utf-8"))
+    entries = [
+        value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Dict)
+        for key, value in zip(node.keys, node.values, strict=True)
+        if isinstance(key, ast.Constant) and key.value == "type"
+    ]
+    texts = [node for entry in entries for node in ast.walk(entry) if isinstance(node, ast.Constant)]
+    return {str(text.value) for text in texts}
 
 
 def test_every_error_and_close_code_of_the_call_websocket_has_its_row() -> None:

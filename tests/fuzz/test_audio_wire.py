@@ -11,7 +11,19 @@ from chamade_mcp.audio.wire import WireError, encode, parse
 
 ANY_CHARACTER = st.characters()
 TEXT = st.text(st.one_of(ANY_CHARACTER, st.characters(categories=["Cs"])), max_size=40)
-TYPES = st.sampled_from(["say", "send_chat", "audio", "audio_config", "stop_speaking", "transcript"])
+TYPES = st.sampled_from(
+    [
+        "say",
+        "send_chat",
+        "audio",
+        "audio_config",
+        "audio_status",
+        "clear",
+        "mark",
+        "stop_speaking",
+        "transcript",
+    ]
+)
 FIELDS = st.sampled_from(
     ["text", "sender_name", "attachments", "audio", "sample_rate", "receive", "speaker", "file_id", "name"]
 )

@@ -33,6 +33,13 @@ PRINCIPAL = Principal(Scope(AccountId("acct_1"), AgentId("agent_1")), ALL_PERMIS
 CURSOR = "2026-11-20T10:00:00Z|msg_1"
 TERMINAL = frozenset({"refused", "missed", "ended", "disconnected"})
 
+_COUNTS = ("buffered_ms", "played_ms", "dropped_ms", "cleared_ms", "trimmed_ms", "padded_ms", "underruns")
+_SILENT = dict.fromkeys(_COUNTS, 0)
+AUDIO_STATS = {
+    "agents": [],
+    "legs": [{"participant": "room", "from_platform": _SILENT, "to_platform": _SILENT}],
+}
+
 Document = dict[str, object]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -200,7 +207,10 @@ class FakeCore:
             raise call_not_found()
         lines = self.transcripts[str(call["call_id"])]
         since = int(request.query_params.get("since", 0))
-        return JSONResponse({**call, "transcript": lines[since:], "transcript_length": len(lines)})
+        stats = None if call["state"] in TERMINAL else AUDIO_STATS
+        return JSONResponse(
+            {**call, "transcript": lines[since:], "transcript_length": len(lines), "audio_stats": stats}
+        )
 
     async def _leave(self, request: Request) -> Response:
         call = self._live(request)

@@ -363,6 +363,56 @@ async def test_an_agent_does_not_hear_itself_but_the_other_does(
         assert levels["two"] > 10000
 
 
+# --- what waits to be played -----------------------------------------------------------------------------
+
+
+async def test_an_agent_sees_to_what_it_has_said(house: House, api: httpx2.AsyncClient, ws_url: str) -> None:
+    call, _ = await new_call(house, api)
+    async with socket(ws_url, call, f"?api_key={house.key}") as ws:
+        for name in ("one", "two"):
+            await ws.send(bytes(1920 * 10))
+            await ws.send(json.dumps({"type": "mark", "name": name}))
+        assert await message(ws) == {"type": "mark_played", "name": "one"}
+        await ws.send('{"type":"audio_status"}')
+        status = await message(ws)
+        assert status["type"] == "audio_status"
+        assert status["marks"] == 1
+        assert 0 < status["buffered_ms"] <= 200
+        assert status["played_ms"] + status["buffered_ms"] == 400
+        assert await message(ws) == {"type": "mark_played", "name": "two"}
+        await ws.send(bytes(48_000 * 2))
+        await ws.send('{"type":"mark","name":"three"}')
+        await ws.send('{"type":"clear"}')
+        assert await message(ws) == {"type": "mark_cleared", "name": "three"}
+        cleared = await message(ws)
+        assert cleared["type"] == "cleared"
+        assert 900 <= cleared["cleared_ms"] <= 1000
+        seen = (await api.get(f"/api/call/{call}")).json()["audio_stats"]
+        assert [agent["cleared_ms"] for agent in seen["agents"]] == [cleared["cleared_ms"]]
+        assert seen["legs"][0]["participant"] == "room"
+        assert seen["legs"][0]["to_platform"]["dropped_ms"] >= 0
+        await ws.send('{"type":"mark"}')
+        assert (await message(ws))["code"] == "INVALID_FIELD"
+    assert (await api.get(f"/api/call/{call}")).json()["audio_stats"]["agents"] == []
+
+
+async def test_too_much_at_once_is_told_before_anything_is_lost(
+    house: House, api: httpx2.AsyncClient, ws_url: str
+) -> None:
+    call, _ = await new_call(house, api)
+    async with socket(ws_url, call, f"?api_key={house.key}") as ws:
+        for _ in range(4):
+            await ws.send(bytes(48_000 * 2 * 10))
+        told = await message(ws)
+        assert (told["type"], told["high"]) == ("audio_backpressure", True)
+        assert told["buffered_ms"] > 30_000
+        await ws.send('{"type":"stop_speaking"}')
+        relieved = await message(ws)
+        assert (relieved["type"], relieved["high"]) == ("audio_backpressure", False)
+        await ws.send('{"type":"audio_status"}')
+        assert (await message(ws))["dropped_ms"] == 0
+
+
 # --- rough weather ---------------------------------------------------------------------------------------
 
 

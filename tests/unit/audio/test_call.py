@@ -250,7 +250,7 @@ def test_clear_stops_speech_within_the_beat(rate_hz: int) -> None:
     agent, _ = call.agent(rate_hz)
     agent.push_pcm(np.full(rate_hz * 2, 5_000, np.int16).tobytes(), call.now)
     call.beat(times=10)
-    assert agent.queued_s == pytest.approx(1.8)
+    assert agent.buffered_s == pytest.approx(1.8)
     assert agent.clear() == pytest.approx(1.8)
     call.played.clear()
     call.beat(times=5)

@@ -3,13 +3,16 @@ import json
 
 import pytest
 
-from chamade_mcp.audio import wire
+from chamade_mcp.audio import told, wire
 from chamade_mcp.audio.frame import AudioFormat
 from chamade_mcp.audio.wire import (
     AudioChunk,
     AudioConfigDeclare,
     AudioConfigQuery,
+    AudioStatusQuery,
+    Clear,
     ClientMessage,
+    Mark,
     Say,
     SendChat,
     StopSpeaking,
@@ -43,6 +46,9 @@ PCM64 = base64.b64encode(PCM).decode()
         ('{"type":"audio_config","sample_rate":16000}', AudioConfigDeclare(16_000, None)),
         ('{"type":"audio_config","receive":false}', AudioConfigDeclare(None, False)),
         ('{"type":"audio_config","sample_rate":8000,"receive":true}', AudioConfigDeclare(8_000, True)),
+        ('{"type":"audio_status"}', AudioStatusQuery()),
+        ('{"type":"clear"}', Clear()),
+        ('{"type":"mark","name":"end of sentence"}', Mark("end of sentence")),
         ('{"type":"stop_speaking"}', StopSpeaking()),
         ('{"type":"transcript","speaker":"Ann","text":"Yes"}', Transcript("Ann", "Yes")),
     ],
@@ -152,7 +158,7 @@ def test_built_messages_have_the_shapes_of_the_contract() -> None:
     ("declared_hz", "resampling", "frame_bytes"), [(48_000, False, 1_920), (24_000, True, 960)]
 )
 def test_audio_config_reply(declared_hz: int, resampling: bool, frame_bytes: int) -> None:
-    reply = wire.audio_config(AudioFormat(48_000), AudioFormat(declared_hz), receive=True, ready=True)
+    reply = told.audio_config(AudioFormat(48_000), AudioFormat(declared_hz), receive=True, ready=True)
     assert reply == {
         "type": "audio_config",
         "sample_rate": declared_hz,

@@ -1,0 +1,82 @@
+"""One agent's audio in one call."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from chamade_mcp.audio.ear import Ear
+from chamade_mcp.audio.frame import AudioFormat, Samples
+from chamade_mcp.audio.playout import PlayoutStats
+from chamade_mcp.audio.voice import Tell, Voice, VoiceNews
+
+PcmSink: TypeAlias = Callable[[bytes], None]
+"""Gets 20 ms of PCM at the agent's declared rate. Must not block."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStats:
+    voice: PlayoutStats
+    """Of the agent's own voice, in samples at the native rate."""
+    heard: int
+    """Frames handed to the agent."""
+    marks: int
+    """Marks that wait in what it said."""
+
+
+class AgentAudio:
+    """An agent's mouth and ear in one call. Made by `CallMixer.add_agent`.
+
+    PCM is s16le mono. What is pushed must not be written to afterwards.
+    """
+
+    def __init__(
+        self, native: AudioFormat, sink: PcmSink, rate_hz: int | None = None, tell: Tell | None = None
+    ) -> None:
+        self.native = native
+        self.format = AudioFormat(rate_hz) if rate_hz is not None else native
+        self.receiving = False
+        self.heard = 0
+        self._sink = sink
+        self._voice = Voice(native, tell or _ignore)
+        self._ear = Ear(native, self.format)
+        self.pull = self._voice.pull
+        """20 ms of the agent's voice at the native rate, for the mix: `pull(count, at)`."""
+        self.mark = self._voice.mark
+        """Tells `MarkPassed` once all that was pushed until now is over; raises `TooManyMarks`."""
+        self.clear = self._voice.clear
+        """Forgets what is not yet played; returns how many seconds that was."""
+
+    @property
+    def stats(self) -> AgentStats:
+        return AgentStats(self._voice.stats, self.heard, self._voice.marks)
+
+    @property
+    def buffered_s(self) -> float:
+        """How much of what the agent said is still to be played."""
+        return self._voice.buffered_s
+
+    def configure(self, rate_hz: int | None = None, receive: bool | None = None) -> None:
+        """Changes what is given; raises `ValueError` for a rate outside 8,000-48,000 Hz."""
+        if rate_hz is not None and rate_hz != self.format.rate_hz:
+            self.format = AudioFormat(rate_hz)
+            self._ear = Ear(self.native, self.format)
+        if receive is not None:
+            self.receiving = receive
+
+    def push_pcm(self, data: bytes | memoryview, at: float) -> None:
+        """Speech at the declared rate, any number of samples; raises `ValueError` on half a sample."""
+        self._voice.push(data, self.format.rate_hz, at)
+
+    def push_at(self, data: bytes | memoryview, rate_hz: int, at: float) -> None:
+        """Speech at a rate of its own; raises `ValueError` on half a sample or an impossible rate."""
+        self._voice.push(data, rate_hz, at)
+
+    def hear(self, mix: Samples | None) -> None:
+        """Hands 20 ms of everybody else to the agent."""
+        for frame in self._ear.frames(mix):
+            self.heard += 1
+            self._sink(frame)
+
+
+def _ignore(news: VoiceNews) -> None:
+    del news
