@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 import websockets
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from chamade_mcp.app.guard import GuardedProtocol
 from chamade_mcp.app.problems import SettingsError
 from chamade_mcp.app.server import PEER_GONE_S, Server, listen
 from chamade_mcp.app.settings import Settings
+from chamade_mcp.sessions.streams import WRITE_DEADLINE
+from tests.support.waiting import until
 
 Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -26,7 +28,7 @@ class Hasty(GuardedProtocol):
 
 class Application:
     """Counts what reaches it. ``/echo`` answers with the length of the body, ``/early`` before reading any,
-    ``/slow`` once it was let go, ``/unread`` reads only then."""
+    ``/slow`` once it was let go, ``/unread`` reads only then, ``/flood`` without end to whoever reads on."""
 
     def __init__(self) -> None:
         self.gone = asyncio.Event()
@@ -40,6 +42,10 @@ class Application:
         path = scope["path"]
         if path == "/early":
             await self._answer(send, b"no")
+            return
+        if path == "/flood":
+            scope["state"][WRITE_DEADLINE] = 0.3
+            await self._flood(send)
             return
         if path == "/unread":
             await self.go.wait()
@@ -61,6 +67,14 @@ class Application:
         headers = [(b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    async def _flood(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        flood: Message = {"type": "http.response.body", "body": b"x" * 65536, "more_body": True}
+        while not self.go.is_set():
+            await send(flood)
+            await asyncio.sleep(0)
+        await send({"type": "http.response.body"})
 
     async def _echo_socket(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -231,6 +245,16 @@ async def test_the_server_does_not_name_itself(running: Running) -> None:
     peer = await running.connect()
     peer[1].write(b"GET /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert b"server:" not in (await rest(peer)).lower()
+
+
+async def test_a_reader_with_a_deadline_that_takes_nothing_is_cut(running: Running) -> None:
+    _, writer = await running.connect()  # whose reader stops after a while, as nobody reads
+    writer.write(b"GET /flood HTTP/1.1\r\nHost: x\r\n\r\n")
+    began = time.monotonic()
+    await until(lambda: not running.server.server_state.connections, bound_s=10)
+    assert time.monotonic() - began >= 0.3
+    running.app.go.set()
+    writer.close()
 
 
 async def test_a_stop_drains_first_and_finishes_what_waits(running: Running) -> None:

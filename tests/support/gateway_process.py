@@ -1,0 +1,75 @@
+"""`chamade serve` as a process that can be killed and started again on the same data and the same port."""
+
+import asyncio
+import re
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx2
+
+from tests.demo.gateway import free_port
+
+START_S = 60.0
+CHAMADE = Path(sys.executable).parent / "chamade"
+
+
+class GatewayProcess:
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._port = free_port()
+        self._process: asyncio.subprocess.Process | None = None
+        self.url = f"http://127.0.0.1:{self._port}"
+        self.key = ""
+        """Of the first account."""
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    async def start(self) -> None:
+        """Returns once it serves."""
+        log = self._data_dir.with_suffix(".log")
+        with log.open("ab") as out:
+            self._process = await asyncio.create_subprocess_exec(
+                *(CHAMADE, "serve", "--port", str(self._port), "--data-dir", self._data_dir),
+                stdout=out,
+                stderr=out,
+            )
+        async with asyncio.timeout(START_S), httpx2.AsyncClient() as http:
+            while not await self._ready(http):
+                assert self._process.returncode is None, log.read_text()
+                await asyncio.sleep(0.02)
+        found = re.search(r"Bearer (chmd_\w+)", log.read_text())
+        assert found is not None
+        self.key = found[1]
+
+    async def _ready(self, http: httpx2.AsyncClient) -> bool:
+        try:
+            return (await http.get(f"{self.url}/readyz")).status_code == 200
+        except httpx2.TransportError:
+            return False
+
+    async def kill(self) -> None:
+        """As a power cut does."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def stop(self) -> None:
+        """As `systemctl restart` does, the first half."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.terminate()
+            await self._process.wait()
+
+
+@asynccontextmanager
+async def gateway_process(data_dir: Path) -> AsyncGenerator[GatewayProcess]:
+    gateway = GatewayProcess(data_dir)
+    try:
+        await gateway.start()
+        yield gateway
+    finally:
+        await gateway.kill()
