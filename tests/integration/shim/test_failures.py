@@ -130,6 +130,13 @@ async def test_a_wrong_key(twin: str, endpoint: Endpoint) -> None:
         assert len(shim.errors) == 1
 
 
+async def test_a_key_that_the_answer_repeats_is_not_shown(twin: str, endpoint: Endpoint) -> None:
+    endpoint.next["ping"].append(says(401, b'{"detail":"chmd_abcdefghij_0123456789 has expired"}'))
+    async with running_shim(twin, endpoint.url) as shim:
+        await shim.error(shim.ask("ping"))
+        await shim.said("chmd_*** has expired")
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 406, 413, 415, 422])
 async def test_a_refusal_is_final(twin: str, endpoint: Endpoint, status: int) -> None:
     problem = b'{"code":"SOME_CODE","detail":"Because.","action":"give_up","param":"x","request_id":"r-1"}'

@@ -8,6 +8,10 @@ from tests.support.streamable import Endpoint, Exchange
 from tests.support.waiting import until
 
 
+async def vanish(exchange: Exchange) -> None:
+    exchange.drop()
+
+
 async def pushed(shim: Shim, *texts: str) -> None:
     await until(lambda: len(shim.pushed()) >= len(texts), bound_s=20)
     assert shim.pushed() == list(texts)
@@ -89,6 +93,20 @@ async def test_the_stream_alone_notices_a_lost_session(twin: str, endpoint: Endp
         await pushed(shim, "after")
 
 
+async def test_the_stream_of_a_lost_session_is_left(twin: str, endpoint: Endpoint) -> None:
+    async with running_shim(twin, endpoint.url, "--stateful") as shim:
+        await shim.initialize()
+        await endpoint.listening()
+        old = (await endpoint.saw("GET")).gone
+        endpoint.sessions.clear()
+        await shim.result(shim.ask("ping"))
+        await endpoint.listening()
+        endpoint.push("after")
+        await pushed(shim, "after")
+        async with asyncio.timeout(15):
+            await old.wait()
+
+
 async def test_a_server_that_forgets_every_session_ends_the_attempts(twin: str, endpoint: Endpoint) -> None:
     async def forget(exchange: Exchange) -> None:
         exchange.answer(404)
@@ -115,9 +133,17 @@ async def test_a_revoked_key_stops_the_stream_until_it_works_again(twin: str, en
         endpoint.log.listeners[0].drop()
         await shim.said("This key has been revoked")
         await shim.error(shim.ask("ping"))
-        assert endpoint.count("GET") == 2
-        await shim.result(shim.ask("ping"))
+        counted: list[int] = []
+
+        async def count(exchange: Exchange) -> None:
+            counted.append(endpoint.count("GET"))
+            await endpoint.behave(exchange)
+
+        # 3 s later, by when a stream that tried again and again would have done so.
+        endpoint.next["tools/list"].extend([vanish, vanish, count])
+        await shim.result(shim.ask("tools/list"))
         await endpoint.listening()
+        assert counted == [2]
 
 
 async def test_a_server_without_the_stream(twin: str, endpoint: Endpoint) -> None:
@@ -152,7 +178,7 @@ async def test_a_broken_answer_is_taken_up_where_it_ended(twin: str, endpoint: E
         await shim.initialize()
         await endpoint.listening()
         endpoint.next["tools/call"].append(begin)
-        endpoint.next["GET"].append(go_on)
+        endpoint.next["GET"].extend([vanish, go_on])
         assert await shim.result(shim.call("act")) == {"a": 1}
         assert endpoint.count("tools/call") == 1
 

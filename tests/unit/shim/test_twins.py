@@ -236,7 +236,7 @@ def test_what_may_be_sent_again_and_its_headers() -> None:
             request("resources/read", uri="=?base64?YQ==?="),
             [{"mcp-method": "resources/read", "mcp-name": "=?base64?PT9iYXNlNjQ/WVE9PT89?="}, None, True],
         ),
-        (request("future/thing"), [{"mcp-method": "future/thing"}, None, False]),
+        (request("future/thing", name="r"), [{"mcp-method": "future/thing"}, None, False]),
         ({"jsonrpc": "2.0", "id": 1, "result": {}}, [{"mcp-method": ""}, None, True]),
     ]
     agree([["headers", listed, message] for message, _ in table], [wanted for _, wanted in table])
