@@ -7,7 +7,18 @@ from ipaddress import ip_address
 import httpx2
 import pytest
 
-from chamade_mcp.kit.outbound import Failed, Fetched, Outbound, Refused, is_public
+from chamade_mcp.kit.addresses import is_public
+from chamade_mcp.kit.outbound import (
+    MAX_REDIRECTS,
+    BadUrl,
+    Download,
+    Failed,
+    Fetched,
+    Outbound,
+    Refused,
+    TookTooLong,
+)
+from tests.support.requirement import requirement
 
 URL = "https://client.example/metadata.json"
 PUBLIC = "93.184.215.14"
@@ -34,7 +45,9 @@ CLOSED = [
     "::7f00:1",
     "::ffff:127.0.0.1",
     "::ffff:93.184.215.14",
+    "::ffff:169.254.169.254",
     "64:ff9b::7f00:1",
+    "64:ff9b::a9fe:a9fe",
     "64:ff9b::5db8:d70e",
     "64:ff9b:1::1",
     "100::1",
@@ -44,6 +57,7 @@ CLOSED = [
     "3fff::1",
     "fc00::1",
     "fd12:3456::1",
+    "fd00:ec2::254",
     "fe80::1",
     "fec0::1",
     "ff02::1",
@@ -94,10 +108,29 @@ def guard(line: Line, *addresses: str) -> Outbound:
     return Outbound(resolve=resolve, transport=line)
 
 
+def names(line: Line, **hosts: str) -> Outbound:
+    """Several hosts with an address each; the names have underscores for dots."""
+
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        return [hosts[host.replace(".", "_")]]
+
+    return Outbound(resolve=resolve, transport=line)
+
+
+def moved(location: str, status: int = 302) -> httpx2.Response:
+    return httpx2.Response(status, headers={"location": location}, stream=Chunks())
+
+
+async def download(outbound: Outbound, url: str = URL, timeout_s: float = 3.0) -> tuple[Download, bytes]:
+    async with outbound.download(url, timeout_s=timeout_s) as found:
+        return found, b"".join([chunk async for chunk in found.chunks])
+
+
 async def get(outbound: Outbound, url: str = URL, timeout_s: float = 3.0) -> Fetched:
     return await outbound.get(url, accept="application/json", max_bytes=100, timeout_s=timeout_s)
 
 
+@requirement("R-145", "R-146")
 @pytest.mark.parametrize("address", CLOSED)
 async def test_no_address_of_ours_is_connected_to(address: str) -> None:
     assert not is_public(ip_address(address))
@@ -106,6 +139,8 @@ async def test_no_address_of_ours_is_connected_to(address: str) -> None:
         await get(guard(line, address))
     with pytest.raises(Refused):  # one bad address among good ones spoils all
         await get(guard(line, PUBLIC, address))
+    with pytest.raises(Refused):
+        await download(guard(line, PUBLIC, address), "http://client.example/a.png")
     assert line.requests == []
 
 
@@ -141,7 +176,6 @@ async def test_the_next_address_when_one_is_dead() -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "http://client.example/",
         "ftp://client.example/",
         "file:///etc/passwd",
         "https://127.0.0.1/",
@@ -156,7 +190,6 @@ async def test_the_next_address_when_one_is_dead() -> None:
         "https://client/",
         "https://client.example./",
         "https://user:secret@client.example/",
-        "https://client.example/#x",
         "https://client.example:0/",
         "https://client.example:99999/",
         "https://client.example\\@127.0.0.1/",
@@ -168,7 +201,14 @@ async def test_the_next_address_when_one_is_dead() -> None:
     ],
 )
 async def test_urls_that_are_not_even_resolved(url: str) -> None:
-    with pytest.raises(Refused):
+    for fetch in (get, download):
+        with pytest.raises(BadUrl):
+            await fetch(guard(Line()), url)
+
+
+@pytest.mark.parametrize("url", ["http://client.example/", "https://client.example/#x"])
+async def test_documents_come_over_https_alone_and_whole(url: str) -> None:
+    with pytest.raises(BadUrl):
         await get(guard(Line()), url)
 
 
@@ -202,3 +242,118 @@ async def test_time_is_bounded_for_all_of_it() -> None:
     with pytest.raises(Failed, match="did not answer"):
         await get(guard(line, PUBLIC), timeout_s=0.05)
     assert body.closed
+
+
+async def test_a_file_comes_over_http_too_and_fragments_stay_here() -> None:
+    line = Line(httpx2.Response(200, headers={"Content-Type": "image/png"}, stream=Chunks(b"a", b"b")))
+    found, body = await download(guard(line, PUBLIC), "http://files.example/a.png#page=2")
+    assert (found.url, found.host, found.status) == ("http://files.example/a.png", "files.example", 200)
+    assert (found.headers["content-type"], body) == ("image/png", b"ab")
+    (request,) = line.requests
+    assert (request.url.host, request.url.port, request.url.scheme) == (PUBLIC, None, "http")
+    assert request.headers["host"] == "files.example"
+    assert not {"cookie", "authorization", "referer"} & set(request.headers)
+
+
+@requirement("R-147")
+async def test_each_redirect_is_looked_at_anew() -> None:
+    line = Line(moved("https://two.example/b"), moved("/c?d", 307), httpx2.Response(200, stream=Chunks(b"x")))
+    outbound = names(line, one_example="93.184.215.14", two_example="1.1.1.1")
+    found, body = await download(outbound, "https://one.example/a")
+    assert (found.url, body) == ("https://two.example/c?d", b"x")
+    assert [(r.url.host, r.headers["host"]) for r in line.requests] == [
+        ("93.184.215.14", "one.example"), ("1.1.1.1", "two.example"), ("1.1.1.1", "two.example")
+    ]  # fmt: skip
+    assert line.closed == 3
+
+
+@requirement("R-145", "R-146", "R-147")
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://metadata.example/latest/meta-data",
+        "http://169.254.169.254/latest/meta-data",
+        "http://[fd00:ec2::254]/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://2130706433/",
+        "http://0177.0.0.1/",
+        "http://localhost/",
+        "//127.0.0.1/",
+        "https://user:secret@one.example/",
+        "file:///etc/passwd",
+        "ftp://one.example/a",
+        "https://[::1",
+        "https://one.example:0/",
+    ],
+)
+async def test_a_redirect_leads_nowhere_that_is_closed(location: str) -> None:
+    line = Line(moved(location))
+    outbound = names(line, one_example=PUBLIC, metadata_example="169.254.169.254")
+    with pytest.raises(Refused) as refused:
+        await download(outbound, "https://one.example/a")
+    assert not isinstance(refused.value, BadUrl)
+    assert len(line.requests) == 1
+
+
+@requirement("R-145", "R-147")
+async def test_a_name_that_changes_its_address_is_looked_at_again() -> None:
+    answers = [[PUBLIC], ["127.0.0.1"]]
+
+    async def rebinds(host: str, port: int) -> Sequence[str]:
+        return answers.pop(0)
+
+    line = Line(moved("/again"))
+    with pytest.raises(Refused, match="not on the public Internet"):
+        await download(Outbound(resolve=rebinds, transport=line), "https://one.example/a")
+    assert [request.url.host for request in line.requests] == [PUBLIC]
+
+
+@requirement("R-147")
+async def test_redirects_come_to_an_end() -> None:
+    line = Line(*(moved(f"/{n}") for n in range(20)))
+    with pytest.raises(Failed, match="more than 5 redirects"):
+        await download(guard(line, PUBLIC))
+    assert len(line.requests) == MAX_REDIRECTS + 1
+
+
+async def test_a_redirect_without_a_place_is_an_answer() -> None:
+    found, _ = await download(guard(Line(httpx2.Response(302, stream=Chunks())), PUBLIC))
+    assert found.status == 302
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx2.Response(200, headers={"content-encoding": "gzip"}, stream=Chunks(b"x")),
+        httpx2.ConnectError("refused"),
+        httpx2.RemoteProtocolError("no HTTP"),
+    ],
+)
+async def test_what_fails_to_come(answer: httpx2.Response | Exception) -> None:
+    line = Line(answer)
+    with pytest.raises(Failed):
+        await download(guard(line, PUBLIC))
+    assert line.closed == 1
+
+
+async def test_a_reader_who_has_enough_closes_the_line() -> None:
+    body = Chunks(b"x" * 60, b"x" * 60, then=asyncio.Event())
+    line = Line(httpx2.Response(200, stream=body))
+    async with guard(line, PUBLIC).download(URL, timeout_s=3) as found:
+        assert len(await anext(found.chunks)) == 60
+    assert body.closed
+    assert line.closed == 1
+
+
+async def test_the_time_of_a_file_counts_its_redirects_and_its_bytes() -> None:
+    body = Chunks(b"x", then=asyncio.Event())
+    line = Line(moved("/b"), httpx2.Response(200, stream=body))
+    with pytest.raises(TookTooLong, match="did not answer"):
+        await download(guard(line, PUBLIC), timeout_s=0.05)
+    assert body.closed
+
+
+async def test_somebody_elses_timeout_is_not_ours() -> None:
+    with pytest.raises(TimeoutError):
+        async with guard(Line(httpx2.Response(200, stream=Chunks())), PUBLIC).download(URL, timeout_s=3):
+            raise TimeoutError
