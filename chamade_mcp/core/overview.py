@@ -36,6 +36,8 @@ _SECRET_COLUMNS = frozenset(
         "upload_sha256",
         "serve_token",
         "meeting_url_sealed",
+        "id_sha256",
+        "credential",
     }
 )
 _EXPORTED: Sequence[tuple[str, Table]] = (
@@ -47,6 +49,8 @@ _EXPORTED: Sequence[tuple[str, Table]] = (
     ("messages", schema.messages),
     ("links", schema.links),
     ("files", schema.files),
+    ("grants", schema.oauth_grants),
+    ("mcp_sessions", schema.mcp_sessions),
 )
 
 

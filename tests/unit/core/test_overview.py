@@ -15,6 +15,10 @@ SECRET_WORDS = ("hash", "sha256", "token", "sealed")
 NOT_EXPORTED = {
     "events",  # what they tell stands in calls, messages and transcripts
     "sessions",  # nothing but secrets and dates
+    "oauth_consents",  # a question on a screen, for ten minutes
+    "oauth_families",  # nothing but dates of a grant
+    "oauth_codes",  # nothing but secrets and dates
+    "oauth_tokens",  # nothing but secrets and dates
 }
 
 
