@@ -1,4 +1,4 @@
-// The keys: made, listed, revoked.
+// The keys: made, listed, revoked; and the programs that were let in without one.
 import { $, ago, api, el, fill, keepLooking, shortDay, when } from "./dash.js";
 import { askForKey, onNewKey } from "./newkey.js";
 
@@ -20,17 +20,39 @@ function keyRow(key) {
       el("p", {}, about.filter(Boolean).join(" · ")),
     ),
     el("div", { class: "tags" }, ...key.permissions.map((one) => el("span", { class: "tag" }, WORDS[one] ?? one))),
-    el("button", { type: "button", class: "small", "data-act": "revoke", "aria-label": `Revoke ${key.name}`, onclick: () => askRevoke(key) }, "Revoke"),
+    el("button", { type: "button", class: "small", "data-act": "revoke", "aria-label": `Revoke ${key.name}`, onclick: () => askRevoke(KEY, key.id, key.name) }, "Revoke"),
+  );
+}
+
+function clientRow(client) {
+  const about = [
+    client.client_host ? `Known by ${client.client_host}` : "Its name is its own word",
+    client.used ? `used ${client.used}` : "never used",
+    `let in ${when(client.created_at)}`,
+    `until ${shortDay(client.expires_at)} at most`,
+  ];
+  const name = client.client_name;
+  return el(
+    "li",
+    { class: "key-row" },
+    el("div", {}, el("div", { class: "name" }, el("b", {}, el("bdi", {}, name))), el("p", {}, about.join(" · "))),
+    el("div", { class: "tags" }, ...client.permissions.map((one) => el("span", { class: "tag" }, WORDS[one] ?? one))),
+    el("button", { type: "button", class: "small", "data-act": "revoke", "aria-label": `Revoke ${name}`, onclick: () => askRevoke(CLIENT, client.id, name) }, "Revoke"),
   );
 }
 
 // --- revoking ---------------------------------------------------------------------------------------------
 
+const KEY = { path: "/api/api-keys", title: "Revoke a key", who: "Whatever uses", then: "This cannot be undone.", focus: "keys-title" };
+const CLIENT = { path: "/api/grants", title: "Take access back", who: "The program", then: "It can ask you again.", focus: "clients-title" };
 let revoking = null;
 
-function askRevoke(key) {
-  revoking = key;
-  $("revoke-what").textContent = key.name;
+function askRevoke(kind, id, name) {
+  revoking = { ...kind, id, name };
+  $("revoke-title").textContent = kind.title;
+  $("revoke-who").textContent = kind.who;
+  $("revoke-then").textContent = kind.then;
+  $("revoke-what").textContent = name;
   $("revoke-name").value = "";
   $("revoke-error").textContent = "";
   $("revoke-go").disabled = true;
@@ -44,7 +66,7 @@ $("revoke-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   if (!named()) return;
   try {
-    await api("DELETE", `/api/api-keys/${revoking.id}`);
+    await api("DELETE", `${revoking.path}/${revoking.id}`);
   } catch (error) {
     if (error.status !== 404) {
       $("revoke-error").textContent = error.message;
@@ -52,7 +74,7 @@ $("revoke-form").addEventListener("submit", async (event) => {
     }
   }
   $("revoke").close();
-  $("keys-title").focus(); // the button that opened the dialog is about to go
+  $(revoking.focus).focus(); // the button that opened the dialog is about to go
   lookNow();
 });
 
@@ -78,7 +100,7 @@ $("fresh-done").addEventListener("click", () => {
 addEventListener("pagehide", forget);
 
 async function look() {
-  const { api_keys: keys } = await api("GET", "/api/api-keys");
+  const [{ api_keys: keys }, { grants: clients }] = await Promise.all([api("GET", "/api/api-keys"), api("GET", "/api/grants")]);
   const shown = keys.map(({ last_used_at: at, ...key }) => ({
     ...key,
     used: at && ago(at),
@@ -86,6 +108,9 @@ async function look() {
   }));
   fill($("keys"), shown, (key) => key.id, keyRow);
   $("keys-empty").hidden = keys.length > 0;
+  const known = clients.map(({ last_used_at: at, ...client }) => ({ ...client, used: at && ago(at) }));
+  fill($("clients"), known, (client) => client.id, clientRow);
+  $("clients-card").hidden = clients.length === 0;
 }
 
 const lookNow = keepLooking(10000, look);
