@@ -1,4 +1,4 @@
-"""The REST API and the call WebSocket as one ASGI application."""
+"""The REST API and the WebSockets as one ASGI application."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,9 +10,12 @@ from chamade_mcp.api.account import AccountGroup
 from chamade_mcp.api.calls import CallGroup
 from chamade_mcp.api.dispatch import Dispatch
 from chamade_mcp.api.errors import Problems
+from chamade_mcp.api.events import EventGroup
 from chamade_mcp.api.files import FileGroup
 from chamade_mcp.api.grants import GrantGroup
 from chamade_mcp.api.inbox import InboxGroup
+from chamade_mcp.api.inbox_socket import PATH as INBOX_PATH
+from chamade_mcp.api.inbox_socket import InboxStream
 from chamade_mcp.api.keys import KeyGroup
 from chamade_mcp.api.operation import Group
 from chamade_mcp.api.platforms import PlatformGroup
@@ -23,6 +26,7 @@ from chamade_mcp.api.stream import CallStream
 from chamade_mcp.api.system import SystemGroup
 from chamade_mcp.core.gateway import Core
 from chamade_mcp.kit.clock import Clock, SystemClock
+from chamade_mcp.sessions.streams import Streams
 
 SECURE_COOKIE = b"__Host-chamade"
 PLAIN_COOKIE = b"chamade"
@@ -34,19 +38,29 @@ class Api:
 
     http: ASGIApp
     stream: CallStream
+    inbox: InboxStream
     reference: Reference
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await self.http(scope, receive, send)
         elif scope["type"] == "websocket":
-            await self.stream(scope, receive, send)
+            at_inbox = scope["path"].rstrip("/") == INBOX_PATH
+            await (self.inbox if at_inbox else self.stream)(scope, receive, send)
 
 
 def api_app(
-    core: Core, *, ready: Callable[[], bool], session_cookie_secure: bool, clock: Clock | None = None
+    core: Core,
+    *,
+    ready: Callable[[], bool],
+    session_cookie_secure: bool,
+    streams: Streams,
+    clock: Clock | None = None,
 ) -> Api:
-    """`ready` says whether requests are taken. Over plain HTTP the session cookie has its other name."""
+    """`streams` are looked after by the caller; `ready` says whether requests are taken.
+
+    Over plain HTTP the session cookie has its other name.
+    """
     clock = clock or SystemClock()
     cookie = SECURE_COOKIE if session_cookie_secure else PLAIN_COOKIE
     gate = Gate(core.accounts, cookie, origin_of(core.public_url))
@@ -56,6 +70,7 @@ def api_app(
         AccountGroup(core.accounts, core.overview).group(),
         CallGroup(core.calls).group(),
         InboxGroup(core.inbox).group(),
+        EventGroup(core.hub, streams).group(),
         FileGroup(core.files, large_body_bytes).group(),
         PlatformGroup(core.platforms, core.invitations).group(),
         KeyGroup(core.accounts, clock).group(),
@@ -66,4 +81,5 @@ def api_app(
     reference = Reference(tuple(groups), tuple(m.platform for m in core.platforms.manifests), core.public_url)
     operations = [operation for group in (*groups, reference.group()) for operation in group.operations]
     http = Problems(Dispatch(Router(operations), gate, large_body_bytes))
-    return Api(http, CallStream(core.calls, gate), reference)
+    inbox = InboxStream(core.hub, streams, gate, clock)
+    return Api(http, CallStream(core.calls, gate), inbox, reference)

@@ -53,7 +53,7 @@ def create_app(
 ) -> App:
     secure = urlsplit(core.public_url).scheme == "https"
     places = Places(core.public_url)
-    api = api_app(core, ready=ready, session_cookie_secure=secure)
+    api = api_app(core, ready=ready, session_cookie_secure=secure, streams=sessions.event_streams)
     mcp = mcp_app(
         CoreClient(InProcess(api)),
         core.accounts.authenticate,

@@ -26,6 +26,7 @@ from chamade_mcp.core.mcp_sessions import McpSessions
 from chamade_mcp.core.overview import Overview
 from chamade_mcp.core.permissions import NoDesk
 from chamade_mcp.core.platforms import Platforms
+from chamade_mcp.core.retention import Retention
 from chamade_mcp.core.supervisor import Supervisor
 from chamade_mcp.core.tokens import ACCESS
 from chamade_mcp.kit.clock import Clock, SystemClock
@@ -94,6 +95,7 @@ class _House:
         self._draining = False
         self._supervisor = Supervisor(registry.connectors, clock)
         hub = MemoryHub(database, clock)
+        self._retention = Retention(database, clock)
         platforms = Platforms(registry)
         accounts = Accounts(database, clock)
         grants = Grants(database, clock, key=box.derive("oauth tokens"), audience=Places(url).resource)
@@ -138,13 +140,17 @@ class _House:
             self._outbound,
             self._sessions,
         )
-        sweeping = asyncio.create_task(self._core.files.sweep_forever(), name="file sweep")
+        sweeps = [
+            asyncio.create_task(self._core.files.sweep_forever(), name="file sweep"),
+            asyncio.create_task(self._retention.sweep_forever(), name="retention"),
+        ]
         try:
             async with app.run():
                 yield Gateway(app.asgi, self._core, self._drain)
         finally:
-            sweeping.cancel()
-            await asyncio.gather(sweeping, return_exceptions=True)
+            for sweep in sweeps:
+                sweep.cancel()
+            await asyncio.gather(*sweeps, return_exceptions=True)
             await self._drain()
 
     async def _drain(self) -> None:

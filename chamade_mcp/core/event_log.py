@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from chamade_mcp.model.events import Cursor, Envelope, Event, EventType
 from chamade_mcp.model.ids import AccountId, AgentId
@@ -37,6 +37,35 @@ def append(conn: Connection, happened: Sequence[Event], at: datetime) -> list[En
 def head(conn: Connection, account: AccountId) -> Cursor:
     """The newest number given out; 0 before the first event."""
     return Cursor(conn.execute(select(accounts.c.event_seq).where(accounts.c.id == account)).scalar_one())
+
+
+def kept(conn: Connection, account: AccountId) -> tuple[Cursor, Cursor]:
+    """The numbers of the oldest event that is still there and of the newest one given out.
+
+    Without any event the oldest is the one that comes next.
+    """
+    newest = head(conn, account)
+    oldest = conn.execute(select(func.min(events.c.seq)).where(events.c.account_id == account)).scalar_one()
+    return Cursor(newest + 1 if oldest is None else oldest), newest
+
+
+def drop_before(conn: Connection, moment: datetime, limit: int) -> int:
+    """Removes what happened before `moment`, from the oldest on, at most `limit` events of each account.
+
+    Where the wall clock was set back an older event may stand behind a newer one: it stays as long.
+    """
+    dropped = 0
+    for account in conn.execute(select(accounts.c.id)).scalars().all():
+        page = select(events.c.seq, events.c.created_at).where(events.c.account_id == account)
+        last: int | None = None
+        for row in conn.execute(page.order_by(events.c.seq).limit(limit)).all():
+            if row.created_at >= moment:
+                break
+            last = row.seq
+        if last is not None:
+            old = delete(events).where(events.c.account_id == account, events.c.seq <= last)
+            dropped += conn.execute(old).rowcount
+    return dropped
 
 
 def after(conn: Connection, account: AccountId, cursor: Cursor, limit: int) -> list[Envelope]:

@@ -45,6 +45,10 @@ class EventHub(Protocol):
         and must not block. To be closed."""
         ...
 
+    async def kept(self, account: AccountId) -> tuple[Cursor, Cursor]:
+        """The oldest event that can still be read, and the newest there is; see `event_log.kept`."""
+        ...
+
 
 class Follower(Protocol):
     async def head(self) -> Cursor:
@@ -136,6 +140,9 @@ class MemoryHub:
         following = _Following(self._database, scope, channel, self._leave)
         channel.wakes[following] = wake
         return following
+
+    async def kept(self, account: AccountId) -> tuple[Cursor, Cursor]:
+        return await self._database.read(partial(event_log.kept, account=account))
 
     def _enter(self, account: AccountId) -> _Channel:
         channel = self._channels.setdefault(account, _Channel())

@@ -15,6 +15,7 @@ from chamade_mcp.sessions.live import LiveSessions
 from chamade_mcp.sessions.methods import Methods
 from chamade_mcp.sessions.stateful import Stateful
 from chamade_mcp.sessions.stateless import Stateless
+from chamade_mcp.sessions.streams import Streams
 from chamade_mcp.sessions.surface import Surface
 
 RETRY_MS = 5_000
@@ -45,6 +46,11 @@ class Sessions:
     def streams(self) -> int:
         """How many are open."""
         return len(self._live.streams.open)
+
+    @property
+    def event_streams(self) -> Streams:
+        """Looked after inside `run`, for others who stream."""
+        return self._live.streams
 
     @property
     def known(self) -> int:

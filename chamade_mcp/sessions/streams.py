@@ -16,7 +16,7 @@ from chamade_mcp.kit.clock import Clock
 from chamade_mcp.model.access import Scope as Owner
 from chamade_mcp.model.errors import LimitReached, Unavailable
 from chamade_mcp.model.events import Cursor, Envelope
-from chamade_mcp.sessions.sse import PING, Reply
+from chamade_mcp.sessions.sse import PING
 from chamade_mcp.sessions.turn import disconnected
 
 PING_EVERY_S: Final = 10.0
@@ -48,6 +48,14 @@ class Feed(Protocol):
         ...
 
 
+class Sink(Protocol):
+    """The connection that a stream is written to."""
+
+    async def chunk(self, frames: bytes) -> None:
+        """Whole frames. Returns once the connection takes more."""
+        ...
+
+
 class EventStream:
     """One open stream. `run` returns when the client is gone, or once the stream was closed here."""
 
@@ -56,7 +64,7 @@ class EventStream:
         "_following",
         "_over",
         "_ping_due",
-        "_reply",
+        "_sink",
         "_wake",
         "_writing_since",
         "_wrote_at",
@@ -66,13 +74,13 @@ class EventStream:
         "owner",
     )
 
-    def __init__(self, name: str, owner: Owner, credential: str, reply: Reply, clock: Clock) -> None:
+    def __init__(self, name: str, owner: Owner, credential: str, sink: Sink, clock: Clock) -> None:
         self.name = name
         self.owner = owner
         self.credential = credential
         self.gone = False
         """Whether the client left; otherwise the stream was closed here."""
-        self._reply = reply
+        self._sink = sink
         self._clock = clock
         self._wake = asyncio.Event()
         self._over = self._ping_due = False
@@ -145,7 +153,7 @@ class EventStream:
 
     async def _write(self, chunk: bytes) -> None:
         self._writing_since = self._clock.monotonic()
-        await self._reply.chunk(chunk)
+        await self._sink.chunk(chunk)
         self._writing_since = None
         self._wrote_at = self._clock.monotonic()
 
@@ -176,7 +184,7 @@ class Streams:
         finally:
             following.close()
 
-    def new(self, name: str, owner: Owner, credential: str, reply: Reply) -> EventStream:
+    def new(self, name: str, owner: Owner, credential: str, sink: Sink) -> EventStream:
         """Raises `Unavailable` while the gateway shuts down, and `LimitReached`."""
         if self._closing:
             raise Unavailable("The gateway is shutting down", code="SHUTTING_DOWN", retry_after=2)
@@ -184,7 +192,7 @@ class Streams:
             same = sum(1 for stream in self._open if stream.credential == credential)
             if same >= MOST_PER_CREDENTIAL:
                 raise LimitReached("Too many open streams with this credential", code="STREAM_LIMIT_REACHED")
-        return EventStream(name, owner, credential, reply, self._clock)
+        return EventStream(name, owner, credential, sink, self._clock)
 
     async def serve(
         self, stream: EventStream, feed: Feed, scope: Scope, receive: Receive, opening: bytes
