@@ -1,10 +1,13 @@
-"""Our MCP endpoint against the SDK's bare low-level server with a trivial tool: one run, two processes.
+"""Our MCP endpoint against the SDK's bare low-level server with a trivial tool: one run, a process each.
 
-    .venv/bin/python tests/load/bench_mcp.py                    # our endpoint over the tests' fake API
-    .venv/bin/python tests/load/bench_mcp.py --url http://127.0.0.1:8123/mcp/ --key chmd_...   # a gateway
+    .venv/bin/python tests/load/bench_mcp.py
 
-`tools/call chamade_account` over 8 keep-alive connections in both eras, rounds alternating, medians.
-The goal is a ratio of at least 0.5.
+    bare      the SDK in its fastest mode, `echo`            the baseline
+    route     an empty Starlette route that answers JSON     what there is to win at most
+    echo      our transport with the same tool               goal: 3.0 by handshake, 1.5 in the modern era
+    gateway   `chamade serve`: key, database, account        goal: 1.0 with `chamade_account`
+
+8 keep-alive connections, rounds alternating, medians.
 """
 
 import argparse
@@ -16,9 +19,10 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -28,10 +32,25 @@ import uvicorn
 from mcp.server import Server, ServerRequestContext
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from tests.support.core_api import KEY, FakeCore, authenticate
+
+from chamade_mcp.core.hub import MemoryHub
+from chamade_mcp.core.mcp_sessions import McpSessions
+from chamade_mcp.core.permissions import NoDesk
+from chamade_mcp.kit.clock import SystemClock
+from chamade_mcp.model.events import Event
+from chamade_mcp.oauth.resource import ProtectedResource
+from chamade_mcp.sessions.edge import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, Edge
+from chamade_mcp.sessions.endpoint import Sessions
+from chamade_mcp.sessions.surface import INVALID_PARAMS, Exchange, JsonObject, ProtocolFault
+from chamade_mcp.store.database import Database
+from chamade_mcp.store.migrate import migrate
+from tests.demo.gateway import running_gateway
+from tests.support.core_api import KEY, authenticate
 
 CONNECTIONS = 8
 ROUNDS = 5
@@ -64,26 +83,58 @@ def bare_app() -> Starlette:
     )
 
 
-def our_app() -> Starlette:
-    from chamade_mcp.sessions.edge import hosts_for, origins_for
-    from chamade_mcp.tools.client import CoreClient
-    from chamade_mcp.tools.mcp import mcp_app
-    from chamade_mcp.tools.transport import InProcess
+class Echo:
+    """A `Surface` with the same trivial tool."""
 
-    url = "http://localhost"
-    mcp = mcp_app(
-        CoreClient(InProcess(FakeCore().app())),
-        authenticate,
-        allowed_hosts=hosts_for(url),
-        allowed_origins=origins_for(url),
+    name = title = "echo"
+    version = "1"
+    instructions = ""
+    logs = False
+    tools: Sequence[JsonObject] = (
+        {"name": "echo", "description": "says hello", "inputSchema": {"type": "object"}},
     )
-    return Starlette(routes=mcp.routes, lifespan=lambda _: mcp.run())
+    resources = resource_templates = prompts = ()
+    slow_tools: frozenset[str] = frozenset()
+
+    async def call(self, tool: str, arguments: Mapping[str, object], exchange: Exchange) -> JsonObject:
+        return {"content": [{"type": "text", "text": "hello"}], "isError": False}
+
+    async def read(self, uri: str, exchange: Exchange) -> JsonObject:
+        raise ProtocolFault(INVALID_PARAMS, "no resources")
+
+    async def prompt(self, name: str, arguments: Mapping[str, str], exchange: Exchange) -> JsonObject:
+        raise ProtocolFault(INVALID_PARAMS, "no prompts")
+
+    def changed_resource(self, event: Event) -> str | None:
+        return None
+
+
+def echo_app(folder: Path) -> Starlette:
+    """Our transport with everything in front of it: edge checks, authentication."""
+    migrate(folder / "chamade.db")
+    database, clock = Database(folder / "chamade.db"), SystemClock()
+    sessions = Sessions(McpSessions(database, clock), MemoryHub(database, clock), clock, NoDesk())
+    guarded = Edge(
+        ProtectedResource(sessions.endpoint(Echo()), authenticate),
+        allowed_hosts=LOOPBACK_HOSTS,
+        allowed_origins=LOOPBACK_ORIGINS,
+    )
+    return Starlette(routes=[Route("/mcp/", endpoint=guarded)], lifespan=lambda _: sessions.run())
+
+
+def route_app() -> Starlette:
+    async def answer(request: Request) -> JSONResponse:
+        await request.body()
+        return JSONResponse({"jsonrpc": "2.0", "id": 1, "result": {"content": []}})
+
+    return Starlette(routes=[Route("/mcp/", answer, methods=["POST"])])
 
 
 def serve(which: str) -> None:
     logging.getLogger("mcp").setLevel(logging.WARNING)
     listener = socket.create_server(("127.0.0.1", 0))
-    app = bare_app() if which == "bare" else our_app()
+    folder = Path(tempfile.mkdtemp())
+    app = {"bare": bare_app, "route": route_app, "echo": lambda: echo_app(folder)}[which]()
     config = uvicorn.Config(
         app, http="httptools", loop="uvloop", ws="none", access_log=False, log_level="warning"
     )
@@ -159,44 +210,41 @@ async def measure(target: Target, era: str, calls: int) -> tuple[float, float]:
     return len(latencies) / elapsed, statistics.quantiles(latencies, n=100)[98] * 1000
 
 
-async def compare(bare: Target, ours: Target, calls: int) -> None:
-    print(f"{'era':12}{'server':8}{'calls/s':>9}{'p99 ms':>9}{'ratio':>8}")
+async def compare(targets: Sequence[Target], calls: int) -> None:
+    print(f"{'era':12}{'server':10}{'calls/s':>9}{'p99 ms':>9}{'ratio':>8}")
     for era in ERAS:
-        rounds: dict[str, list[tuple[float, float]]] = {bare.name: [], ours.name: []}
-        for target in (bare, ours):
+        rounds: dict[str, list[tuple[float, float]]] = {target.name: [] for target in targets}
+        for target in targets:
             await measure(target, era, calls // 4)
         for _ in range(ROUNDS):
-            for target in (bare, ours):
+            for target in targets:
                 rounds[target.name].append(await measure(target, era, calls))
-        base = statistics.median(rate for rate, _ in rounds[bare.name])
+        base = statistics.median(rate for rate, _ in rounds[targets[0].name])
         for name, measured in rounds.items():
             rate = statistics.median(rate for rate, _ in measured)
             p99 = statistics.median(p99 for _, p99 in measured)
-            print(f"{era:12}{name:8}{rate:9.0f}{p99:9.1f}{rate / base:8.2f}")
+            print(f"{era:12}{name:10}{rate:9.0f}{p99:9.1f}{rate / base:8.2f}", flush=True)
 
 
-def main() -> None:
+async def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--url", help="a running gateway's MCP endpoint")
-    parser.add_argument("--key", default=KEY)
     parser.add_argument("--calls", type=int, default=2000, help="per round")
-    parser.add_argument("--serve", choices=("bare", "ours"), help=argparse.SUPPRESS)
+    parser.add_argument("--serve", choices=("bare", "route", "echo"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.serve:
-        serve(options.serve)
-        return
-    with started("bare") as bare_url:
-        bare = Target("bare", bare_url, KEY, "echo")
-        if options.url:
-            asyncio.run(
-                compare(bare, Target("ours", options.url, options.key, "chamade_account"), options.calls)
-            )
-            return
-        with started("ours") as our_url:
-            asyncio.run(compare(bare, Target("ours", our_url, KEY, "chamade_account"), options.calls))
+    with ExitStack() as processes, tempfile.TemporaryDirectory() as folder:
+        targets = [
+            Target(name, processes.enter_context(started(name)), KEY, "echo")
+            for name in ("bare", "route", "echo")
+        ]
+        async with running_gateway(Path(folder) / "data") as gateway:
+            targets.append(Target("gateway", f"{gateway.url}/mcp/", gateway.api_key, "chamade_account"))
+            await compare(targets, options.calls)
 
 
 if __name__ == "__main__":
-    main()
+    if "--serve" in sys.argv:
+        serve(sys.argv[sys.argv.index("--serve") + 1])
+    else:
+        asyncio.run(main())
