@@ -93,6 +93,10 @@ class WholeConversationWire(ConversationWire):
 class InboxWire(Wire):
     conversations: list[ListedConversationWire]
     last_message_cursor: Annotated[str, Field(description="Give it back with the next request")]
+    reset: Annotated[
+        bool,
+        Field(description="The cursor given names no message of yours: this is the list, begin anew from it"),
+    ] = False
 
 
 class SentWire(Wire):
@@ -160,7 +164,8 @@ class InboxGroup:
                     reply=InboxWire,
                     errors={400: ("CURSOR_REQUIRED", "INVALID_CURSOR"), 404: ("NO_ACTIVE_CONVERSATION",)},
                     notes="With `last_message_cursor` only what is newer; else with `platform` its active "
-                    "conversation; else a list.",
+                    "conversation; else a list. The same cursor gives the same messages again. One whose "
+                    "message is not there is answered with `reset`: the list, and a fresh cursor.",
                 ),
                 Operation(
                     "GET",

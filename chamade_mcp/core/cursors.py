@@ -39,8 +39,11 @@ def cursor_of(row: Any) -> str:
     return iso(_EPOCH) if row is None else f"{iso(row.created_at)}|{row.id}"
 
 
-def seq_at(conn: Connection, scope: Scope, cursor: str) -> int:
-    """Where in the agent's messages a cursor points. Raises `InvalidRequest` for one that is none."""
+def seq_at(conn: Connection, scope: Scope, cursor: str) -> int | None:
+    """Where in the agent's messages a cursor points; None when it names a message that is not there.
+
+    Raises `InvalidRequest` for what is no cursor at all.
+    """
     stamp, _, message = cursor.partition("|")
     if message:
         seq = dms.seq_of(conn, scope, message)
@@ -57,4 +60,5 @@ def seq_at(conn: Connection, scope: Scope, cursor: str) -> int:
             code="INVALID_CURSOR",
             param="last_message_cursor",
         ) from None
-    return dms.seq_before(conn, scope, moment)
+    # The moment of a lost message would be a guess: what came before it may not have been read.
+    return None if message else dms.seq_before(conn, scope, moment)

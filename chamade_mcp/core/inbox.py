@@ -65,19 +65,8 @@ class Inbox:
         self, principal: Principal, *, limit: int = 50, offset: int = 0, status: str = "active"
     ) -> dict[str, Any]:
         """Conversations, the one with the newest message first, each with that message."""
-        scope = principal.scope
-
-        def query(conn: Connection) -> dict[str, Any]:
-            found: list[dict[str, Any]] = []
-            for row in dms.page(conn, scope, status, limit, offset):
-                last = dms.newest(conn, row.id, 1)
-                found.append(
-                    dms.conversation_to_wire(row)
-                    | {"last_message": dms.message_to_wire(last[0]) if last else None}
-                )
-            return _answer(found, cursor_of(dms.head(conn, scope)))
-
-        return await self._d.database.read(query)
+        look = partial(_snapshot, scope=principal.scope, status=status, limit=limit, offset=offset)
+        return await self._d.database.read(look)
 
     async def detail(self, principal: Principal, platform: str, *, limit: int = 50) -> dict[str, Any]:
         """The active conversation of a platform with its newest messages; no conversation is no error."""
@@ -115,12 +104,16 @@ class Inbox:
         """Conversations somebody wrote in since `cursor`, with what is new in them.
 
         Waits up to `wait` seconds, `LONGEST_WAIT_S` at most, for the first such message. Chaining the
-        returned cursor misses and repeats nothing.
+        returned cursor misses and repeats nothing. A cursor whose message is not there, or somebody else's,
+        is answered at once: `reset`, with a snapshot and a fresh cursor.
         """
         if platform is not None:
             self._d.platforms.require(platform)
         scope = principal.scope
         seq = await self._d.database.read(partial(seq_at, scope=scope, cursor=cursor))
+        if seq is None:
+            fresh = partial(_snapshot, scope=scope, platform=platform, limit=limit)
+            return {"reset": True, **await self._d.database.read(fresh)}
         look = partial(_news, scope=scope, seq=seq, platform=platform, limit=limit, cursor=cursor)
         if wait <= 0:
             return await self._d.database.read(look)
@@ -243,6 +236,24 @@ async def _message(envelopes: AsyncIterator[Envelope], platform: str | None) -> 
 
 def _answer(found: list[dict[str, Any]], cursor: str) -> dict[str, Any]:
     return {"conversations": found, "last_message_cursor": cursor}
+
+
+def _snapshot(
+    conn: Connection,
+    scope: Scope,
+    *,
+    platform: str | None = None,
+    status: str = "active",
+    limit: int,
+    offset: int = 0,
+) -> dict[str, Any]:
+    found: list[dict[str, Any]] = []
+    for row in dms.page(conn, scope, platform, status, limit, offset):
+        last = dms.newest(conn, row.id, 1)
+        found.append(
+            dms.conversation_to_wire(row) | {"last_message": dms.message_to_wire(last[0]) if last else None}
+        )
+    return _answer(found, cursor_of(dms.head(conn, scope)))
 
 
 def _whole(conn: Connection, row: Row[Any], limit: int) -> dict[str, Any]:

@@ -119,6 +119,7 @@ TOOLS = (
                     result(_CONVERSATION, required=("conversation_id", "platform")), "May be empty."
                 ),
                 "last_message_cursor": nullable(text("Pass it next time.")),
+                "reset": boolean("The cursor given was lost: this is the overview, go on from its cursor."),
                 **_CONVERSATION,
             }
         ),

@@ -177,7 +177,28 @@ async def test_a_foreign_message_in_a_cursor_tells_nothing(house: House) -> None
     owner, other = await house.owner(), await house.owner()
     await house.platform.write(owner.scope, "secret")
     cursor = await house.inbox.cursor(owner)
-    assert texts(await house.inbox.delta(other, cursor)) == []
+    answer = await house.inbox.delta(other, cursor, 55)
+    assert answer == {
+        "reset": True,
+        "conversations": [],
+        "last_message_cursor": await house.inbox.cursor(other),
+    }
+
+
+async def test_a_lost_cursor_is_told_with_a_snapshot_to_go_on_from(house: House) -> None:
+    owner = await house.owner()
+    await house.platform.write(owner.scope, "before")
+    await house.platform.write(owner.scope, "and before that", conversation="bob")
+    lost = f"{iso(house.clock.now())}|msg_unknown"
+    answer = await house.inbox.delta(owner, lost, 55)
+    assert answer == {"reset": True, **await house.inbox.snapshot(owner)}
+    assert await house.inbox.delta(owner, lost) == answer
+    assert (await house.inbox.delta(owner, lost, limit=1))["conversations"] == answer["conversations"][:1]
+    assert (await house.inbox.delta(owner, lost, platform="telegram"))["conversations"] == []
+    await house.platform.write(owner.scope, "after")
+    news = await house.inbox.delta(owner, answer["last_message_cursor"])
+    assert texts(news) == ["after"]
+    assert "reset" not in news
 
 
 async def test_reading_what_is_new_uses_the_index(house: House) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import tempfile
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from chamade_mcp.kit.clock import iso
 from chamade_mcp.kit.testing import SCRIPTED
 from chamade_mcp.model.errors import NotFound
 from tests.support.house import House, open_house
@@ -69,8 +71,24 @@ class Polling(RuleBasedStateMachine):
 
     @rule(reader=READER, limit=st.integers(1, 4))
     def poll(self, reader: int, limit: int) -> None:
-        answer = self.runner.run(self.house.inbox.delta(self.owner, self.cursors[reader], limit=limit))
+        answer = self._poll(reader, limit)
+        assert self._poll(reader, limit) == answer, "the answer may have been lost on its way"
+        assert "reset" not in answer
         self._take(reader, answer)
+
+    @rule(reader=READER, seconds=st.integers(-100_000, 100_000))
+    def lose_the_cursor(self, reader: int, seconds: int) -> None:
+        moment = self.house.clock.now() + timedelta(seconds=seconds)
+        self.cursors[reader] = f"{iso(moment)}|msg_lost"
+        answer = self._poll(reader, 50)
+        assert answer["reset"]
+        newest = [c["last_message"]["text"] for c in answer["conversations"] if c["last_message"]]
+        assert set(newest) <= {*self.written, "mine"}
+        self.cursors[reader] = answer["last_message_cursor"]
+        self.seen[reader] = list(self.written)
+
+    def _poll(self, reader: int, limit: int) -> dict[str, Any]:
+        return self.runner.run(self.house.inbox.delta(self.owner, self.cursors[reader], limit=limit))
 
     @rule(reader=READER)
     def take_over_the_cursor_of_the_account(self, reader: int) -> None:
