@@ -73,7 +73,7 @@ def api_app(
         EventGroup(core.hub, streams).group(),
         FileGroup(core.files, large_body_bytes).group(),
         PlatformGroup(core.platforms, core.invitations).group(),
-        KeyGroup(core.accounts, clock).group(),
+        KeyGroup(core.accounts, core.probes, clock).group(),
         GrantGroup(core.grants).group(),
         SipGroup(core.platforms).group(),
         SystemGroup(ready, clock).group(),

@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from chamade_mcp.api.account import OkWire
 from chamade_mcp.api.fields import Body, FromNumber, Line, Wire
-from chamade_mcp.api.operation import Answer, Asked, Group, Operation
+from chamade_mcp.api.operation import Answer, Asked, Group, Operation, Reply
 from chamade_mcp.core.accounts import Accounts, require_verified
+from chamade_mcp.core.probe import Probes
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.model.access import Permission
 from chamade_mcp.model.errors import Forbidden
@@ -52,9 +53,32 @@ class KeysWire(Wire):
     api_keys: list[ListedKeyWire]
 
 
+class PingedWire(Wire):
+    id: str
+    name: Annotated[str, Field(description="Of the key, or of the client that was granted")]
+    verdict: Annotated[
+        Literal["waiting", "replied", "connected_silent", "used_recently", "not_connected"],
+        Field(
+            description="`connected_silent`: it was reached and did not answer; `used_recently`: nothing "
+            "listens with it, but something used it in the last ten minutes"
+        ),
+    ]
+    replied_after_s: float | None
+
+
+class PingWire(Wire):
+    ping_id: str
+    waiting: Annotated[bool, Field(description="Answers still count; 30 s from the start")]
+    started_at: str
+    ends_at: str
+    keys: list[PingedWire]
+    grants: list[PingedWire]
+
+
 @dataclass(frozen=True, slots=True)
 class KeyGroup:
     accounts: Accounts
+    probes: Probes
     clock: Clock
 
     async def list(self, asked: Asked[None, None]) -> Answer:
@@ -87,6 +111,13 @@ class KeyGroup:
         await self.accounts.revoke_key(asked.principal, asked.ids["key_id"])
         return {"status": "ok"}
 
+    async def ping(self, asked: Asked[None, None]) -> Answer:
+        fresh, told = await self.probes.start(asked.principal)
+        return Reply(201 if fresh else 200, told)
+
+    async def pinged(self, asked: Asked[None, None]) -> Answer:
+        return await self.probes.view(asked.principal, asked.ids["ping_id"])
+
     def group(self) -> Group:
         manage = Permission.MANAGE
         return Group(
@@ -113,6 +144,28 @@ class KeyGroup:
                     manage,
                     reply=OkWire,
                     errors={404: ("KEY_NOT_FOUND",)},
+                ),
+                Operation(
+                    "POST",
+                    "/api/api-keys/ping",
+                    "Ask the agents for a sign of life",
+                    self.ping,
+                    manage,
+                    reply=PingWire,
+                    status=201,
+                    also={200: "One is under way already: that one"},
+                    notes="A message on the platform `chamade_probe` goes to whoever listens; any answer "
+                    "there within 30 s counts for the key or grant it came with.",
+                ),
+                Operation(
+                    "GET",
+                    "/api/api-keys/ping/{ping_id}",
+                    "Who has answered",
+                    self.pinged,
+                    manage,
+                    reply=PingWire,
+                    errors={404: ("PING_NOT_FOUND",)},
+                    notes="Can be read for ten minutes, and does not outlive a restart.",
                 ),
             ),
         )

@@ -26,6 +26,7 @@ from chamade_mcp.core.mcp_sessions import McpSessions
 from chamade_mcp.core.overview import Overview
 from chamade_mcp.core.permissions import NoDesk
 from chamade_mcp.core.platforms import Platforms
+from chamade_mcp.core.probe import Probes
 from chamade_mcp.core.retention import Retention
 from chamade_mcp.core.supervisor import Supervisor
 from chamade_mcp.core.tokens import ACCESS
@@ -105,8 +106,10 @@ class _House:
         self._engine = CallEngine(EngineDeps(database, box, hub, clock, self._ticker, self._supervisor))
         limit, patience_s = settings.max_concurrent_calls, settings.reply_timeout_s
         calls = CallService(CallDeps(self._engine, database, box, hub, clock, platforms, files, url, limit))
-        inbox = Inbox(InboxDeps(database, hub, clock, platforms, self._supervisor, files, patience_s))
+        probes = Probes(hub, clock, keys=accounts.keys.list, grants=grants.list)
+        inbox = Inbox(InboxDeps(database, hub, clock, platforms, self._supervisor, files, probes, patience_s))
         self._sessions = Sessions(McpSessions(database, clock), hub, clock, NoDesk())
+        probes.presence = self._sessions
         accounts.keys.on_revoke(self._sessions.end_sessions)
         grants.on_revoke(self._sessions.end_sessions)
         self._core = Core(
@@ -117,6 +120,7 @@ class _House:
             files=files,
             invitations=self._invitations,
             platforms=platforms,
+            probes=probes,
             hub=hub,
             clients=ClientRegistry(database, clock),
             consents=Consents(database, clock),
@@ -125,7 +129,7 @@ class _House:
         )
         for leave in (self._engine.end_all, self._invitations.revoke_all, files.remove_all, inbox.forget):
             accounts.on_delete(leave)
-        for leave in (grants.revoke_all, self._sessions.leave):
+        for leave in (grants.revoke_all, self._sessions.leave, probes.forget):
             accounts.on_delete(leave)
 
     @asynccontextmanager

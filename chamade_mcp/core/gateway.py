@@ -13,6 +13,7 @@ from chamade_mcp.core.inbox import Inbox
 from chamade_mcp.core.invitations import Invitations
 from chamade_mcp.core.overview import Overview
 from chamade_mcp.core.platforms import Platforms
+from chamade_mcp.core.probe import Probes
 from chamade_mcp.kit.connector import Emit
 from chamade_mcp.kit.waiting import to_the_end
 from chamade_mcp.model.access import Scope
@@ -37,6 +38,7 @@ class Core:
     files: Files
     invitations: Invitations
     platforms: Platforms
+    probes: Probes
     hub: EventHub
     clients: ClientRegistry
     consents: Consents

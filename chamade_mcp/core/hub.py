@@ -23,6 +23,8 @@ from chamade_mcp.store.database import Database
 
 _TAIL = 256
 _PAGE = 256
+_MOST_TOLD = 16
+"""Events that were only told, for one who is busy: the oldest go."""
 
 
 class EventHub(Protocol):
@@ -32,6 +34,10 @@ class EventHub(Protocol):
 
     def announce(self, envelopes: Sequence[Envelope]) -> None:
         """Wakes the subscribers of events that were stored inside a transaction of the caller's."""
+        ...
+
+    def tell(self, event: Event) -> None:
+        """An event for whoever listens now: it is not stored, has no place in the log, and is told once."""
         ...
 
     def subscribe(
@@ -58,7 +64,8 @@ class Follower(Protocol):
     async def after(self, cursor: Cursor) -> tuple[Cursor, Sequence[Envelope]]:
         """The agent's next events after `cursor`, a bounded number, and the cursor behind them.
 
-        No more events for now when the cursor returned is the one given.
+        No more stored events for now when the cursor returned is the one given. What was only told comes
+        under the cursor before it.
         """
         ...
 
@@ -68,7 +75,6 @@ class Follower(Protocol):
 @dataclass(slots=True)
 class _Channel:
     tail: deque[Envelope] = field(default_factory=lambda: deque[Envelope](maxlen=_TAIL))
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
     subscribers: int = 0
     wakes: "dict[_Following, Callable[[], None]]" = field(
         default_factory=lambda: dict[_Following, Callable[[], None]]()
@@ -117,23 +123,29 @@ class MemoryHub:
             channel = self._channels.get(envelope.event.account)
             if channel is not None:
                 channel.add(envelope)
-                channel.wake.set()
-                channel.wake = asyncio.Event()
                 for wake in channel.wakes.values():
                     wake()
+
+    def tell(self, event: Event) -> None:
+        channel = self._channels.get(event.account)
+        if channel is not None:
+            for following, wake in channel.wakes.items():
+                following.told(event)
+                wake()
 
     @asynccontextmanager
     async def subscribe(
         self, scope: Scope, *, after: Cursor | None
     ) -> AsyncGenerator[AsyncIterator[Envelope]]:
-        channel = self._enter(scope.account)
+        wake = asyncio.Event()
+        following = self.follow(scope, wake.set)
         try:
             if after is None:
-                after = await self._database.read(partial(event_log.head, account=scope.account))
-            async with aclosing(self._follow(scope, channel, after)) as envelopes:
+                after = await following.head()
+            async with aclosing(_envelopes(following, wake, after)) as envelopes:
                 yield envelopes
         finally:
-            self._leave(scope.account, channel)
+            following.close()
 
     def follow(self, scope: Scope, wake: Callable[[], None]) -> Follower:
         channel = self._enter(scope.account)
@@ -154,23 +166,11 @@ class MemoryHub:
         if channel.subscribers == 0:
             self._channels.pop(account, None)
 
-    async def _follow(self, scope: Scope, channel: _Channel, cursor: Cursor) -> AsyncGenerator[Envelope]:
-        while True:
-            # Taken before looking: an event announced during the look wakes the wait below.
-            wake = channel.wake
-            batch = await _next(self._database, channel, scope.account, cursor)
-            for envelope in batch:
-                cursor = envelope.cursor
-                if envelope.event.agent == scope.agent:
-                    yield envelope
-            if not batch:
-                await wake.wait()
-
 
 class _Following:
     """`Follower` on a channel of memory."""
 
-    __slots__ = ("_channel", "_database", "_leave", "_open", "_scope")
+    __slots__ = ("_channel", "_database", "_leave", "_open", "_scope", "_told")
 
     def __init__(
         self,
@@ -184,21 +184,43 @@ class _Following:
         self._channel = channel
         self._leave = leave
         self._open = True
+        self._told: deque[Event] = deque(maxlen=_MOST_TOLD)
+
+    def told(self, event: Event) -> None:
+        if event.agent == self._scope.agent:
+            self._told.append(event)
 
     async def head(self) -> Cursor:
         return await self._database.read(partial(event_log.head, account=self._scope.account))
 
     async def after(self, cursor: Cursor) -> tuple[Cursor, Sequence[Envelope]]:
         batch = await _next(self._database, self._channel, self._scope.account, cursor)
-        if not batch:
+        if batch:
+            cursor = batch[-1].cursor
+        elif not self._told:
             return cursor, ()
-        return batch[-1].cursor, [e for e in batch if e.event.agent == self._scope.agent]
+        found = [e for e in batch if e.event.agent == self._scope.agent]
+        found += [Envelope(cursor, event) for event in self._told]
+        self._told.clear()
+        return cursor, found
 
     def close(self) -> None:
         if self._open:
             self._open = False
             self._channel.wakes.pop(self, None)
             self._leave(self._scope.account, self._channel)
+
+
+async def _envelopes(following: Follower, wake: asyncio.Event, cursor: Cursor) -> AsyncGenerator[Envelope]:
+    while True:
+        # Cleared before looking: an event announced during the look wakes the wait below.
+        wake.clear()
+        before = cursor
+        cursor, envelopes = await following.after(cursor)
+        for envelope in envelopes:
+            yield envelope
+        if cursor == before:
+            await wake.wait()
 
 
 async def _next(

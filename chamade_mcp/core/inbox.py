@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row
 
 from chamade_mcp.core import dms, event_log
 from chamade_mcp.core.cursors import Heads, cursor_of, seq_at
+from chamade_mcp.core.probe import PROBE
 from chamade_mcp.core.replies import Correspondent
 from chamade_mcp.core.sending import InboxDeps, Sending, SendResult
 from chamade_mcp.kit.clock import iso
@@ -70,6 +71,9 @@ class Inbox:
 
     async def detail(self, principal: Principal, platform: str, *, limit: int = 50) -> dict[str, Any]:
         """The active conversation of a platform with its newest messages; no conversation is no error."""
+        if platform == PROBE:
+            probe = self._d.probes.shown(principal)
+            return _answer([] if probe is None else [probe], await self.cursor(principal))
         self._d.platforms.require(platform)
         scope = principal.scope
 
@@ -87,7 +91,10 @@ class Inbox:
             row = dms.find(conn, principal.scope, conversation)
             return None if row is None else _whole(conn, row, limit)
 
-        found = await self._d.database.read(query)
+        if conversation == PROBE:
+            found = self._d.probes.shown(principal)
+        else:
+            found = await self._d.database.read(query)
         if found is None:
             raise NotFound("Conversation not found", code="CONVERSATION_NOT_FOUND")
         return found
@@ -107,7 +114,7 @@ class Inbox:
         returned cursor misses and repeats nothing. A cursor whose message is not there, or somebody else's,
         is answered at once: `reset`, with a snapshot and a fresh cursor.
         """
-        if platform is not None:
+        if platform not in (None, PROBE):
             self._d.platforms.require(platform)
         scope = principal.scope
         seq = await self._d.database.read(partial(seq_at, scope=scope, cursor=cursor))
@@ -115,15 +122,21 @@ class Inbox:
             fresh = partial(_snapshot, scope=scope, platform=platform, limit=limit)
             return {"reset": True, **await self._d.database.read(fresh)}
         look = partial(_news, scope=scope, seq=seq, platform=platform, limit=limit, cursor=cursor)
-        if wait <= 0:
-            return await self._d.database.read(look)
-        async with self._d.hub.subscribe(scope, after=None) as envelopes:
+
+        async def news() -> dict[str, Any]:
             answer = await self._d.database.read(look)
+            answer["conversations"] += self._d.probes.polled(principal, platform)
+            return answer
+
+        if wait <= 0:
+            return await news()
+        async with self._d.hub.subscribe(scope, after=None) as envelopes:
+            answer = await news()
             if answer["conversations"]:
                 return answer
             deadline = self._d.clock.sleep(min(wait, LONGEST_WAIT_S))
             await race(_message(envelopes, platform), deadline, self._closing.wait())
-        return await self._d.database.read(look)
+        return await news()
 
     # --- writing -------------------------------------------------------------------------------------------
 
@@ -138,6 +151,8 @@ class Inbox:
         conversation_id: str | None = None,
     ) -> SendResult:
         """To the conversation named, else to the most recently active one of the platform."""
+        if platform == PROBE:
+            return SendResult(200, self._d.probes.answer(principal, text))
         return await self._sending.send(
             principal,
             platform,
@@ -150,6 +165,9 @@ class Inbox:
     async def typing(
         self, principal: Principal, platform: str, conversation_id: str | None = None
     ) -> dict[str, Any]:
+        if platform == PROBE:
+            self._d.probes.typing(principal)
+            return {"status": "ok"}
         return await self._sending.typing(principal, platform, conversation_id)
 
     async def received(self, scope: Scope, platform: Platform, fact: MessageReceived) -> None:

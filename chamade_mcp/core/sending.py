@@ -14,6 +14,7 @@ from chamade_mcp.core.cursors import Heads
 from chamade_mcp.core.files import Files
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.platforms import Platforms
+from chamade_mcp.core.probe import Probes
 from chamade_mcp.core.replies import Correspondent, ReplyClock
 from chamade_mcp.core.supervisor import Supervisor, reaching
 from chamade_mcp.kit.clock import Clock
@@ -58,6 +59,7 @@ class InboxDeps:
     platforms: Platforms
     supervisor: Supervisor
     files: Files
+    probes: Probes
     reply_timeout_s: float
     """How long an agent has to answer before the person is told; 0: for ever."""
 

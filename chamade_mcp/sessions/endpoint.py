@@ -47,6 +47,10 @@ class Sessions:
         """How many are open."""
         return len(self._live.streams.open)
 
+    def live(self, credential: str) -> bool:
+        """Whether a session opened with this key or grant has its stream of events open."""
+        return self._live.live(credential)
+
     @property
     def event_streams(self) -> Streams:
         """Looked after inside `run`, for others who stream."""

@@ -176,6 +176,12 @@ class LiveSessions:
             live.position = cursor
             self._unnoted.add(live)
 
+    def live(self, credential: str) -> bool:
+        """Whether events reach somebody who came with this key or grant."""
+        return any(
+            live.stream is not None and live.record.credential == credential for live in self._live.values()
+        )
+
     # --- ends ----------------------------------------------------------------------------------------------
 
     async def end(self, live: LiveSession) -> None:

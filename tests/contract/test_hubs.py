@@ -92,3 +92,35 @@ async def test_a_waiting_subscriber_can_leave(hub: EventHub, house: House) -> No
     with pytest.raises(asyncio.CancelledError):
         await reading
     await hub.publish(event(owner.scope, 1))
+
+
+async def test_what_is_only_told_is_heard_now_or_never(hub: EventHub, house: House) -> None:
+    owner, other = await house.owner(), await house.owner()
+    hub.tell(event(owner.scope, 1))
+    async with hub.subscribe(owner.scope, after=None) as envelopes:
+        hub.tell(event(other.scope, 2))
+        hub.tell(event(Scope(owner.account, new_agent_id()), 3))
+        hub.tell(event(owner.scope, 4))
+        told = await asyncio.wait_for(anext(envelopes), 5)
+        assert (told.event.payload["number"], told.cursor) == (4, 0)
+        waiting = asyncio.ensure_future(anext(envelopes))
+        await house.clock.advance(0)
+        hub.tell(event(owner.scope, 5))
+        assert (await asyncio.wait_for(waiting, 5)).event.payload["number"] == 5
+        assert await hub.publish(event(owner.scope, 6)) == 1
+        assert (await asyncio.wait_for(anext(envelopes), 5)).event.payload["number"] == 6
+    assert await numbers(hub, owner, 1, Cursor(0)) == [6]
+
+
+async def test_what_is_only_told_comes_beside_what_is_stored(hub: EventHub, house: House) -> None:
+    owner = await house.owner()
+    woken = asyncio.Event()
+    following = hub.follow(owner.scope, woken.set)
+    await hub.publish(event(owner.scope, 1))
+    hub.tell(event(owner.scope, 2))
+    cursor, envelopes = await following.after(Cursor(0))
+    assert (woken.is_set(), cursor) == (True, 1)
+    assert [(e.cursor, e.event.payload["number"]) for e in envelopes] == [(1, 1), (1, 2)]
+    assert await following.after(cursor) == (cursor, ())
+    following.close()
+    hub.tell(event(owner.scope, 3))

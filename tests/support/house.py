@@ -19,13 +19,14 @@ from chamade_mcp.core.inbox import Inbox, InboxDeps, InboxHistory
 from chamade_mcp.core.invitations import Invitations
 from chamade_mcp.core.overview import Overview
 from chamade_mcp.core.platforms import Platforms
+from chamade_mcp.core.probe import Listed, Probes
 from chamade_mcp.core.supervisor import Supervisor
 from chamade_mcp.kit.connector import Connector, Context
 from chamade_mcp.kit.registry import Registry, discover
 from chamade_mcp.kit.testing import ScriptedConnector, VirtualClock
 from chamade_mcp.kit.ticker import Ticker
 from chamade_mcp.model.access import ALL_PERMISSIONS, Principal, Scope
-from chamade_mcp.model.ids import Platform, new_account_id, new_agent_id
+from chamade_mcp.model.ids import AccountId, Platform, new_account_id, new_agent_id
 from chamade_mcp.store import schema
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.secrets import SecretBox
@@ -50,6 +51,7 @@ class House:
     files: Files
     invitations: Invitations
     platforms: Platforms
+    probes: Probes
     overview: Overview
     platform: ScriptedConnector
     """The scripted platform; embedded, so that it is connected for everybody."""
@@ -118,6 +120,10 @@ async def open_house(
         database.close()
 
 
+async def _no_grants(account: AccountId) -> Listed:
+    return ()
+
+
 def _build(
     database: Database, files_root: Path, platform: ScriptedConnector, reply_timeout_s: float
 ) -> House:
@@ -132,8 +138,9 @@ def _build(
     files = Files(database, clock, files_root, PUBLIC_URL, FILE_CAP)
     engine = CallEngine(EngineDeps(database, box, hub, clock, ticker, supervisor))
     calls = CallService(CallDeps(engine, database, box, hub, clock, platforms, files, PUBLIC_URL, CALL_LIMIT))
-    inbox = Inbox(InboxDeps(database, hub, clock, platforms, supervisor, files, reply_timeout_s))
-    for leave in (engine.end_all, invitations.revoke_all, files.remove_all, inbox.forget):
+    probes = Probes(hub, clock, keys=accounts.keys.list, grants=_no_grants)
+    inbox = Inbox(InboxDeps(database, hub, clock, platforms, supervisor, files, probes, reply_timeout_s))
+    for leave in (engine.end_all, invitations.revoke_all, files.remove_all, inbox.forget, probes.forget):
         accounts.on_delete(leave)
     return House(
         database=database,
@@ -149,6 +156,7 @@ def _build(
         files=files,
         invitations=invitations,
         platforms=platforms,
+        probes=probes,
         overview=Overview(database, accounts, platforms, calls, inbox),
         platform=platform,
         _numbers=itertools.count(1),
