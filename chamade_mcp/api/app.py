@@ -9,6 +9,7 @@ from chamade_mcp.api.access import Gate, origin_of
 from chamade_mcp.api.account import AccountGroup
 from chamade_mcp.api.calls import CallGroup
 from chamade_mcp.api.dispatch import Dispatch
+from chamade_mcp.api.entrance import Entrance
 from chamade_mcp.api.errors import Problems
 from chamade_mcp.api.events import EventGroup
 from chamade_mcp.api.files import FileGroup
@@ -82,4 +83,4 @@ def api_app(
     operations = [operation for group in (*groups, reference.group()) for operation in group.operations]
     http = Problems(Dispatch(Router(operations), gate, large_body_bytes))
     inbox = InboxStream(core.hub, streams, gate, clock)
-    return Api(http, CallStream(core.calls, gate), inbox, reference)
+    return Api(http, CallStream(core.calls, Entrance(core.calls, gate, clock)), inbox, reference)

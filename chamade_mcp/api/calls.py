@@ -143,6 +143,12 @@ class DoneWire(Wire):
     status: str
 
 
+class TokenWire(Wire):
+    token: Annotated[str, Field(description="Opens this call's WebSocket, as its first message")]
+    expires_at: str
+    expires_in: Annotated[int, Field(description="Seconds")]
+
+
 class StoppedWire(DoneWire):
     stopped_ms: Annotated[int, Field(description="How much speech was dropped unheard")]
 
@@ -190,6 +196,9 @@ class CallGroup:
 
     async def typing(self, asked: Asked[None, None]) -> Answer:
         return await self.calls.typing(asked.principal, asked.ids["call_id"])
+
+    async def token(self, asked: Asked[None, None]) -> Answer:
+        return self.calls.token(asked.principal, asked.ids["call_id"])
 
     async def accept(self, asked: Asked[None, None]) -> Answer:
         return await self.calls.accept(asked.principal, asked.ids["call_id"])
@@ -263,6 +272,15 @@ class CallGroup:
                 call,
                 reply=CallStateWire,
                 errors={409: ("CALL_NOT_RINGING",)},
+            ),
+            Operation(
+                "POST",
+                "/api/call/{call_id}/token",
+                "A token for this call's WebSocket",
+                self.token,
+                call,
+                reply=TokenWire,
+                notes="For a page that shall not see an API key. It may do in this call what the key may.",
             ),
             Operation("DELETE", "/api/call/{call_id}", "Hang up", self.leave, call, reply=CallStateWire),
         )

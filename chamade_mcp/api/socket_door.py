@@ -16,10 +16,13 @@ FORBIDDEN: Final = 4403
 
 
 class Refused(Exception):
-    def __init__(self, code: int, reason: str) -> None:
+    """Closes the socket with `code`; a `name` and the reason are to be told in a message before that."""
+
+    def __init__(self, code: int, reason: str, name: str | None = None) -> None:
         super().__init__(reason)
         self.code = code
         self.reason = reason
+        self.name = name
 
 
 async def admit(gate: Gate, scope: Scope, permission: Permission) -> Principal:
@@ -40,6 +43,13 @@ async def admit(gate: Gate, scope: Scope, permission: Permission) -> Principal:
     except Forbidden as error:
         raise Refused(FORBIDDEN, error.detail) from None
     return principal
+
+
+def shows_credentials(gate: Gate, scope: Scope) -> bool:
+    """Whether the handshake has anything by which `admit` could know who it is, be it wrong or empty."""
+    headers: dict[bytes, bytes] = dict(scope["headers"])
+    query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    return "api_key" in query or key_of(headers) is not None or gate.session_of(headers) is not None
 
 
 def last_of(scope: Scope, name: str) -> str | None:

@@ -112,6 +112,8 @@ class _House:
         probes.presence = self._sessions
         accounts.keys.on_revoke(self._sessions.end_sessions)
         grants.on_revoke(self._sessions.end_sessions)
+        accounts.keys.on_revoke(calls.revoke_tokens)
+        grants.on_revoke(calls.revoke_tokens)
         self._core = Core(
             accounts=accounts,
             overview=Overview(database, accounts, platforms, calls, inbox),

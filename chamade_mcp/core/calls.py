@@ -1,6 +1,6 @@
 """Calls, as agents ask for them and as platforms report them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,13 +10,14 @@ from sqlalchemy import Connection, Row
 
 from chamade_mcp.core import event_log, records
 from chamade_mcp.core.call import CallSession, CallState, Direction, Verb
+from chamade_mcp.core.call_tokens import PURPOSE, CallTokens
 from chamade_mcp.core.engine import CallEngine
 from chamade_mcp.core.files import Files
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.live import LiveCall
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.records import CallRecord, CallView
-from chamade_mcp.core.streams import AgentStream, open_stream
+from chamade_mcp.core.streams import AgentStream, as_told, ends_call, open_stream, past
 from chamade_mcp.core.supervisor import reaching
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.manifest import Manifest
@@ -33,9 +34,18 @@ from chamade_mcp.model.errors import (
     delivery_unknown,
     speech_not_configured,
 )
-from chamade_mcp.model.events import Envelope, EventType
+from chamade_mcp.model.events import Cursor, Envelope, EventType
 from chamade_mcp.model.facts import CallerGaveUp, CallInvited, ChatPosted, ParticipantJoined, ParticipantLeft
-from chamade_mcp.model.ids import CallId, Platform, RoomRef, new_call_id, new_id, new_message_id
+from chamade_mcp.model.ids import (
+    CallId,
+    GrantId,
+    KeyId,
+    Platform,
+    RoomRef,
+    new_call_id,
+    new_id,
+    new_message_id,
+)
 from chamade_mcp.model.messages import DeliveryState, Outgoing, well_formed
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.secrets import SecretBox
@@ -74,6 +84,7 @@ class CallService:
     def __init__(self, deps: CallDeps) -> None:
         self._d = deps
         self._engine = deps.engine
+        self._tokens = CallTokens(deps.box.derive(PURPOSE), deps.clock)
         self._stream_base = "ws" + deps.public_url.removeprefix("http")
 
     # --- what agents ask for -------------------------------------------------------------------------------
@@ -192,9 +203,32 @@ class CallService:
     async def leave(self, principal: Principal, call: str) -> dict[str, object]:
         return await self._request(principal, call, Verb.LEAVE)
 
-    def stream(self, principal: Principal, call: str) -> AbstractAsyncContextManager[AgentStream]:
-        """One agent socket on a live call."""
-        return open_stream(self, self._d.hub, self._engine.find(principal.scope, call), principal)
+    def stream(
+        self, principal: Principal, call: str, after: Cursor | None = None
+    ) -> AbstractAsyncContextManager[AgentStream]:
+        """One agent socket on a live call; with `after`, from the event after that one on."""
+        live = self._engine.find(principal.scope, call)
+        return open_stream(self, self._d.database, self._d.hub, live, principal, after)
+
+    async def past(
+        self, principal: Principal, call: str, after: Cursor
+    ) -> AsyncGenerator[tuple[dict[str, Any], bool]]:
+        """The events of a call, over or not, and with each whether it ends the call."""
+        async for envelope in past(self._d.database, principal.scope, CallId(call), after):
+            yield as_told(envelope), ends_call(envelope)
+
+    def token(self, principal: Principal, call: str) -> dict[str, object]:
+        """Opens this call's socket for five minutes, without a key."""
+        live = self._engine.find(principal.scope, call)
+        return self._tokens.issue(principal, live.record.id).to_wire()
+
+    def authenticate(self, token: str, call: str) -> Principal:
+        """Who was given a token for `call`. Raises `Unauthenticated`."""
+        return self._tokens.open(token, call)
+
+    async def revoke_tokens(self, holder: KeyId | GrantId) -> None:
+        """A key or grant has ended: what it was given opens no socket any more."""
+        self._tokens.revoke(holder)
 
     async def add_transcript(self, live: LiveCall, speaker: str, text: str) -> None:
         """A line of what was said: stored, told to every agent of the call, shown to the people."""

@@ -155,6 +155,7 @@ class CallEngine:
             return event_log.append(conn, told, record.created_at)
 
         envelopes = await self._d.database.write(store)
+        live.stepped_at = envelopes[-1].cursor if envelopes else live.stepped_at
         self._live[record.id] = live
         self._d.hub.announce(envelopes)
         self._act(live, first.effects)
@@ -194,6 +195,7 @@ class CallEngine:
                     return event_log.append(conn, told, now)
 
                 envelopes = await self._d.database.write(store)
+                live.stepped_at = envelopes[-1].cursor
                 self._d.hub.announce(envelopes)
             live.session = step.session
             self._act(live, step.effects)

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, select, update
 
+from chamade_mcp.model.access import Scope
 from chamade_mcp.model.events import Cursor, Envelope, Event, EventType
-from chamade_mcp.model.ids import AccountId, AgentId
+from chamade_mcp.model.ids import AccountId, AgentId, CallId
 from chamade_mcp.store.schema import accounts, events
 
 
@@ -68,14 +70,32 @@ def drop_before(conn: Connection, moment: datetime, limit: int) -> int:
     return dropped
 
 
-def after(conn: Connection, account: AccountId, cursor: Cursor, limit: int) -> list[Envelope]:
+def of_call(conn: Connection, scope: Scope, call: CallId, cursor: Cursor, limit: int) -> list[Envelope]:
+    """The call's next events after `cursor`."""
     rows = conn.execute(
-        select(events.c.seq, events.c.agent_id, events.c.type, events.c.payload)
-        .where(events.c.account_id == account, events.c.seq > cursor)
+        _EVENTS.where(
+            events.c.account_id == scope.account,
+            events.c.agent_id == scope.agent,
+            events.c.seq > cursor,
+            events.c.payload["call_id"].as_string() == call,
+        )
         .order_by(events.c.seq)
         .limit(limit)
     )
-    return [
-        Envelope(Cursor(r.seq), Event(account, AgentId(r.agent_id), EventType(r.type), r.payload))
-        for r in rows
-    ]
+    return [_envelope(scope.account, row) for row in rows]
+
+
+def after(conn: Connection, account: AccountId, cursor: Cursor, limit: int) -> list[Envelope]:
+    rows = conn.execute(
+        _EVENTS.where(events.c.account_id == account, events.c.seq > cursor)
+        .order_by(events.c.seq)
+        .limit(limit)
+    )
+    return [_envelope(account, row) for row in rows]
+
+
+_EVENTS: Select[*tuple[Any, ...]] = select(events.c.seq, events.c.agent_id, events.c.type, events.c.payload)
+
+
+def _envelope(account: AccountId, row: Row[*tuple[Any, ...]]) -> Envelope:
+    return Envelope(Cursor(row.seq), Event(account, AgentId(row.agent_id), EventType(row.type), row.payload))

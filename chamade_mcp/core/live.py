@@ -12,6 +12,7 @@ from chamade_mcp.core.call import CallSession
 from chamade_mcp.core.records import CallRecord
 from chamade_mcp.kit.connector import CallLeg
 from chamade_mcp.kit.ticker import Phase, Ticker
+from chamade_mcp.model.events import START, Cursor
 from chamade_mcp.model.ids import ParticipantRef
 
 
@@ -33,6 +34,8 @@ class LiveCall:
     """Held over each step, so that what is stored and what is told keep one order."""
     leg: CallLeg | None = None
     leave: asyncio.Event = field(default_factory=asyncio.Event)
+    stepped_at: Cursor = START
+    """Where in the account's log its newest step stands."""
     participants: dict[ParticipantRef, str] = field(default_factory=dict[ParticipantRef, str])
     """The people in the room, by name."""
     listeners: list[Listener] = field(default_factory=list[Listener])

@@ -2,18 +2,24 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any, Protocol
 
 from chamade_mcp.audio import told
 from chamade_mcp.audio.agent import AgentAudio
 from chamade_mcp.audio.voice import VoiceNews
+from chamade_mcp.core import event_log
 from chamade_mcp.core.call import CallState
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.live import LiveCall
-from chamade_mcp.model.access import Principal
+from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.capabilities import Capability
-from chamade_mcp.model.events import Envelope, EventType
+from chamade_mcp.model.errors import InvalidRequest
+from chamade_mcp.model.events import START, Cursor, Envelope, EventType
 from chamade_mcp.model.ids import CallId
+from chamade_mcp.store.database import Database
+
+_PAGE = 256
 
 
 class Sink(Protocol):
@@ -52,12 +58,19 @@ class Acts(Protocol):
 
 class AgentStream:
     def __init__(
-        self, acts: Acts, live: LiveCall, principal: Principal, envelopes: AsyncIterator[Envelope]
+        self,
+        acts: Acts,
+        live: LiveCall,
+        principal: Principal,
+        envelopes: AsyncIterator[Envelope],
+        missed: AsyncIterator[Envelope],
     ) -> None:
         self._acts = acts
         self._live = live
         self._principal = principal
         self._envelopes = envelopes
+        self._missed = missed
+        self._told = START
         self._sink: Sink | None = None
         self.audio: AgentAudio | None = (
             live.mixer.add_agent(self._hear, tell=self._tell) if live.mixer else None
@@ -95,17 +108,27 @@ class AgentStream:
             **told.agent_stats(audio.stats, audio.native, unread),
         }
 
+    async def missed(self) -> AsyncIterator[dict[str, Any]]:
+        """What was asked for of the past, as JSON objects. To be read before `events`.
+
+        Raises `InvalidRequest` when that begins after an event that has not happened.
+        """
+        async for envelope in self._missed:
+            self._told = envelope.cursor
+            yield as_told(envelope)
+
     async def events(self) -> AsyncIterator[dict[str, Any]]:
         """This call's events from now on, as JSON objects; ends after the state that ends the call."""
         if self.state.terminal:
-            yield {"type": str(EventType.CALL_STATE), "state": str(self.state)}
+            if self._told < self._live.stepped_at:
+                state = {"type": str(EventType.CALL_STATE), "state": str(self.state)}
+                yield {**state, "call_id": self.call, "seq": self._live.stepped_at}
             return
         async for envelope in self._envelopes:
-            payload = envelope.event.payload
-            if payload.get("call_id") != self.call:
+            if envelope.cursor <= self._told or envelope.event.payload.get("call_id") != self.call:
                 continue
-            yield payload
-            if payload["type"] == EventType.CALL_STATE and CallState(payload["state"]).terminal:
+            yield as_told(envelope)
+            if ends_call(envelope):
                 return
 
     async def say(self, text: str) -> None:
@@ -132,15 +155,50 @@ class AgentStream:
             self._sink.tell(news)
 
 
+def as_told(envelope: Envelope) -> dict[str, Any]:
+    """An event as a socket tells it: with the number to come back with."""
+    return {**envelope.event.payload, "seq": envelope.cursor}
+
+
+def ends_call(envelope: Envelope) -> bool:
+    payload = envelope.event.payload
+    return payload["type"] == EventType.CALL_STATE and CallState(payload["state"]).terminal
+
+
+async def past(
+    database: Database, scope: Scope, call: CallId, after: Cursor | None
+) -> AsyncGenerator[Envelope]:
+    """The call's stored events after `after`; None of them for None. Raises `InvalidRequest`."""
+    if after is None:
+        return
+    if after > await database.read(partial(event_log.head, account=scope.account)):
+        raise InvalidRequest(
+            "last_seq is of no event there has been", code="INVALID_CURSOR", param="last_seq"
+        )
+    page = partial(event_log.of_call, scope=scope, call=call, limit=_PAGE)
+    while batch := await database.read(partial(page, cursor=after)):
+        for envelope in batch:
+            yield envelope
+        after = batch[-1].cursor
+
+
 @asynccontextmanager
 async def open_stream(
-    acts: Acts, hub: EventHub, live: LiveCall, principal: Principal
+    acts: Acts,
+    database: Database,
+    hub: EventHub,
+    live: LiveCall,
+    principal: Principal,
+    after: Cursor | None,
 ) -> AsyncGenerator[AgentStream]:
+    """With `after`, what has happened since then comes first, as `AgentStream.missed`."""
     async with AsyncExitStack() as stack:
         async with live.lock:
             # No step is under way: each is in the state found here, or among the events to come.
             envelopes = await stack.enter_async_context(hub.subscribe(live.record.scope, after=None))
-        stream = AgentStream(acts, live, principal, envelopes)
+        # Read from here on: what is stored twice over, in the past and among the events, is told once.
+        missed = past(database, live.record.scope, live.record.id, after)
+        stream = AgentStream(acts, live, principal, envelopes, missed)
         live.listeners.append(stream)
         try:
             yield stream

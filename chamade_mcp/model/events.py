@@ -11,6 +11,8 @@ from typing import Any, NewType
 from chamade_mcp.model.ids import AccountId, AgentId
 
 Cursor = NewType("Cursor", int)
+START = Cursor(0)
+"""Before the first event."""
 
 
 class EventType(StrEnum):

@@ -12,7 +12,7 @@ import pytest
 from pydantic_core import PydanticUndefined
 
 import chamade_mcp
-from chamade_mcp.api import socket_door, stream
+from chamade_mcp.api import entrance, socket_door, stream
 from chamade_mcp.app import cli
 from chamade_mcp.app.settings import Settings, variable_of
 from chamade_mcp.audio import told, wire
@@ -156,6 +156,7 @@ def test_every_error_and_close_code_of_the_call_websocket_has_its_row() -> None:
     text = read("docs/call-websocket.md")
     assert {str(code) for code in wire.WireCode} <= set(rows(section(text, "## Errors")))
     ours = {socket_door.BAD_KEY, socket_door.FORBIDDEN, stream.UNKNOWN_CALL, stream.CALL_OVER}
+    ours |= {entrance.AUTH_TIMEOUT, entrance.INVALID_AUTH, entrance.AUTH_FAILED, stream.SESSION_SETUP_FAILED}
     told = {int(code) for code in rows(section(text, "## Close codes"))}
     assert told == ours | {1000, 1009, 1011}
 

@@ -5,6 +5,7 @@ import base64
 import json
 from collections.abc import AsyncGenerator
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import numpy as np
@@ -16,7 +17,7 @@ from chamade_mcp.app.server import Server, listen
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.model.access import Permission
 from chamade_mcp.model.ids import RoomRef
-from tests.integration.api.conftest import EMAIL, PASSWORD, House
+from tests.integration.api.conftest import EMAIL, PASSWORD, House, client_of
 from tests.support.requirement import requirement
 from tests.support.waiting import until
 
@@ -86,7 +87,6 @@ async def test_close_codes_say_why(house: House, api: httpx2.AsyncClient, ws_url
     reader = await house.new_key(Permission.READ, Permission.MESSAGE)
     other = await house.other_account()
     for target, key, code in (
-        (call, "", 4401),
         (call, "?api_key=", 4401),
         (call, "?api_key=chmd_wrong", 4401),
         (call, f"?api_key={reader}", 4403),
@@ -115,6 +115,176 @@ async def test_other_ways_to_show_who_one_is(house: House, api: httpx2.AsyncClie
     for headers in (cookie, {**cookie, "origin": "https://evil.example"}):
         async with socket(ws_url, call, "", additional_headers=headers) as ws:
             assert await closed(ws) == 4403
+
+
+# --- without a key -----------------------------------------------------------------------------------------
+
+
+async def new_token(api: httpx2.AsyncClient, call: str) -> str:
+    made = await api.post(f"/api/call/{call}/token")
+    assert made.status_code == 200, made.text
+    assert made.json()["expires_in"] == 300
+    return made.json()["token"]
+
+
+async def test_a_page_comes_in_with_a_token_and_may_do_what_its_maker_may(
+    house: House, api: httpx2.AsyncClient, ws_url: str
+) -> None:
+    call, room = await new_call(house, api)
+    async with socket(ws_url, call, "") as ws:
+        await ws.send(json.dumps({"token": await new_token(api, call)}))
+        await ws.send('{"type":"send_chat","text":"from the page"}')
+        await until(lambda: [m.text for m in house.scripted.legs[room].chat] == ["from the page"])
+    caller = await house.new_key(Permission.CALL)
+    async with client_of(house, **{"x-api-key": caller}) as limited:
+        token = await new_token(limited, call)
+    async with socket(ws_url, call, "") as ws:
+        await ws.send(json.dumps({"token": token, "last_seq": 0}))
+        assert (await message(ws))["type"] == "call_state"
+        await ws.send('{"type":"send_chat","text":"no"}')
+        while (told := await message(ws))["type"] != "call_error":
+            pass
+        assert told["code"] == "INSUFFICIENT_PERMISSIONS"
+
+
+async def test_who_may_have_a_token(house: House, api: httpx2.AsyncClient) -> None:
+    call, _ = await new_call(house, api)
+    reader, other = await house.new_key(Permission.READ), await house.other_account()
+    for key, status in ((reader, 403), (other, 404), ("chmd_wrong", 401)):
+        async with client_of(house, **{"x-api-key": key}) as client:
+            assert (await client.post(f"/api/call/{call}/token")).status_code == status
+    await api.delete(f"/api/call/{call}")
+    assert (await api.post(f"/api/call/{call}/token")).json()["code"] == "CALL_NOT_FOUND"
+
+
+async def test_a_first_message_that_opens_nothing(house: House, api: httpx2.AsyncClient, ws_url: str) -> None:
+    call, _ = await new_call(house, api)
+    elsewhere, _ = await new_call(house, api)
+    token = await new_token(api, call)
+    other = await new_token(api, elsewhere)
+    for first, code, name in (
+        ("{", 4002, "INVALID_AUTH"),
+        ("[]", 4002, "INVALID_AUTH"),
+        ('{"type":"audio_config"}', 4002, "INVALID_AUTH"),
+        ('{"token":1}', 4002, "INVALID_AUTH"),
+        (b"\0\0", 4002, "INVALID_AUTH"),
+        (json.dumps({"token": house.key}), 4003, "AUTH_FAILED"),
+        (json.dumps({"token": other}), 4003, "AUTH_FAILED"),
+        (json.dumps({"token": token[:-2] + "xx"}), 4003, "AUTH_FAILED"),
+        (json.dumps({"token": "chmt_\u00e9.x"}), 4003, "AUTH_FAILED"),
+    ):
+        async with socket(ws_url, call, "") as ws:
+            await ws.send(first)
+            told = await message(ws)
+            assert (told["type"], told["code"]) == ("call_error", name), first
+            assert told["message"]
+            assert await closed(ws) == code, first
+
+
+async def test_a_token_ends_with_the_key_that_asked_for_it(
+    house: House, api: httpx2.AsyncClient, ws_url: str
+) -> None:
+    call, _ = await new_call(house, api)
+    key = await house.new_key()
+    async with client_of(house, **{"x-api-key": key}) as client:
+        token = await new_token(client, call)
+    identity = "key_" + key.removeprefix("chmd_").partition("_")[0]
+    assert (await api.delete(f"/api/api-keys/{identity}")).is_success
+    async with socket(ws_url, call, "") as ws:
+        await ws.send(json.dumps({"token": token}))
+        assert (await message(ws))["code"] == "AUTH_FAILED"
+        assert await closed(ws) == 4003
+
+
+async def test_who_leaves_before_a_word_leaves_nothing(
+    house: House, api: httpx2.AsyncClient, ws_url: str
+) -> None:
+    call, _ = await new_call(house, api)
+    async with socket(ws_url, call, ""):
+        pass
+    async with socket(ws_url, call, f"?api_key={house.key}") as ws:
+        await ws.send('{"type":"audio_config"}')
+        assert (await message(ws))["type"] == "audio_config"
+
+
+# --- coming back -------------------------------------------------------------------------------------------
+
+
+async def test_a_socket_that_was_lost_comes_back_and_has_missed_nothing(
+    house: House, api: httpx2.AsyncClient, ws_url: str
+) -> None:
+    call, room = await new_call(house, api)
+    _, other_room = await new_call(house, api)
+    query = f"?api_key={house.key}"
+    async with socket(ws_url, call, query) as ws:
+        await ws.send('{"type":"audio_config"}')
+        await message(ws)
+        await house.scripted.post(house.owner.scope, room, "one")
+        heard = await message(ws)
+        assert heard["text"] == "one"
+        ws.transport.abort()
+    for text in ("two", "three"):
+        await house.scripted.post(house.owner.scope, room, text)
+        await house.scripted.post(house.owner.scope, other_room, f"{text} elsewhere")
+    assert (await api.get(f"/api/call/{call}")).json()["state"] == "active"
+    async with socket(ws_url, call, f"{query}&last_seq={heard['seq']}") as ws:
+        missed = [await message(ws), await message(ws)]
+        assert [one["text"] for one in missed] == ["two", "three"]
+        assert heard["seq"] < missed[0]["seq"] < missed[1]["seq"]
+        await house.scripted.post(house.owner.scope, room, "four")
+        assert (await message(ws))["text"] == "four"
+        await ws.send('{"type":"audio_config","receive":true}')
+        assert (await message(ws))["ready"] is True
+        assert isinstance(await asyncio.wait_for(ws.recv(), BOUND_S), bytes)
+    async with socket(ws_url, call, f"{query}&last_seq=0") as ws:
+        told = [await message(ws) for _ in range(5)]
+        assert [one.get("text", one.get("state")) for one in told][-4:] == ["one", "two", "three", "four"]
+        assert all(one["call_id"] == call for one in told)
+
+
+async def test_the_end_of_a_call_is_told_to_one_who_missed_it(
+    house: House, api: httpx2.AsyncClient, ws_url: str
+) -> None:
+    call, room = await new_call(house, api)
+    query = f"?api_key={house.key}"
+    house.scripted.drop_leg(room)
+    await until(lambda: room not in house.scripted.legs)
+    async with asyncio.timeout(BOUND_S):
+        while (await api.get(f"/api/call/{call}")).json()["state"] != "disconnected":
+            pass
+    async with socket(ws_url, call, f"{query}&last_seq=0") as ws:
+        while (told := await message(ws))["type"] != "call_error":
+            pass
+        assert told["code"] == "bridge_disconnected"
+        end = await message(ws)
+        assert end["state"] == "disconnected"
+        assert await closed(ws) == 1000
+    async with socket(ws_url, call, f"{query}&last_seq={end['seq']}") as ws:
+        assert await closed(ws) == 4410
+
+
+@pytest.mark.parametrize("last_seq", ["x", "-1", "1.5", "999999", "9" * 400, "\u0663"])
+async def test_an_impossible_place_to_come_back_to_is_told(
+    house: House, api: httpx2.AsyncClient, ws_url: str, last_seq: str
+) -> None:
+    call, room = await new_call(house, api)
+    async with socket(ws_url, call, f"?api_key={house.key}&last_seq={quote(last_seq)}") as ws:
+        assert (await message(ws))["code"] == "INVALID_CURSOR"
+        await house.scripted.post(house.owner.scope, room, "now")
+        assert (await message(ws))["text"] == "now"
+
+
+async def test_thousands_of_missed_events_arrive(house: House, api: httpx2.AsyncClient, ws_url: str) -> None:
+    call, room = await new_call(house, api)
+    for number in range(1_200):
+        await house.scripted.post(house.owner.scope, room, str(number))
+    async with socket(ws_url, call, f"?api_key={house.key}&last_seq=0", max_queue=1) as ws:
+        texts: list[str] = []
+        while len(texts) < 1_200:
+            told = await message(ws)
+            if told["type"] == "call_chat":
+                texts.append(told["text"])
+    assert texts == [str(number) for number in range(1_200)]
 
 
 # --- events ----------------------------------------------------------------------------------------------
