@@ -3,7 +3,7 @@
 import json
 from typing import Final
 
-from chamade_mcp.model.events import Envelope, EventType
+from chamade_mcp.model.events import Cursor, Envelope, EventType
 from chamade_mcp.sessions import jsonrpc
 from chamade_mcp.sessions.protocol import CHANNEL, CHANNEL_PERMISSION
 from chamade_mcp.sessions.surface import JsonObject
@@ -30,6 +30,17 @@ def channel_message(envelope: Envelope) -> bytes:
             meta["sender"] = str(payload[who])
         meta["trust"] = "untrusted"
     params: JsonObject = {"content": _dumps(payload), "meta": meta}
+    return jsonrpc.notification(CHANNEL, params)
+
+
+def missed_message(oldest: Cursor) -> bytes:
+    """Told to one who was away for longer than events are kept."""
+    told = {
+        "type": "reset",
+        "oldest": oldest,
+        "detail": "You were away for longer than events are kept: look at chamade_inbox",
+    }
+    params: JsonObject = {"content": _dumps(told), "meta": {"type": "reset"}}
     return jsonrpc.notification(CHANNEL, params)
 
 

@@ -21,12 +21,12 @@ def _tag(live: LiveSession) -> bytes:
     return live.record.key[:_TAG_CHARACTERS].encode("ascii")
 
 
-def begin_at(live: LiveSession, last_event_id: bytes, head: Cursor) -> Cursor:
+def begin_at(live: LiveSession, last_event_id: bytes, newest: Cursor) -> Cursor:
     """Behind the event named, if this session can have seen it; else where the session stands."""
     tag, _, digits = last_event_id.partition(b"-")
     if tag == _tag(live) and digits.isdigit() and len(digits) <= _MOST_DIGITS:
         cursor = Cursor(int(digits))
-        if live.record.first_cursor <= cursor <= head:
+        if live.record.first_cursor <= cursor <= newest:
             return cursor
     return live.position
 

@@ -16,6 +16,7 @@ from chamade_mcp.core.permissions import PermissionDesk, PermissionRequest
 from chamade_mcp.model.access import Caller
 from chamade_mcp.model.errors import GatewayError
 from chamade_mcp.sessions import jsonrpc
+from chamade_mcp.sessions.channel import missed_message
 from chamade_mcp.sessions.handshake import Handshake, negotiated
 from chamade_mcp.sessions.jsonrpc import Message, Notification, Request, RequestId, Response
 from chamade_mcp.sessions.live import LiveSession, LiveSessions
@@ -27,7 +28,7 @@ from chamade_mcp.sessions.protocol import (
     INVALID_REQUEST,
 )
 from chamade_mcp.sessions.push import Push, begin_at, opening
-from chamade_mcp.sessions.sse import Reply
+from chamade_mcp.sessions.sse import Reply, frame
 from chamade_mcp.sessions.surface import JsonObject, ProtocolFault
 from chamade_mcp.sessions.turn import HungUp, Turn, attended
 
@@ -100,12 +101,14 @@ class Stateful:
         streams = self._sessions.streams
         owner = caller.principal.scope
         stream = streams.new(secrets.token_hex(8), owner, credential_of(caller.principal), reply)
-        head = await streams.head(owner)
+        oldest, newest = await streams.kept(owner)
         await self._sessions.opened_stream(live, stream)
         try:
-            cursor = begin_at(live, last_event_id, head)
+            cursor = begin_at(live, last_event_id, newest)
             push = Push(self._methods.surface, self._sessions, live, stream, cursor)
             first = opening(live, cursor, self._sessions.retry_ms)
+            if cursor < oldest - 1:
+                first += frame(missed_message(oldest))
             await streams.serve(stream, push, scope, receive, first)
         finally:
             self._sessions.closed_stream(live, stream)

@@ -184,6 +184,10 @@ class Streams:
         finally:
             following.close()
 
+    async def kept(self, owner: Owner) -> tuple[Cursor, Cursor]:
+        """The oldest event of the account that can still be read, and the newest there is."""
+        return await self._hub.kept(owner.account)
+
     def new(self, name: str, owner: Owner, credential: str, sink: Sink) -> EventStream:
         """Raises `Unavailable` while the gateway shuts down, and `LimitReached`."""
         if self._closing:

@@ -75,6 +75,17 @@ class McpHouse:
         self.keys[credential] = admitted
         return admitted
 
+    async def forget_events(self, scope: Scope, *, up_to: int) -> None:
+        """As if they were too old to be kept."""
+        events = schema.events.c
+
+        def remove(conn: Connection) -> None:
+            conn.execute(
+                schema.events.delete().where(events.account_id == scope.account, events.seq <= up_to)
+            )
+
+        await self.database.write(remove)
+
     async def expire_key(self, credential: str, *, in_s: float) -> None:
         """Stores the key as one that expires, which `authenticate` knows nothing of."""
         principal, now = self.keys[credential], self.clock.now()

@@ -307,6 +307,21 @@ async def test_nothing_of_anybody_else_is_ever_replayed(
     assert texts(again) == ["second"]
 
 
+async def test_who_was_away_for_too_long_is_told(endpoint: Endpoint, ada: Caller, world: McpHouse) -> None:
+    session = await initialize(endpoint, ada)
+    for text in ("one", "two", "three"):
+        await world.publish(ada.principal.scope, text)
+    await world.forget_events(ada.principal.scope, up_to=2)
+    async with listening(endpoint, ada, session) as got:
+        reset, kept = await got.receive_some(2)
+    assert reset["params"]["meta"] == {"type": "reset"}
+    assert json.loads(reset["params"]["content"])["oldest"] == 3
+    assert json.loads(kept["params"]["content"])["text"] == "three"
+    async with listening(endpoint, ada, session) as again:
+        await world.publish(ada.principal.scope, "four")
+        assert len(await again.receive_some(1)) == 1
+
+
 async def test_the_newest_stream_takes_over(endpoint: Endpoint, ada: Caller, world: McpHouse) -> None:
     session = await initialize(endpoint, ada)
     async with listening(endpoint, ada, session) as old, listening(endpoint, ada, session) as new:
