@@ -9,6 +9,7 @@ from chamade_mcp.oauth.scopes import OFFLINE, USUAL, to_text
 MCP_PATH = "/mcp"
 AUTHORIZE, TOKEN, REGISTER, REVOKE = "/authorize", "/token", "/register", "/revoke"
 CONSENT = "/mcp-auth/consent"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -20,13 +21,20 @@ class Places:
         self.issuer = public_url
         self.resource = f"{public_url}{MCP_PATH}"
         """What every access token is for: one audience, whatever name of ours a client used."""
-        self._twin_netloc = f"mcp.{parts.netloc}"
-        self._twin = f"{parts.scheme}://{self._twin_netloc}"
-        self._ours = {_authority(public_url), _authority(self._twin)}
+        twins = [f"mcp.{parts.netloc}"]
+        if parts.scheme == "http" and (parts.hostname or "") in _LOOPBACK:
+            # On one's own machine one types what comes to mind.
+            port = "" if parts.port is None else f":{parts.port}"
+            twins = [f"[{name}]{port}" if ":" in name else f"{name}{port}" for name in _LOOPBACK]
+        self._twins = {netloc: f"{parts.scheme}://{netloc}" for netloc in twins}
+        self._ours = {_authority(url) for url in (public_url, *self._twins.values())}
 
     def base(self, host: str) -> str:
-        """How a client sees us: under the ``mcp.`` twin if its `Host` says so, else the public URL."""
-        return self._twin if host.lower() == self._twin_netloc else self.issuer
+        """How a client sees us: under a twin of our name if its `Host` says so, else the public URL.
+
+        The twin of a public name starts with ``mcp.``, those of a name on loopback are the others there.
+        """
+        return self._twins.get(host.lower(), self.issuer)
 
     def metadata_url(self, host: str) -> str:
         return f"{self.base(host)}/.well-known/oauth-protected-resource{MCP_PATH}"

@@ -141,6 +141,20 @@ def test_which_resource_is_ours(resource: str, ours: bool) -> None:
     assert Places("https://gw.example").is_ours(resource) is ours
 
 
+def test_on_ones_own_machine_every_name_of_it_will_do() -> None:
+    places = Places("http://127.0.0.1:8000")
+    for host in ("127.0.0.1:8000", "localhost:8000", "[::1]:8000"):
+        document = places.protected_resource(host)
+        assert document["resource"] == f"http://{host}/mcp"
+        assert document["authorization_servers"] == ["http://127.0.0.1:8000"]
+        assert places.is_ours(f"http://{host}/mcp/")
+        assert places.metadata_url(host) == f"http://{host}/.well-known/oauth-protected-resource/mcp"
+    for foreign in ("localhost:9000", "localhost", "mcp.127.0.0.1:8000", "192.168.1.7:8000"):
+        assert places.base(foreign) == "http://127.0.0.1:8000"
+        assert not places.is_ours(f"http://{foreign}/mcp")
+    assert not Places("https://gw.example").is_ours("http://localhost/mcp")
+
+
 # --- scopes ------------------------------------------------------------------------------------------------
 
 
