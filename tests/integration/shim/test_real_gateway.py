@@ -60,7 +60,7 @@ MODES = [
 ]
 
 
-@requirement("R-258", "R-259", "R-261", "R-262")
+@requirement("R-258", "R-261", "R-262")
 @pytest.mark.parametrize(("mode", "arguments"), MODES)
 async def test_the_same_as_over_http(
     twin: str, gateway: RunningGateway, mode: str, arguments: tuple[str, ...]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chamade_mcp_shim import failures, messages, policy, settings, sse
+from tests.support.requirement import requirement
 from tests.support.shim import SHIM
 
 KEY = {"CHAMADE_API_KEY": "chmd_a_b"}
@@ -122,6 +123,7 @@ def agree(cases: list[list[Any]], expected: list[Any]) -> None:
     assert of_node(cases) == expected
 
 
+@requirement("R-259", "R-260", "R-261")
 def test_the_endpoint() -> None:
     table: list[tuple[dict[str, str], bool, str]] = [
         ({}, False, "https://mcp.chamade.io/mcp/"),
