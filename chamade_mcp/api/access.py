@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from chamade_mcp.kit.credential import credential_in
 from chamade_mcp.model.access import Principal
 from chamade_mcp.model.errors import Forbidden
 
@@ -21,17 +22,6 @@ class Accounts(Protocol):
     async def authenticate_session(self, token: str) -> Principal: ...
 
 
-def key_of(headers: Headers) -> str | None:
-    """`X-API-Key`, else ``Authorization: Bearer``. None when neither is there."""
-    key = headers.get(b"x-api-key")
-    if key is not None:
-        return key.strip().decode("latin-1")
-    scheme, _, credential = headers.get(b"authorization", b"").partition(b" ")
-    if scheme.lower() == b"bearer":
-        return credential.strip().decode("latin-1")
-    return None
-
-
 @dataclass(frozen=True, slots=True)
 class Gate:
     accounts: Accounts
@@ -42,7 +32,7 @@ class Gate:
 
     async def admit(self, headers: Headers, method: str) -> Principal:
         """Raises `Unauthenticated`, or `Forbidden` for a cookie that another site's page sent."""
-        key = key_of(headers)
+        key = credential_in(headers)
         if key is None:
             token = self.session_of(headers)
             if token is not None:

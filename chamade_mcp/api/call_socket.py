@@ -6,7 +6,7 @@ import logging
 from starlette.types import Receive, Send
 
 from chamade_mcp.api.calls import ChatBody
-from chamade_mcp.api.outbox import Outbox
+from chamade_mcp.api.outbox import CallOutbox
 from chamade_mcp.api.validation import check
 from chamade_mcp.audio import told, wire
 from chamade_mcp.audio.voice import MAX_MARKS, TooManyMarks, VoiceNews
@@ -35,7 +35,7 @@ class CallSocket:
         self._principal = principal
         self._receive = receive
         self._send = send
-        self._outbox = Outbox()
+        self._outbox = CallOutbox()
         self._waiting: asyncio.Queue[Slow] = asyncio.Queue(_WAITING)
         self._voice = stream.audio if stream.can_speak else None
         self._now = asyncio.get_running_loop().time
@@ -197,7 +197,7 @@ class CallSocket:
 class _Mouthpiece:
     """The stream's way out, through the outbox."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: CallOutbox) -> None:
         self._outbox = outbox
         self.hear = outbox.hear
 

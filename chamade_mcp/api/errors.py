@@ -1,18 +1,15 @@
 """The outermost layer: a request id on every answer, and every exception as a problem object."""
 
 import logging
-import os
-import re
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chamade_mcp.api.body import ClientGone
 from chamade_mcp.kit.problem import problem_response
+from chamade_mcp.kit.request_id import request_id_of
 from chamade_mcp.model.errors import GatewayError, Internal, MethodNotAllowed, Unauthenticated
 
 log = logging.getLogger(__name__)
-
-_SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
 class NotThisMethod(MethodNotAllowed):
@@ -21,19 +18,6 @@ class NotThisMethod(MethodNotAllowed):
     def __init__(self, allow: str) -> None:
         super().__init__(f"This path takes {allow}")
         self.allow = allow
-
-
-def request_id_of(scope: Scope) -> str:
-    """The id of this request: the client's own if it is sane, else a new one. Same answer for one scope."""
-    known: str | None = scope.get("chamade.request_id")
-    if known is not None:
-        return known
-    request_id = os.urandom(8).hex()
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _SANE_ID.fullmatch(value) is not None:
-            request_id = value.decode("ascii")
-    scope["chamade.request_id"] = request_id
-    return request_id
 
 
 class Problems:

@@ -11,12 +11,12 @@ from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 from starlette.responses import FileResponse
 
-from chamade_mcp.api.body import check_length, read_body, require_json
+from chamade_mcp.api.body import check_length, read_body, require_json, stream_body
 from chamade_mcp.api.fields import MEDIA_TYPE, ONE_LINE, Base64, Body, FileName, Mime, Query, WebUrl, Wire
-from chamade_mcp.api.multipart import OVERHEAD_BYTES, Upload, is_form
 from chamade_mcp.api.operation import Answer, Asked, Group, Operation
 from chamade_mcp.api.validation import check, parse_body
 from chamade_mcp.core.files import Files
+from chamade_mcp.kit.multipart import OVERHEAD_BYTES, Upload, is_form
 from chamade_mcp.model.access import Permission, Scope
 from chamade_mcp.model.errors import (
     FieldError,
@@ -124,7 +124,7 @@ class FileGroup:
 
     async def upload_reserved(self, asked: Asked[None, None]) -> Answer:
         self._check_length(asked)
-        upload = Upload(asked.headers, asked.receive)
+        upload = Upload(asked.headers, stream_body(asked.receive))
         return await self.files.upload_reserved(asked.ids["upload_token"], upload.chunks())
 
     async def serve(self, asked: Asked[None, None]) -> Answer:
@@ -139,7 +139,7 @@ class FileGroup:
 
     async def _upload_form(self, asked: Asked[None, None]) -> Answer:
         self._check_length(asked)
-        upload = Upload(asked.headers, asked.receive)
+        upload = Upload(asked.headers, stream_body(asked.receive))
         # The fields may follow the file, so it is kept aside until they are known.
         with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as spool:
             kept = cast(IO[bytes], spool)

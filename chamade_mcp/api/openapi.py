@@ -105,7 +105,7 @@ def document(groups: Sequence[Group], platforms: Iterable[str], public_url: str)
         "info": {"title": "Chamade", "version": version("chamade-mcp"), "description": _ABOUT},
         "servers": [{"url": public_url}],
         "tags": [{"name": group.title, "description": group.intro} for group in groups],
-        "security": [{"apiKey": []}, {"bearer": []}, {"session": []}],
+        "security": [{"bearer": []}, {"apiKey": []}, {"session": []}],
         "paths": paths,
         "components": {
             "schemas": schemas,

@@ -6,8 +6,9 @@ from urllib.parse import parse_qs
 
 from starlette.types import Scope
 
-from chamade_mcp.api.access import Gate, key_of
+from chamade_mcp.api.access import Gate
 from chamade_mcp.core.keys import require
+from chamade_mcp.kit.credential import credential_in
 from chamade_mcp.model.access import Permission, Principal
 from chamade_mcp.model.errors import Forbidden, Unauthenticated
 
@@ -28,7 +29,7 @@ class Refused(Exception):
 async def admit(gate: Gate, scope: Scope, permission: Permission) -> Principal:
     """By ``?api_key=``, the headers of REST, or the session cookie from our own pages. Raises `Refused`."""
     headers: dict[bytes, bytes] = dict(scope["headers"])
-    key = last_of(scope, "api_key") or key_of(headers)
+    key = last_of(scope, "api_key") or credential_in(headers)
     session = gate.session_of(headers)
     try:
         if key is None and session is not None:
@@ -49,7 +50,7 @@ def shows_credentials(gate: Gate, scope: Scope) -> bool:
     """Whether the handshake has anything by which `admit` could know who it is, be it wrong or empty."""
     headers: dict[bytes, bytes] = dict(scope["headers"])
     query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    return "api_key" in query or key_of(headers) is not None or gate.session_of(headers) is not None
+    return "api_key" in query or credential_in(headers) is not None or gate.session_of(headers) is not None
 
 
 def last_of(scope: Scope, name: str) -> str | None:

@@ -1,6 +1,5 @@
 """Accounts and everything that identifies one: sign-in sessions, keys, profile, the way out."""
 
-import hashlib
 import re
 import secrets
 from collections.abc import Awaitable, Callable
@@ -28,12 +27,9 @@ from chamade_mcp.model.ids import AccountId, AgentId, new_account_id, new_agent_
 from chamade_mcp.model.limits import SESSION_LIFE
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.schema import accounts, agents, sessions
+from chamade_mcp.store.secrets import token_hash
 
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,189}")
-
-
-def _token_hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _normal(email: str) -> str:
@@ -80,7 +76,7 @@ class Accounts:
             conn.execute(delete(sessions).where(sessions.c.expires_at <= now))
             conn.execute(
                 sessions.insert().values(
-                    token_sha256=_token_hash(token),
+                    token_sha256=token_hash(token),
                     account_id=row.id,
                     created_at=now,
                     expires_at=now + SESSION_LIFE,
@@ -92,13 +88,13 @@ class Accounts:
 
     async def sign_out(self, token: str) -> None:
         def remove(conn: Connection) -> None:
-            conn.execute(delete(sessions).where(sessions.c.token_sha256 == _token_hash(token)))
+            conn.execute(delete(sessions).where(sessions.c.token_sha256 == token_hash(token)))
 
         await self._database.write(remove)
 
     async def authenticate_session(self, token: str) -> Principal:
         """The account's default agent, with every permission."""
-        row = await self._database.read(partial(_by_session, token_sha256=_token_hash(token)))
+        row = await self._database.read(partial(_by_session, token_sha256=token_hash(token)))
         if row is None or row.expires_at <= self._clock.now():
             raise Unauthenticated("Please sign in again", code="SESSION_ENDED")
         scope = Scope(AccountId(row.account_id), AgentId(row.agent_id))

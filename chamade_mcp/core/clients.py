@@ -1,6 +1,5 @@
 """OAuth clients that registered themselves: stored, found, forgotten when nobody uses them."""
 
-import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from chamade_mcp.model.errors import Unavailable
 from chamade_mcp.model.ids import new_id
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.schema import oauth_clients
+from chamade_mcp.store.secrets import token_hash
 
 UNUSED_LIFE = timedelta(days=7)
 """A client that nobody has said yes to yet."""
@@ -39,7 +39,7 @@ class Client:
         """Whether `secret` is its own; a client without one must not come with any."""
         if self.secret_sha256 is None or secret is None:
             return self.secret_sha256 is None and secret is None
-        return hmac.compare_digest(self.secret_sha256, _sha256(secret))
+        return hmac.compare_digest(self.secret_sha256, token_hash(secret))
 
 
 class ClientRegistry:
@@ -64,7 +64,7 @@ class ClientRegistry:
             tuple(redirect_uris),
             auth_method,
             refreshes,
-            secret_sha256=_sha256(secret) if secret else None,
+            secret_sha256=token_hash(secret) if secret else None,
         )
         await self._database.write(partial(_insert, client=client, now=self._clock.now()))
         return client, secret
@@ -118,7 +118,3 @@ def _find(conn: Connection, client_id: str) -> Row[Any] | None:
 def note_use(conn: Connection, client_id: str, now: datetime) -> None:
     """Part of the transaction in which the client gets something. A client of no registration has no row."""
     conn.execute(update(oauth_clients).where(oauth_clients.c.id == client_id).values(last_used_at=now))
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()

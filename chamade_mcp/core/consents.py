@@ -1,6 +1,5 @@
 """What a client asks a person for, between the question and the answer: ten minutes, once, in one browser."""
 
-import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from chamade_mcp.model.access import Permission
 from chamade_mcp.model.ids import AccountId
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.schema import oauth_consents
+from chamade_mcp.store.secrets import token_hash
 
 LIFE = timedelta(minutes=10)
 _MAX_OPEN = 20
@@ -58,9 +58,9 @@ class Consents:
             conn.execute(delete(oauth_consents).where(mine, oauth_consents.c.token_sha256.not_in(newest)))
             conn.execute(
                 oauth_consents.insert().values(
-                    token_sha256=_sha256(token),
+                    token_sha256=token_hash(token),
                     account_id=account,
-                    session_sha256=_sha256(session),
+                    session_sha256=token_hash(session),
                     request=_to_row(request),
                     expires_at=now + LIFE,
                 )
@@ -104,8 +104,8 @@ class Consents:
 def _find(conn: Connection, token: str, session: str) -> Row[Any] | None:
     return conn.execute(
         select(oauth_consents).where(
-            oauth_consents.c.token_sha256 == _sha256(token),
-            oauth_consents.c.session_sha256 == _sha256(session),
+            oauth_consents.c.token_sha256 == token_hash(token),
+            oauth_consents.c.session_sha256 == token_hash(session),
         )
     ).one_or_none()
 
@@ -121,7 +121,3 @@ def _to_row(request: ConsentRequest) -> dict[str, object]:
         "challenge": request.challenge,
         "refreshes": request.refreshes,
     }
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()

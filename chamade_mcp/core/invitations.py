@@ -1,7 +1,6 @@
 """Invitations: links that let a person in. Made, told once, admitted by hash, watched, revoked."""
 
 import asyncio
-import hashlib
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -23,15 +22,12 @@ from chamade_mcp.model.errors import InvalidRequest, NotFound
 from chamade_mcp.model.ids import AccountId, AgentId, LinkId, Platform, new_id, new_link_id
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.schema import links
+from chamade_mcp.store.secrets import token_hash
 
 ROOM_LIFE = timedelta(days=7)
 CHAT_LIFE = timedelta(days=30)
 _LOOK_AGAIN_S = 600.0
 _LIFE = {InviteKind.ROOM: ROOM_LIFE, InviteKind.CHAT: CHAT_LIFE}
-
-
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 class Invitations:
@@ -88,7 +84,7 @@ class Invitations:
                     agent_id=scope.agent,
                     platform=platform,
                     kind=str(kind),
-                    token_sha256=_hash(token),
+                    token_sha256=token_hash(token),
                     ref=ref,
                     title=title,
                     agent_name=agent_name,
@@ -101,7 +97,7 @@ class Invitations:
         return token, invite
 
     async def admit(self, token: str, platform: Platform) -> Invite | None:
-        row = await self._database.read(partial(_find, token_sha256=_hash(token), platform=platform))
+        row = await self._database.read(partial(_find, token_sha256=token_hash(token), platform=platform))
         if row is None or row.revoked_at is not None or row.expires_at <= self._clock.now():
             return None
         scope = Scope(AccountId(row.account_id), AgentId(row.agent_id))
@@ -111,7 +107,7 @@ class Invitations:
     async def watch(self, token: str, platform: Platform) -> AsyncGenerator[Awaitable[None]]:
         """Inside, the awaitable finishes once the link is revoked, has expired or was never there."""
         gone = asyncio.Event()
-        watchers = self._watched.setdefault(_hash(token), set())
+        watchers = self._watched.setdefault(token_hash(token), set())
         watchers.add(gone)
         try:
             # Registered first, looked up second: a revocation in between is seen by one or the other.
@@ -125,7 +121,7 @@ class Invitations:
         finally:
             watchers.discard(gone)
             if not watchers:
-                self._watched.pop(_hash(token), None)
+                self._watched.pop(token_hash(token), None)
 
     async def list(self, account: AccountId) -> list[dict[str, object]]:
         """The links that still open something, the newest first; never their tokens."""

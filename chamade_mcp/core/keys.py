@@ -1,6 +1,5 @@
 """API keys: `chmd_<id>_<secret>`, stored hashed, checked from memory once known."""
 
-import hashlib
 import hmac
 import logging
 import re
@@ -19,6 +18,7 @@ from chamade_mcp.model.errors import MissingPermission, NotFound, Unauthenticate
 from chamade_mcp.model.ids import AccountId, AgentId, KeyId
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.schema import accounts, api_keys
+from chamade_mcp.store.secrets import token_hash
 
 log = logging.getLogger(__name__)
 
@@ -63,10 +63,6 @@ class _Known:
 
 def _sorted(permissions: frozenset[Permission]) -> list[str]:
     return [str(p) for p in Permission if p in permissions]
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Keys:
@@ -115,7 +111,7 @@ class Keys:
                     account_id=scope.account,
                     agent_id=scope.agent,
                     name=name,
-                    secret_sha256=_sha256(secret),
+                    secret_sha256=token_hash(secret),
                     permissions=",".join(_sorted(permissions)),
                     created_at=key.created_at,
                     expires_at=expires_at,
@@ -171,7 +167,7 @@ class Keys:
             raise Unauthenticated(code="INVALID_API_KEY")
         forgotten = self._forgotten
         row = await self._database.read(partial(_find, key=f"key_{shape[1]}"))
-        if row is None or not hmac.compare_digest(row.secret_sha256, _sha256(shape[2])):
+        if row is None or not hmac.compare_digest(row.secret_sha256, token_hash(shape[2])):
             raise Unauthenticated(code="INVALID_API_KEY")
         if row.revoked_at is not None:
             self._known.pop(key, None)

@@ -4,7 +4,6 @@ A session's id is told to its client alone; the store knows its hash. It belongs
 credential that opened it, and ends with it.
 """
 
-import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from chamade_mcp.model.events import Cursor
 from chamade_mcp.model.ids import AccountId, AgentId
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.schema import api_keys, mcp_sessions, oauth_grants
+from chamade_mcp.store.secrets import token_hash
 
 IDLE_DAYS: Final = 30
 """After so long without a request a session is over."""
@@ -62,7 +62,7 @@ class Progress:
 
 
 def key_of(session_id: str) -> SessionKey:
-    return hashlib.sha256(session_id.encode("latin-1", "replace")).hexdigest()
+    return token_hash(session_id)
 
 
 def credential_of(principal: Principal) -> str:

@@ -20,6 +20,7 @@ from chamade_mcp.core.consents import ConsentRequest
 from chamade_mcp.model.access import Permission
 from chamade_mcp.model.ids import AccountId, GrantId, new_id
 from chamade_mcp.store.schema import oauth_codes, oauth_families, oauth_grants, oauth_tokens
+from chamade_mcp.store.secrets import token_hash
 
 CODE, ACCESS, REFRESH = "chmc_", "chmo_", "chmr_"
 CODE_LIFE = timedelta(seconds=60)
@@ -84,10 +85,6 @@ def new_token(prefix: str) -> str:
     return prefix + secrets.token_urlsafe(32)
 
 
-def hashed(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
 def has_shape(token: str, *prefixes: str) -> bool:
     return token[:5] in prefixes and _SHAPE.fullmatch(token) is not None
 
@@ -128,7 +125,7 @@ def open_family(
     )
     conn.execute(
         oauth_codes.insert().values(
-            code_sha256=hashed(code),
+            code_sha256=token_hash(code),
             account_id=account,
             family_id=family,
             redirect_uri=request.redirect_uri,
@@ -143,7 +140,7 @@ def redeem(conn: Connection, asked: Redemption, now: datetime) -> Issued | Token
     row = conn.execute(
         _WITH_GRANT.add_columns(oauth_codes)
         .join(oauth_codes, oauth_codes.c.family_id == oauth_families.c.id)
-        .where(oauth_codes.c.code_sha256 == hashed(asked.code))
+        .where(oauth_codes.c.code_sha256 == token_hash(asked.code))
     ).one_or_none()
     if row is None or row.client_id != asked.client_id:
         return refused
@@ -266,7 +263,7 @@ def _find_token(conn: Connection, token: str) -> Row[Any] | None:
     return conn.execute(
         _WITH_GRANT.add_columns(oauth_tokens)
         .join(oauth_tokens, oauth_tokens.c.family_id == oauth_families.c.id)
-        .where(oauth_tokens.c.token_sha256 == hashed(token))
+        .where(oauth_tokens.c.token_sha256 == token_hash(token))
     ).one_or_none()
 
 
@@ -291,7 +288,7 @@ def _issue(
     for token, kind, carries, until in made:
         conn.execute(
             oauth_tokens.insert().values(
-                token_sha256=hashed(token),
+                token_sha256=token_hash(token),
                 account_id=row.account_id,
                 family_id=row.family_id,
                 kind=kind,

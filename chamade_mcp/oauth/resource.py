@@ -8,7 +8,9 @@ from collections.abc import Awaitable, Callable
 
 from starlette.types import Receive, Scope, Send
 
+from chamade_mcp.kit.credential import credential_in
 from chamade_mcp.kit.problem import problem_response
+from chamade_mcp.kit.request_id import request_id_of
 from chamade_mcp.model.access import Caller, Permission, Principal
 from chamade_mcp.model.errors import GatewayError, MissingPermission, Unauthenticated
 from chamade_mcp.oauth.scopes import USUAL, to_text
@@ -54,8 +56,8 @@ class ProtectedResource:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        request_id: str | None = scope.get("chamade.request_id")
-        credential = _credential(headers)
+        request_id = request_id_of(scope)
+        credential = credential_in(headers)
         if credential is None:
             missing = Unauthenticated(code="MISSING_API_KEY")
             await self._refuse(missing, challenge(self._metadata(headers)), scope, receive, send)
@@ -82,17 +84,9 @@ class ProtectedResource:
     async def _refuse(
         self, error: GatewayError, told: str, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        request_id: str | None = scope.get("chamade.request_id")
+        request_id = request_id_of(scope)
         headers = {"www-authenticate": told}
         await problem_response(error, request_id=request_id, headers=headers)(scope, receive, send)
-
-
-def _credential(headers: dict[bytes, bytes]) -> str | None:
-    scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
-    if scheme.lower() == b"bearer" and token.strip():
-        return token.strip().decode("latin-1")
-    key = headers.get(b"x-api-key", b"").strip()
-    return key.decode("latin-1") if key else None
 
 
 def _text(headers: dict[bytes, bytes], name: bytes) -> str | None:

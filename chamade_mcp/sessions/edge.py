@@ -5,25 +5,20 @@ values lose surrounding blanks: httptools keeps trailing ones, and the MCP heade
 """
 
 import logging
-import os
-import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chamade_mcp.kit.problem import problem_response
+from chamade_mcp.kit.request_id import request_id_of
 from chamade_mcp.model.errors import Action, Forbidden, GatewayError, Internal
 
 log = logging.getLogger(__name__)
 
-REQUEST_ID = "chamade.request_id"
-"""Key of the ASGI scope: the id of this request, as the REST API names it too."""
-
 LOOPBACK_HOSTS = ("localhost:*", "127.0.0.1:*", "[::1]:*")
 LOOPBACK_ORIGINS = tuple(f"{scheme}://{host}" for scheme in ("http", "https") for host in LOOPBACK_HOSTS)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class Misdirected(GatewayError):
@@ -68,18 +63,15 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: list[tuple[bytes, bytes]] = [(name, value.strip()) for name, value in scope["headers"]]
-        host = origin = request_id = ""
+        host = origin = ""
         for name, value in headers:
             if name == b"host":
                 host = value.decode("latin-1").lower()
             elif name == b"origin":
                 origin = value.decode("latin-1").lower()
-            elif name == b"x-request-id":
-                request_id = value.decode("latin-1")
-        if _SANE_ID.fullmatch(request_id) is None:
-            request_id = os.urandom(8).hex()
+        request_id = request_id_of(scope)
         answer = _Answer(send, request_id)
-        inner_scope = {**scope, "headers": headers, REQUEST_ID: request_id}
+        inner_scope = {**scope, "headers": headers}
         try:
             self._check(host, origin)
             await self._inner(inner_scope, receive, answer)

@@ -1,5 +1,6 @@
-"""The gateway's key and what is made of it: sealed columns and derived keys."""
+"""What is kept of secrets: hashes of tokens, sealed columns; and keys derived from the gateway's own."""
 
+import hashlib
 import os
 
 from cryptography.exceptions import InvalidTag
@@ -9,6 +10,11 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _VERSION = b"\x01"
 _NONCE_BYTES = 12
+
+
+def token_hash(token: str) -> str:
+    """SHA-256 in hex, of a token that nobody could guess. Takes any text: whatever was sent is looked up."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
 class SealBroken(Exception):

@@ -5,18 +5,16 @@ code.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import BaseRoute, Route
 
 from chamade_mcp.kit.connector import Invite, InviteKind, Invites
 from chamade_mcp.web.assets import Assets
+from chamade_mcp.web.pages import page_templates
 
-TEMPLATES = Path(__file__).parent / "templates"
 LIVE_PATH = "/live/web"
 """Where the web connector's own app is mounted."""
 
@@ -49,13 +47,7 @@ class _Pages:
     def __init__(self, invites: Invites, assets: Assets) -> None:
         self._invites = invites
         self._assets = assets
-        self._templates = Environment(
-            loader=FileSystemLoader(TEMPLATES),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._templates = page_templates()
 
     async def room(self, request: Request) -> HTMLResponse:
         return await self._open(request, InviteKind.ROOM, "room.html")

@@ -2,18 +2,18 @@
 
 import logging
 import math
-import os
 from collections.abc import Awaitable, Callable, Mapping
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from chamade_mcp import __version__
 from chamade_mcp.kit.problem import problem_response
+from chamade_mcp.kit.request_id import request_id_of
 from chamade_mcp.model.errors import GatewayError, Internal
 from chamade_mcp.web.assets import Assets
-from chamade_mcp.web.rooms import PAGE_HEADERS, TEMPLATES
+from chamade_mcp.web.pages import page_templates
+from chamade_mcp.web.rooms import PAGE_HEADERS
 
 log = logging.getLogger(__name__)
 
@@ -32,17 +32,11 @@ _WORDS = {404: "The address is mistyped, or what it named is gone."}
 
 class Views:
     def __init__(self, assets: Assets) -> None:
-        self._environment = Environment(
-            loader=FileSystemLoader(TEMPLATES),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._templates = page_templates()
         self._shared: Mapping[str, object] = {"asset": assets.path, "version": __version__}
 
     def render(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
-        html = self._environment.get_template(template).render(**self._shared, **values)
+        html = self._templates.get_template(template).render(**self._shared, **values)
         return HTMLResponse(html, status, headers=HEADERS)
 
     def guarded(self, answer: Endpoint) -> Endpoint:
@@ -60,7 +54,7 @@ class Views:
 
     def refuse(self, request: Request, error: GatewayError, *, cause: Exception | None = None) -> Response:
         """`error` as a page for a browser, as a problem object for everything else."""
-        request_id = os.urandom(8).hex()
+        request_id = request_id_of(request.scope)
         if cause is not None:
             log.error("request %s failed", request_id, exc_info=cause)
         if "text/html" not in request.headers.get("accept", ""):

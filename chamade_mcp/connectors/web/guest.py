@@ -11,16 +11,18 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from chamade_mcp.audio.frame import Samples
 from chamade_mcp.connectors.web import wire
-from chamade_mcp.connectors.web.outbox import Outbox
 from chamade_mcp.connectors.web.pace import Window, within
 from chamade_mcp.connectors.web.wire import ClosedReason, ErrorCode, Kind, Participant, Refused
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.connector import Invite, Invites
+from chamade_mcp.kit.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
 FRAME_BYTES = 1 << 20
 _WAITING_POSTS = 32
+_AUDIO_FRAMES = 15
+"""300 ms: more would only be played too late."""
 _FAREWELL_S = 2.0
 _TYPING_S = 1.0
 
@@ -87,7 +89,7 @@ class Guest:
         self.entry = entry
         self.name = hello.name
         self.muted = hello.muted
-        self.outbox = Outbox()
+        self.outbox = Outbox(_AUDIO_FRAMES)
         self._socket = socket
         self._host = host
         self._clock = clock
@@ -153,8 +155,7 @@ class Guest:
     async def _write(self) -> None:
         send = self._socket.send
         following = self.outbox.next
-        while True:
-            item = await following()
+        while (item := await following()) is not None:
             kind = "text" if isinstance(item, str) else "bytes"
             await send({"type": "websocket.send", kind: item})
 

@@ -164,4 +164,4 @@ class Room(Place):
         self._levels_shown = bool(levels)
         message = wire.levels(levels)
         for guest in self.guests.values():
-            guest.outbox.put_levels(message)
+            guest.outbox.put_newest(message)

@@ -2,8 +2,8 @@
 
 from chamade_mcp.audio.frame import AudioFormat, Samples
 from chamade_mcp.audio.port import LIVE, PlayoutBuffer
-from chamade_mcp.connectors.web.outbox import Outbox
 from chamade_mcp.connectors.web.wire import SAMPLE_RATE_HZ
+from chamade_mcp.kit.outbox import Outbox
 
 FORMAT = AudioFormat(SAMPLE_RATE_HZ)
 TAIL_FRAMES = 10

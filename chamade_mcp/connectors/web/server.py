@@ -25,7 +25,7 @@ from chamade_mcp.connectors.web.guest import (
 )
 from chamade_mcp.connectors.web.link import Places
 from chamade_mcp.connectors.web.pace import within
-from chamade_mcp.connectors.web.uploads import FilePart
+from chamade_mcp.connectors.web.uploads import opened
 from chamade_mcp.kit.connector import Invite
 from chamade_mcp.kit.problem import problem_response
 from chamade_mcp.model.errors import (
@@ -155,10 +155,9 @@ class Reception:
                 "X-Guest must be the 'guest' that 'welcome' gave for this link", code="INVALID_GUEST"
             )
         self._places.uploads.announce(guest_id)
-        part = FilePart(request)
         try:
-            name, mime = await part.open()
-            attachment = await self._ctx.files.save(invite.scope, name=name, mime=mime, chunks=part.chunks())
+            name, mime, chunks = await opened(request)
+            attachment = await self._ctx.files.save(invite.scope, name=name, mime=mime, chunks=chunks)
         except ClientDisconnect:
             return Response(status_code=400)  # for the log only: nobody is there to read it
         self._places.uploads.add(guest_id, attachment)

@@ -47,7 +47,8 @@ async def test_a_call_is_watched(house: House, api: httpx2.AsyncClient) -> None:
     record = (await api.get(f"/api/call/{call}?since=0")).json()
     assert (record["direction"], record["caller"], record["ended_at"]) == ("outbound", "", None)
     assert (record["transcript"], record["transcript_length"]) == ([], 0)
-    assert (await api.get("/api/calls")).json() == {"calls": [as_listed(record)]}
+    (listed,) = (await api.get("/api/calls")).json()["calls"]
+    assert listed == {**as_listed(record), "state": listed["state"]}  # it goes on meanwhile
 
 
 async def test_the_list_of_calls_tells_who_rings_and_who_is_there(
@@ -66,7 +67,6 @@ async def test_the_list_of_calls_tells_who_rings_and_who_is_there(
     )
     assert (ringing["caller"], ringing["participants"], ringing["direction"]) == ("Alice", [], "inbound")
     assert ringing["created_at"] >= joined["created_at"]
-    assert joined == as_listed((await api.get(f"/api/call/{call}")).json())
 
 
 def as_listed(record: dict[str, Any]) -> dict[str, Any]:

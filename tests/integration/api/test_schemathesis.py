@@ -78,7 +78,7 @@ def test_the_api_keeps_its_own_document(tmp_path: Path) -> None:
         finished = subprocess.run(
             [
                 sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG),
-                "run", f"{gateway.url}/openapi.json", "-H", f"X-API-Key: {gateway.key}",
+                "run", f"{gateway.url}/openapi.json", "-H", f"Authorization: Bearer {gateway.key}",
                 "--phases", "coverage,fuzzing,stateful", "--max-examples", str(EXAMPLES),
                 "--checks", "all", "--seed", "20261120", "--wait-for-schema", "10",
             ],

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
-from chamade_mcp.api.outbox import AUDIO_FRAMES, MESSAGES, Outbox
+from chamade_mcp.api.outbox import AUDIO_FRAMES, CallOutbox
+from chamade_mcp.kit.outbox import TEXT_MESSAGES
 
 
 class Wire:
@@ -33,7 +34,7 @@ class Wire:
 
 
 async def test_messages_overtake_audio_and_the_close_comes_last() -> None:
-    outbox, wire = Outbox(), Wire()
+    outbox, wire = CallOutbox(), Wire()
     outbox.hear(b"1")
     outbox.tell("a")
     outbox.hear(b"2")
@@ -44,7 +45,7 @@ async def test_messages_overtake_audio_and_the_close_comes_last() -> None:
 
 
 async def test_audio_flows_in_its_order_while_nothing_else_waits() -> None:
-    outbox, wire = Outbox(), Wire()
+    outbox, wire = CallOutbox(), Wire()
     writing = asyncio.create_task(outbox.drain(wire.send))
     for number in range(10):
         outbox.hear(bytes([number + 1]))
@@ -57,7 +58,7 @@ async def test_audio_flows_in_its_order_while_nothing_else_waits() -> None:
 
 
 async def test_a_slow_client_loses_the_oldest_audio_counted() -> None:
-    outbox, wire = Outbox(), Wire()
+    outbox, wire = CallOutbox(), Wire()
     wire.open.clear()
     for number in range(AUDIO_FRAMES + 7):
         outbox.hear(b"%d" % number)
@@ -71,15 +72,15 @@ async def test_a_slow_client_loses_the_oldest_audio_counted() -> None:
 
 
 async def test_a_client_that_reads_nothing_is_cut_off() -> None:
-    outbox, wire = Outbox(), Wire()
-    for number in range(MESSAGES + 1):
+    outbox, wire = CallOutbox(), Wire()
+    for number in range(TEXT_MESSAGES + 1):
         outbox.tell(str(number))
     await outbox.drain(wire.send)
     assert wire.sent == [(1011, "Too slow to keep up with the call's events")]
 
 
 async def test_half_a_surrogate_pair_does_not_break_the_socket() -> None:
-    outbox, wire = Outbox(), Wire()
+    outbox, wire = CallOutbox(), Wire()
     outbox.tell("a\ud800b")
     outbox.close(1000, "")
     await outbox.drain(wire.send)
@@ -90,7 +91,7 @@ async def test_a_peer_that_is_gone_ends_the_writing() -> None:
     async def gone(message: Message) -> None:
         raise ConnectionResetError
 
-    outbox = Outbox()
+    outbox = CallOutbox()
     outbox.tell("a")
     with pytest.raises(ConnectionResetError):
         await outbox.drain(gone)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from chamade_mcp.kit.request_id import KEY
 from chamade_mcp.model.errors import Unavailable
-from chamade_mcp.sessions.edge import REQUEST_ID, Edge, hosts_for, origins_for
+from chamade_mcp.sessions.edge import Edge, hosts_for, origins_for
 
 
 async def ask(edge: Edge, headers: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
@@ -102,7 +103,7 @@ async def test_blanks_around_header_values_are_gone() -> None:
 async def test_a_request_id_that_could_harm_a_log_is_replaced(given: str) -> None:
     inner = Inner()
     _, head, _ = await ask(edge_for("http://localhost", inner), {"host": "localhost", "x-request-id": given})
-    assert head["x-request-id"] == inner.scope[REQUEST_ID]
+    assert head["x-request-id"] == inner.scope[KEY]
     assert head["x-request-id"] != given
 
 

@@ -39,7 +39,7 @@ def numbers(conn: Connection) -> list[int]:
     return list(conn.execute(text("SELECT n FROM t ORDER BY rowid")).scalars())
 
 
-class Gate:
+class Latch:
     """A transaction that keeps the writer busy, so that those behind it become one batch."""
 
     def __init__(self) -> None:
@@ -66,10 +66,10 @@ async def test_what_is_written_can_be_read(database: Database) -> None:
 
 
 async def test_a_reader_does_not_wait_for_the_writer(database: Database) -> None:
-    gate = Gate()
-    held = await gate.close(database)
+    latch = Latch()
+    held = await latch.close(database)
     assert await asyncio.wait_for(database.read(numbers), 5) == []
-    gate.open()
+    latch.open()
     await held
 
 
@@ -82,12 +82,12 @@ async def test_one_that_fails_in_a_batch_undoes_only_itself(database: Database) 
         run(conn, "INSERT INTO t VALUES (91)")
         return next(iter(()))
 
-    gate = Gate()
-    held = await gate.close(database)
+    latch = Latch()
+    held = await latch.close(database)
     writes = [database.write(fn) for fn in (insert(1), insert(1), fails_late, stops, insert(2))]
     pending = [asyncio.ensure_future(w) for w in writes]
     await asyncio.sleep(0)
-    gate.open()
+    latch.open()
     await held
     results = await asyncio.wait_for(asyncio.gather(*pending, return_exceptions=True), 5)
     assert [type(r) for r in results] == [int, IntegrityError, KeyError, RuntimeError, int]
@@ -106,8 +106,8 @@ async def test_one_that_fails_alone(database: Database) -> None:
 
 
 async def test_the_order_is_kept_and_a_batch_is_one_commit(database: Database) -> None:
-    gate = Gate()
-    held = await gate.close(database)
+    latch = Latch()
+    held = await latch.close(database)
     log: list[int] = []
     pending: list[asyncio.Future[int]] = []
 
@@ -121,7 +121,7 @@ async def test_the_order_is_kept_and_a_batch_is_one_commit(database: Database) -
     for number in range(50):
         pending.append(asyncio.ensure_future(database.write(logged(number))))
     await asyncio.sleep(0)
-    gate.open()
+    latch.open()
     await held
     await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
     assert len(await database.read(numbers)) == 50
@@ -135,14 +135,14 @@ async def test_answers_come_after_the_commit(database: Database) -> None:
 
 
 async def test_a_caller_who_goes_away_has_written_all_the_same(database: Database) -> None:
-    gate = Gate()
-    held = await gate.close(database)
+    latch = Latch()
+    held = await latch.close(database)
     writing = asyncio.create_task(database.write(insert(1)))
     await asyncio.sleep(0)
     writing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await writing
-    gate.open()
+    latch.open()
     await held
     await database.write(insert(2))
     assert await database.read(numbers) == [1, 2]
@@ -177,12 +177,12 @@ async def test_other_errors_of_the_database_are_told_as_they_are(database: Datab
 async def test_closing_finishes_what_is_queued(tmp_path: Path) -> None:
     database = Database(tmp_path / "test.db")
     await database.write(lambda conn: run(conn, "CREATE TABLE t (n INTEGER PRIMARY KEY)"))
-    gate = Gate()
-    held = await gate.close(database)
+    latch = Latch()
+    held = await latch.close(database)
     pending = [asyncio.ensure_future(database.write(insert(n))) for n in range(200)]
     await asyncio.sleep(0)
     closing = asyncio.create_task(asyncio.to_thread(database.close))
-    gate.open()
+    latch.open()
     await held
     assert await asyncio.gather(*pending) == list(range(200))
     await closing

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chamade_mcp.store.secrets import SealBroken, SecretBox
+from chamade_mcp.store.secrets import SealBroken, SecretBox, token_hash
 
 BOX = SecretBox("the gateway's key")
 WORDS = st.text(st.characters(exclude_categories=["Cs"]))
@@ -49,3 +49,8 @@ def test_derived_keys() -> None:
     assert BOX.derive("web") == SecretBox("the gateway's key").derive("web")
     assert len({BOX.derive("web"), BOX.derive("api"), SecretBox("other").derive("web")}) == 3
     assert "the gateway's key" not in repr(BOX)
+
+
+def test_a_token_is_kept_as_its_hash() -> None:
+    assert token_hash("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert len(token_hash("half a character \ud800")) == 64

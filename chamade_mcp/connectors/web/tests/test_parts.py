@@ -4,10 +4,9 @@ import asyncio
 
 import pytest
 
-from chamade_mcp.connectors.web import ledger, outbox
+from chamade_mcp.connectors.web import ledger
 from chamade_mcp.connectors.web.address import Addresses
 from chamade_mcp.connectors.web.ledger import Ledger
-from chamade_mcp.connectors.web.outbox import AUDIO_FRAMES, CONTROL_MESSAGES, Outbox
 from chamade_mcp.connectors.web.pace import Window, within
 from chamade_mcp.connectors.web.passes import Passes
 from chamade_mcp.connectors.web.tests.harness import ManualClock, eventually
@@ -16,48 +15,6 @@ from chamade_mcp.connectors.web.wire import Kind, Post
 from chamade_mcp.model.errors import LimitReached
 from chamade_mcp.model.ids import FileId
 from chamade_mcp.model.messages import Attachment
-
-
-async def test_control_goes_before_audio_and_the_welcome_before_all() -> None:
-    box = Outbox()
-    box.put_audio(b"1")
-    box.put_levels("old levels")
-    box.put("chat")
-    box.put_levels("levels")
-    box.put_first("welcome")
-    assert [await box.next() for _ in range(4)] == ["welcome", "chat", "levels", b"1"]
-
-
-async def test_old_audio_is_dropped_and_counted() -> None:
-    box = Outbox()
-    for n in range(AUDIO_FRAMES + 3):
-        box.put_audio(bytes([n]))
-    assert box.audio_dropped == 3
-    assert [await box.next() for _ in range(AUDIO_FRAMES)] == [bytes([n]) for n in range(3, AUDIO_FRAMES + 3)]
-
-
-async def test_a_control_queue_over_its_budget_overflows_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
-    by_count = Outbox()
-    assert all(by_count.put("x") for _ in range(CONTROL_MESSAGES))
-    assert not by_count.put("x")
-    assert not by_count.put("x")
-    monkeypatch.setattr(outbox, "CONTROL_CHARS", 100)
-    by_size = Outbox()
-    by_size.put_first("w" * 1000)
-    assert by_size.put("x" * 1000)
-    assert not by_size.put("x")
-    flowing = Outbox()
-    for _ in range(1000):
-        assert flowing.put("x" * 60)
-        assert await flowing.next() == "x" * 60
-
-
-async def test_the_writer_wakes_for_what_comes() -> None:
-    box = Outbox()
-    waiting = asyncio.create_task(box.next())
-    await asyncio.sleep(0)
-    box.put_audio(b"1")
-    assert await waiting == b"1"
 
 
 async def test_within() -> None:

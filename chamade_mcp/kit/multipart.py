@@ -4,9 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
-from starlette.types import Receive
 
-from chamade_mcp.api.body import stream_body
 from chamade_mcp.model.errors import FieldError, InvalidRequest, UnsupportedMedia, ValidationFailed
 
 MEDIA_TYPE = b"multipart/form-data"
@@ -23,7 +21,8 @@ def is_form(headers: Mapping[bytes, bytes]) -> bool:
 class Upload:
     """Iterate `chunks` to its end: only then are `fields` complete, for they may follow the file."""
 
-    def __init__(self, headers: Mapping[bytes, bytes], receive: Receive) -> None:
+    def __init__(self, headers: Mapping[bytes, bytes], body: AsyncIterator[bytes]) -> None:
+        """`body` as it comes in; what it raises is raised on. Raises `UnsupportedMedia` for no such form."""
         _, options = parse_options_header(headers.get(b"content-type", b""))
         boundary = options.get(b"boundary", b"")
         if not is_form(headers) or not 1 <= len(boundary) <= 70:
@@ -31,7 +30,7 @@ class Upload:
         self.fields: dict[str, str] = {}
         self.file_name: str | None = None
         self.file_mime: str | None = None
-        self._receive = receive
+        self._body = body
         self._form = _Form(self)
         self._parser = MultipartParser(
             boundary,
@@ -47,19 +46,37 @@ class Upload:
             },
         )
 
+    async def open(self) -> None:
+        """Reads up to the file: then `file_name` and `file_mime` are known. Raises as `chunks` does."""
+        while not self._form.has_file and await self._more():
+            pass
+        if not self._form.has_file:
+            if not self._form.complete:
+                raise _malformed()
+            raise ValidationFailed([FieldError("file", "is required")])
+
     async def chunks(self) -> AsyncIterator[bytes]:
         """The file's bytes. Raises `InvalidRequest`, or `ValidationFailed` when there is no file."""
-        async for data in stream_body(self._receive):
-            try:
-                self._parser.write(data)
-            except FormParserError:
-                raise _malformed() from None
+        await self.open()
+        going_on = True
+        while going_on:
             for chunk in self._form.take():
                 yield chunk
+            going_on = await self._more()
         if not self._form.complete:
             raise _malformed()
-        if not self._form.has_file:
-            raise ValidationFailed([FieldError("file", "is required")])
+
+    async def _more(self) -> bool:
+        """False at the end of the body."""
+        try:
+            data = await anext(self._body)
+        except StopAsyncIteration:
+            return False
+        try:
+            self._parser.write(data)
+        except FormParserError:
+            raise _malformed() from None
+        return True
 
 
 class _Form:

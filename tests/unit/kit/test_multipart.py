@@ -5,10 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.types import Message
 
-from chamade_mcp.api.body import ClientGone
-from chamade_mcp.api.multipart import Upload, is_form
+from chamade_mcp.kit.multipart import Upload, is_form
 from chamade_mcp.model.errors import GatewayError, InvalidRequest, UnsupportedMedia, ValidationFailed
 
 TYPE = {b"content-type": b'multipart/form-data; boundary="b0"'}
@@ -25,16 +23,13 @@ END = b"--b0--\r\n"
 FILE = part("file", b"\r\n--b\x00\xffbytes", filename="a b.txt", mime="text/plain")
 
 
-async def _pieces(whole: bytes, size: int) -> AsyncIterator[Message]:
+async def _pieces(whole: bytes, size: int) -> AsyncIterator[bytes]:
     for start in range(0, len(whole), size):
-        more = start + size < len(whole)
-        yield {"type": "http.request", "body": whole[start : start + size], "more_body": more}
-    if not whole:
-        yield {"type": "http.request", "body": b"", "more_body": False}
+        yield whole[start : start + size]
 
 
 async def read(whole: bytes, size: int = 1 << 16) -> tuple[Upload, bytes]:
-    upload = Upload(TYPE, _pieces(whole, size).__anext__)
+    upload = Upload(TYPE, _pieces(whole, size))
     body = b"".join([chunk async for chunk in upload.chunks()])
     return upload, body
 
@@ -82,7 +77,7 @@ async def test_what_a_form_must_have(whole: bytes, field: str) -> None:
 )
 def test_only_a_form_with_a_boundary(media: bytes) -> None:
     with pytest.raises(UnsupportedMedia):
-        Upload({b"content-type": media}, _pieces(b"", 1).__anext__)
+        Upload({b"content-type": media}, _pieces(b"", 1))
 
 
 def test_a_form_is_known_by_its_type() -> None:
@@ -90,13 +85,20 @@ def test_a_form_is_known_by_its_type() -> None:
     assert not is_form({})
 
 
-async def test_a_client_that_hangs_up_is_noticed() -> None:
-    async def messages() -> AsyncIterator[Message]:
-        yield {"type": "http.request", "body": FILE[:20], "more_body": True}
-        yield {"type": "http.disconnect"}
+async def test_name_and_type_are_known_before_the_file_is_read() -> None:
+    upload = Upload(TYPE, _pieces(part("name", b"x") + FILE + END, 50))
+    await upload.open()
+    assert (upload.file_name, upload.file_mime) == ("a b.txt", "text/plain")
+    assert b"".join([chunk async for chunk in upload.chunks()]) == b"\r\n--b\x00\xffbytes"
 
-    upload = Upload(TYPE, messages().__anext__)
-    with pytest.raises(ClientGone):
+
+async def test_a_client_that_hangs_up_is_noticed() -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield FILE[:20]
+        raise ConnectionResetError
+
+    upload = Upload(TYPE, body())
+    with pytest.raises(ConnectionResetError):
         _ = [chunk async for chunk in upload.chunks()]
 
 

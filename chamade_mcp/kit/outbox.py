@@ -1,0 +1,80 @@
+"""What waits to be written to one socket: text before audio, neither without bound."""
+
+import asyncio
+from collections import deque
+
+TEXT_MESSAGES = 512
+TEXT_CHARS = 1 << 20
+
+
+class Outbox:
+    """Filled from the event loop without ever waiting, emptied by the socket's one writer."""
+
+    def __init__(self, audio_frames: int) -> None:
+        """Of more than `audio_frames` that wait, the oldest give way: late audio is worse than lost audio."""
+        self.audio_dropped = 0
+        """Frames that the reader was too slow for."""
+        self._first: str | None = None
+        self._text: deque[str] = deque()
+        self._text_chars = 0
+        self._newest: str | None = None
+        self._audio: deque[bytes] = deque(maxlen=audio_frames)
+        self._overflowed = False
+        self._ended = False
+        self._filled = asyncio.Event()
+
+    def put(self, message: str) -> bool:
+        """False, now and from now on, when too much waits already: the reader is lost, close its socket."""
+        if self._overflowed:
+            return False
+        if len(self._text) >= TEXT_MESSAGES or self._text_chars > TEXT_CHARS:
+            self._overflowed = True
+            self._text.clear()
+            self._text_chars = 0
+            return False
+        self._text.append(message)
+        self._text_chars += len(message)
+        self._filled.set()
+        return True
+
+    def put_first(self, message: str) -> None:
+        """For a welcome, which may be made only after others have started to talk to this reader."""
+        self._first = message
+        self._filled.set()
+
+    def put_newest(self, message: str) -> None:
+        """For what is out of date with the next one: only the newest is sent."""
+        self._newest = message
+        self._filled.set()
+
+    def put_audio(self, frame: bytes) -> None:
+        """Never refuses. Called on the audio beat."""
+        if len(self._audio) == self._audio.maxlen:
+            self.audio_dropped += 1
+        self._audio.append(frame)
+        self._filled.set()
+
+    def end(self) -> None:
+        """`next` gives what text there is, and then None."""
+        self._ended = True
+        self._filled.set()
+
+    async def next(self) -> str | bytes | None:
+        """The welcome, then messages in their order, then what only counts as the newest, then audio."""
+        while True:
+            if self._first is not None:
+                message, self._first = self._first, None
+                return message
+            if self._text:
+                message = self._text.popleft()
+                self._text_chars -= len(message)
+                return message
+            if self._ended:
+                return None
+            if self._newest is not None:
+                message, self._newest = self._newest, None
+                return message
+            if self._audio:
+                return self._audio.popleft()
+            self._filled.clear()
+            await self._filled.wait()

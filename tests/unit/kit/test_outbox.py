@@ -1,0 +1,60 @@
+"""Text before audio, nothing without bound."""
+
+import asyncio
+
+import pytest
+
+from chamade_mcp.kit import outbox
+from chamade_mcp.kit.outbox import TEXT_MESSAGES, Outbox
+
+AUDIO_FRAMES = 15
+
+
+async def test_text_goes_before_audio_and_the_welcome_before_all() -> None:
+    box = Outbox(AUDIO_FRAMES)
+    box.put_audio(b"1")
+    box.put_newest("old levels")
+    box.put("chat")
+    box.put_newest("levels")
+    box.put_first("welcome")
+    assert [await box.next() for _ in range(4)] == ["welcome", "chat", "levels", b"1"]
+
+
+async def test_old_audio_is_dropped_and_counted() -> None:
+    box = Outbox(AUDIO_FRAMES)
+    for n in range(AUDIO_FRAMES + 3):
+        box.put_audio(bytes([n]))
+    assert box.audio_dropped == 3
+    assert [await box.next() for _ in range(AUDIO_FRAMES)] == [bytes([n]) for n in range(3, AUDIO_FRAMES + 3)]
+
+
+async def test_a_queue_of_text_over_its_budget_overflows_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    by_count = Outbox(AUDIO_FRAMES)
+    assert all(by_count.put("x") for _ in range(TEXT_MESSAGES))
+    assert not by_count.put("x")
+    assert not by_count.put("x")
+    monkeypatch.setattr(outbox, "TEXT_CHARS", 100)
+    by_size = Outbox(AUDIO_FRAMES)
+    by_size.put_first("w" * 1000)
+    assert by_size.put("x" * 1000)
+    assert not by_size.put("x")
+    flowing = Outbox(AUDIO_FRAMES)
+    for _ in range(1000):
+        assert flowing.put("x" * 60)
+        assert await flowing.next() == "x" * 60
+
+
+async def test_the_writer_wakes_for_what_comes() -> None:
+    box = Outbox(AUDIO_FRAMES)
+    waiting = asyncio.create_task(box.next())
+    await asyncio.sleep(0)
+    box.put_audio(b"1")
+    assert await waiting == b"1"
+
+
+async def test_after_the_end_only_text_comes() -> None:
+    box = Outbox(AUDIO_FRAMES)
+    box.put_audio(b"1")
+    box.put("last words")
+    box.end()
+    assert [await box.next() for _ in range(3)] == ["last words", None, None]
