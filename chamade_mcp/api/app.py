@@ -18,6 +18,7 @@ from chamade_mcp.api.inbox import InboxGroup
 from chamade_mcp.api.inbox_socket import PATH as INBOX_PATH
 from chamade_mcp.api.inbox_socket import InboxStream
 from chamade_mcp.api.keys import KeyGroup
+from chamade_mcp.api.once import Once
 from chamade_mcp.api.operation import Group
 from chamade_mcp.api.platforms import PlatformGroup
 from chamade_mcp.api.reference import Reference
@@ -67,10 +68,11 @@ def api_app(
     gate = Gate(core.accounts, cookie, origin_of(core.public_url))
     # base64 is a third longer than the bytes, and JSON stands around it.
     large_body_bytes = int(core.files.max_bytes * 1.4) + (1 << 16)
+    once = Once(core.repeats)
     groups: list[Group] = [
         AccountGroup(core.accounts, core.overview).group(),
-        CallGroup(core.calls).group(),
-        InboxGroup(core.inbox).group(),
+        CallGroup(core.calls, once).group(),
+        InboxGroup(core.inbox, once).group(),
         EventGroup(core.hub, streams).group(),
         FileGroup(core.files, large_body_bytes).group(),
         PlatformGroup(core.platforms, core.invitations).group(),

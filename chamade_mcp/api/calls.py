@@ -19,6 +19,7 @@ from chamade_mcp.api.fields import (
     Uri,
     Wire,
 )
+from chamade_mcp.api.once import Once
 from chamade_mcp.api.operation import Answer, AnyOperation, Asked, Group, Operation
 from chamade_mcp.core.call import Direction
 from chamade_mcp.core.calls import CallService, NewCall
@@ -156,6 +157,7 @@ class StoppedWire(DoneWire):
 @dataclass(frozen=True, slots=True)
 class CallGroup:
     calls: CallService
+    once: Once
 
     async def create(self, asked: Asked[NewCallBody, None]) -> Answer:
         body = asked.body
@@ -192,6 +194,7 @@ class CallGroup:
             text=body.text,
             sender_name=body.sender_name,
             attachments=body.attached(),
+            message_id=asked.repeat,
         )
 
     async def typing(self, asked: Asked[None, None]) -> Answer:
@@ -224,8 +227,9 @@ class CallGroup:
                 "POST",
                 "/api/call",
                 "Join or start a call",
-                self.create,
+                self.once("/api/call", self.create),
                 call,
+                repeatable=True,
                 body=NewCallBody,
                 reply=CallWire,
                 notes=_NEW_CALL,
@@ -311,8 +315,9 @@ class CallGroup:
                 "POST",
                 "/api/call/{call_id}/chat",
                 "Write in the meeting's chat",
-                self.chat,
+                self.once("/api/call/{call_id}/chat", self.chat),
                 message,
+                repeatable=True,
                 body=ChatBody,
                 large_body=True,
                 reply=ChatSentWire,

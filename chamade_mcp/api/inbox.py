@@ -11,6 +11,7 @@ from starlette.types import Receive
 from chamade_mcp.api.body import ClientGone
 from chamade_mcp.api.calls import DoneWire
 from chamade_mcp.api.fields import Body, FileLinkWire, FromText, MessageBody, PlatformName, Query, Wire
+from chamade_mcp.api.once import Once
 from chamade_mcp.api.operation import Answer, Asked, Group, Json, Operation, Reply
 from chamade_mcp.core.inbox import Inbox
 from chamade_mcp.model.access import Permission
@@ -107,6 +108,7 @@ class SentWire(Wire):
 @dataclass(frozen=True, slots=True)
 class InboxGroup:
     inbox: Inbox
+    once: Once
 
     async def look(self, asked: Asked[None, InboxQuery]) -> Answer:
         query, principal = asked.query, asked.principal
@@ -140,6 +142,7 @@ class InboxGroup:
             keep_typing=body.keep_typing,
             attachments=body.attached(),
             conversation_id=body.conversation_id,
+            message_id=asked.repeat,
         )
         return Reply(result.status, result.body)
 
@@ -180,8 +183,9 @@ class InboxGroup:
                     "POST",
                     "/api/dm/chat",
                     "Send a direct message",
-                    self.send,
+                    self.once("/api/dm/chat", self.send),
                     message,
+                    repeatable=True,
                     body=DmBody,
                     large_body=True,
                     reply=SentWire,

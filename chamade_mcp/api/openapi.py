@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from chamade_mcp.api.fields import PLATFORM_MARK
+from chamade_mcp.api.once import PATTERN
 from chamade_mcp.api.operation import AnyOperation, Group
 from chamade_mcp.api.routing import PATH_IDS
 from chamade_mcp.model.errors import Action, Outcome
@@ -64,6 +65,15 @@ PROBLEM: Schema = {
 
 _REQUEST_ID = {"x-request-id": {"schema": {"type": "string"}, "description": "Names this request in our log"}}
 
+_IDEMPOTENCY_KEY: Schema = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "pattern": PATTERN},
+    "description": "Send the request again with the same key when its answer got lost: within 24 hours it is "
+    "done once, and answered alike, then with the header `Idempotency-Replayed: true`",
+}
+
 _WHO_CODES = (
     "MISSING_API_KEY",
     *(f"{state}_API_KEY" for state in ("INVALID", "EXPIRED", "REVOKED")),
@@ -84,7 +94,7 @@ _TITLES: Mapping[int, str] = {
     429: "Too many, too often",
     500: "Our fault",
     501: "Not available on this gateway",
-    502: "The platform refused",
+    502: "The platform, or another server, refused",
     503: "Try again soon",
 }
 
@@ -175,6 +185,8 @@ def _operation(operation: AnyOperation, tag: str, refs: Refs) -> Schema:
     if notes:
         wire["description"] = " ".join(notes)
     parameters = [*_path_parameters(operation), *_query_parameters(operation)]
+    if operation.repeatable:
+        parameters.append(_IDEMPOTENCY_KEY)
     if parameters:
         wire["parameters"] = parameters
     content = _request_content(operation, refs)
@@ -255,6 +267,9 @@ def errors_of(operation: AnyOperation) -> dict[int, tuple[str, ...]]:
     for part in operation.path.split("/"):
         if part[:1] == "{":
             add(404, PATH_IDS[part[1:-1]]().code)
+    if operation.repeatable:
+        add(409, "IDEMPOTENCY_KEY_IN_USE")
+        add(422, "IDEMPOTENCY_KEY_REUSED")
     if operation.body is not None or operation.alternative is not None:
         add(400, "INVALID_JSON")
         add(422, "VALIDATION_FAILED")

@@ -31,6 +31,8 @@ class Asked(Generic[BodyT, QueryT]):
     """Names in lower case; of a repeated header the last."""
     caller: Principal | None
     """None on a public operation only."""
+    repeat: str | None = None
+    """The id that what is made must bear, where a request may come again."""
 
     @property
     def principal(self) -> Principal:
@@ -68,6 +70,8 @@ class Operation(Generic[BodyT, QueryT]):
     """An empty body counts as ``{}``."""
     large_body: bool = False
     """The body may carry files in base64."""
+    repeatable: bool = False
+    """Takes an `Idempotency-Key`: the handler is wrapped in `Once`."""
     query: type[QueryT] | None = None
     reply: type[BaseModel] | None = None
     """Documents the JSON answer; answers are not checked against it at run time."""

@@ -27,6 +27,7 @@ from chamade_mcp.core.overview import Overview
 from chamade_mcp.core.permissions import NoDesk
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.probe import Probes
+from chamade_mcp.core.repeats import Repeats
 from chamade_mcp.core.retention import Retention
 from chamade_mcp.core.supervisor import Supervisor
 from chamade_mcp.core.tokens import ACCESS
@@ -127,6 +128,7 @@ class _House:
             clients=ClientRegistry(database, clock),
             consents=Consents(database, clock),
             grants=grants,
+            repeats=Repeats(database, clock, box),
             public_url=url,
         )
         for leave in (self._engine.end_all, self._invitations.revoke_all, files.remove_all, inbox.forget):

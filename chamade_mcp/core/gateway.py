@@ -14,6 +14,7 @@ from chamade_mcp.core.invitations import Invitations
 from chamade_mcp.core.overview import Overview
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.probe import Probes
+from chamade_mcp.core.repeats import Repeats
 from chamade_mcp.kit.connector import Emit
 from chamade_mcp.kit.waiting import to_the_end
 from chamade_mcp.model.access import Scope
@@ -43,6 +44,7 @@ class Core:
     clients: ClientRegistry
     consents: Consents
     grants: Grants
+    repeats: Repeats
     public_url: str
 
 

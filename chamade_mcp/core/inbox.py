@@ -149,8 +149,12 @@ class Inbox:
         keep_typing: bool = False,
         attachments: Sequence[Mapping[str, Any]] = (),
         conversation_id: str | None = None,
+        message_id: str | None = None,
     ) -> SendResult:
-        """To the conversation named, else to the most recently active one of the platform."""
+        """To the conversation named, else to the most recently active one of the platform.
+
+        `message_id` is the one it must bear; the same twice is sent once.
+        """
         if platform == PROBE:
             return SendResult(200, self._d.probes.answer(principal, text))
         return await self._sending.send(
@@ -160,6 +164,7 @@ class Inbox:
             keep_typing=keep_typing,
             attachments=attachments,
             conversation_id=conversation_id,
+            message_id=message_id,
         )
 
     async def typing(

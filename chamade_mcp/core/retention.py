@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from chamade_mcp.core import event_log
+from chamade_mcp.core import event_log, repeats
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.model.errors import GatewayError
 from chamade_mcp.store.database import Database
@@ -35,7 +35,9 @@ class Retention:
 
     async def sweep(self) -> int:
         """How many events went."""
-        before = self._clock.now() - EVENTS_KEPT
+        now = self._clock.now()
+        await self._database.write(partial(repeats.drop_expired, now=now))
+        before = now - EVENTS_KEPT
         dropped = 0
         while page := await self._database.write(partial(event_log.drop_before, moment=before, limit=_PAGE)):
             dropped += page

@@ -107,6 +107,7 @@ class Sending:
         keep_typing: bool = False,
         attachments: Sequence[Mapping[str, Any]] = (),
         conversation_id: str | None = None,
+        message_id: str | None = None,
     ) -> SendResult:
         """With attachments the answer does not wait for the platform.
 
@@ -119,7 +120,7 @@ class Sending:
             raise PlatformRefused(platform=platform, errors=[over])
         messages = self._messages(manifest.platform)
         files = await self._d.files.attach(principal.scope, attachments)
-        outgoing = Outgoing(new_message_id(), text, attachments=files)
+        outgoing = Outgoing(message_id or new_message_id(), text, attachments=files)
         errand = _Errand(_whom(principal.scope, row), messages, outgoing, keep_typing)
         if files:
             await to_the_end(self._begin(errand, self._deliver_unattended))

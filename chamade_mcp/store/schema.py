@@ -18,6 +18,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     false,
+    text,
 )
 
 metadata = MetaData(
@@ -163,10 +164,33 @@ messages = Table(
     Column("attachments", JSON, nullable=False),
     Column("status", String(20), nullable=False),
     Column("created_at", Instant, nullable=False),
+    Column("detail", Text),
     UniqueConstraint("account_id", "seq"),
     # A platform that repeats a delivery repeats its ref: the second insert is refused here.
     UniqueConstraint("conversation_id", "direction", "ref"),
     Index(None, "conversation_id", "seq"),
+    Index(
+        "ix_messages_pending",
+        "account_id",
+        "seq",
+        sqlite_where=text("status = 'pending'"),
+        postgresql_where=text("status = 'pending'"),
+    ),
+)
+
+repeats = Table(
+    "repeats",
+    metadata,
+    Column("account_id", String(32), ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True),
+    Column("agent_id", String(32), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("message_id", String(32), nullable=False),
+    Column("holder", String(16), nullable=False),
+    Column("status", Integer),
+    Column("answer_sealed", LargeBinary),
+    Column("expires_at", Instant, nullable=False),
+    Index(None, "expires_at"),
 )
 
 events = Table(

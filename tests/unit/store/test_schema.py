@@ -13,6 +13,7 @@ from chamade_mcp.core.calls import NewCall
 from chamade_mcp.core.consents import ConsentRequest, Consents
 from chamade_mcp.core.grants import Grants
 from chamade_mcp.core.mcp_sessions import McpSessions
+from chamade_mcp.core.repeats import Repeats, Request
 from chamade_mcp.core.tokens import Redemption, challenge_of
 from chamade_mcp.kit.testing import SCRIPTED
 from chamade_mcp.model.access import Principal
@@ -119,6 +120,7 @@ async def test_an_account_that_was_used_leaves_nothing(house: House) -> None:
     await house.invitations.invite(owner, SCRIPTED, "Bea")
     await sign_in_a_client(house, owner)
     await McpSessions(house.database, house.clock).create(owner, "2025-11-25", {}, {})
+    await Repeats(house.database, house.clock, house.box).begin(Request(owner.scope, "key", "digest"))
     before = await house.database.read(rows)
     assert all(before.values()), before
     await house.accounts.delete(owner, "a long password")
