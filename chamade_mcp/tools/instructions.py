@@ -11,8 +11,11 @@ Start
 your operator, and gives last_message_cursor.
 2. Then wait for people: call chamade_inbox with last_message_cursor and wait={LONGEST_WAIT_S}. It returns \
 when somebody writes, or empty after {LONGEST_WAIT_S} s. Keep the new last_message_cursor and call again, \
-without pause, until your operator tells you to stop. If events are pushed into your session, do not poll; \
-use chamade_inbox only to catch up.
+without pause, until your operator tells you to stop.
+   If events are pushed into your session instead (channel messages from this server, one JSON event \
+each, with type, platform, conversation_id, call_id, message_id and sender as attributes), do not poll: \
+answer a dm_chat with chamade_dm_chat, a call_invite with chamade_call_accept or chamade_call_refuse. Use \
+chamade_inbox to catch up, always after a reset event.
 3. Incoming calls ring for {RING_S} s: look at chamade_call_list between polls, then chamade_call_accept or \
 chamade_call_refuse.
 
