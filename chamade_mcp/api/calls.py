@@ -322,13 +322,15 @@ class CallGroup:
                 large_body=True,
                 reply=ChatSentWire,
                 errors={
-                    400: ("CAPABILITY_MISSING",),
+                    400: ("CAPABILITY_MISSING", "INVALID_URL", "FETCH_REFUSED"),
                     404: ("FILE_NOT_FOUND",),
                     409: ("BRIDGE_NOT_READY",),
-                    413: ("FILE_TOO_LARGE",),
+                    413: ("FILE_TOO_LARGE", "FILE_QUOTA_EXCEEDED"),
+                    429: ("RATE_LIMITED",),
                     501: ("NOT_AVAILABLE",),
-                    502: ("SEND_FAILED", "DELIVERY_UNKNOWN"),
+                    502: ("SEND_FAILED", "DELIVERY_UNKNOWN", "FETCH_FAILED"),
                     503: ("UNAVAILABLE", "RECONNECT_NEEDED"),
+                    504: ("FETCH_TIMED_OUT",),
                 },
             ),
             Operation(

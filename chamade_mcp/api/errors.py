@@ -7,7 +7,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from chamade_mcp.api.body import ClientGone
 from chamade_mcp.kit.problem import problem_response
 from chamade_mcp.kit.request_id import request_id_of
-from chamade_mcp.model.errors import GatewayError, Internal, MethodNotAllowed, Unauthenticated
+from chamade_mcp.model.errors import (
+    GatewayError,
+    Internal,
+    MethodNotAllowed,
+    RangeNotSatisfiable,
+    Unauthenticated,
+)
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +68,8 @@ async def _refuse(error: GatewayError, request_id: str, scope: Scope, receive: R
         headers["www-authenticate"] = 'Bearer realm="chamade"'
     if isinstance(error, NotThisMethod):
         headers["allow"] = error.allow
+    if isinstance(error, RangeNotSatisfiable):
+        headers["content-range"] = f"bytes */{error.size_bytes}"
     response = problem_response(error, request_id=request_id, headers=headers)
     if scope["method"] == "HEAD":
         response.body = b""

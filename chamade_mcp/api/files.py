@@ -1,44 +1,27 @@
 """Files in and out (CONTRACT sections 1.3 and 5)."""
 
-import asyncio
-import os
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, Annotated, cast
 
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
-from starlette.responses import FileResponse
 
 from chamade_mcp.api.body import check_length, read_body, require_json, stream_body
 from chamade_mcp.api.fields import MEDIA_TYPE, ONE_LINE, Base64, Body, FileName, Mime, Query, WebUrl, Wire
 from chamade_mcp.api.operation import Answer, Asked, Group, Operation
+from chamade_mcp.api.serving import answer
 from chamade_mcp.api.validation import check, parse_body
+from chamade_mcp.core.file_types import OCTETS
 from chamade_mcp.core.files import Files
 from chamade_mcp.kit.multipart import OVERHEAD_BYTES, Upload, is_form
 from chamade_mcp.model.access import Permission, Scope
-from chamade_mcp.model.errors import (
-    FieldError,
-    Gone,
-    InvalidRequest,
-    NotAvailable,
-    TooLarge,
-    ValidationFailed,
-)
+from chamade_mcp.model.errors import FieldError, InvalidRequest, TooLarge, ValidationFailed
 
-_OCTETS = "application/octet-stream"
 _IN_MEMORY_BYTES = 1 << 20
 _CHUNK_BYTES = 64 * 1024
-
-_SERVED = {
-    # The token is the key: no copy in shared caches, no script of a sent page in our origin.
-    "cache-control": "private, max-age=900",
-    "content-security-policy": "default-src 'none'; sandbox",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-}
-
 
 _BYTES_NEED_A_NAME: JsonDict = {
     "anyOf": [
@@ -64,7 +47,7 @@ class UploadBody(Body):
 
 class ReserveBody(Body):
     name: FileName = "file"
-    mime: Mime = _OCTETS
+    mime: Mime = OCTETS
 
 
 class FileWire(Wire):
@@ -90,7 +73,7 @@ class FormFields(Query):
     mime: Mime | None = None
 
 
-_FILE: JsonDict = {"type": "string", "contentMediaType": _OCTETS}
+_FILE: JsonDict = {"type": "string", "contentMediaType": OCTETS}
 _FORM: JsonDict = {
     "type": "object",
     "required": ["file"],
@@ -129,13 +112,7 @@ class FileGroup:
 
     async def serve(self, asked: Asked[None, None]) -> Answer:
         file = await self.files.serve(asked.ids["token"])
-        try:
-            stat = await asyncio.to_thread(os.stat, file.path)
-        except FileNotFoundError:
-            raise Gone("This file is no longer kept", code="FILE_GONE") from None
-        return FileResponse(
-            file.path, media_type=file.mime, filename=file.name, headers=_SERVED, stat_result=stat
-        )
+        return answer(file, partial(self.files.read, file), asked.scope["method"], asked.headers)
 
     async def _upload_form(self, asked: Asked[None, None]) -> Answer:
         self._check_length(asked)
@@ -146,7 +123,7 @@ class FileGroup:
             await self._keep(upload, kept)
             given = check(FormFields, upload.fields)
             name = given.name or upload.file_name or "file"
-            mime = given.mime or upload.file_mime or _OCTETS
+            mime = given.mime or upload.file_mime or OCTETS
             return await self.files.upload(asked.principal.scope, name, mime, _read(kept))
 
     async def _keep(self, upload: Upload, spool: IO[bytes]) -> None:
@@ -154,15 +131,16 @@ class FileGroup:
         async for chunk in upload.chunks():
             size += len(chunk)
             if size > self.files.max_bytes:
-                raise self._too_large()
+                raise self.files.too_large()
             spool.write(chunk)
         spool.seek(0)
 
     async def _upload_json(self, scope: Scope, body: UploadBody) -> Answer:
         if (body.url is None) == (body.bytes_b64 is None):
             raise InvalidRequest("Provide exactly one of url or bytes_b64", code="ONE_SOURCE_REQUIRED")
-        if body.bytes_b64 is None:
-            raise NotAvailable("This gateway cannot fetch files from other servers yet: send the file itself")
+        if body.url is not None:
+            return await self.files.upload_url(scope, body.url, body.name, body.mime)
+        assert body.bytes_b64 is not None, "one of the two is there"
         if body.name is None or body.mime is None:
             absent = [n for n in ("name", "mime") if getattr(body, n) is None]
             raise ValidationFailed([FieldError(n, "is required with bytes_b64") for n in absent])
@@ -172,14 +150,11 @@ class FileGroup:
         try:
             check_length(asked.headers, self.files.max_bytes + OVERHEAD_BYTES)
         except TooLarge:
-            raise self._too_large() from None
-
-    def _too_large(self) -> TooLarge:
-        return TooLarge(f"File exceeds max size ({self.files.max_bytes} bytes)", code="FILE_TOO_LARGE")
+            raise self.files.too_large() from None
 
     def group(self) -> Group:
         message = Permission.MESSAGE
-        over = {413: ("FILE_TOO_LARGE",)}
+        over = {413: ("FILE_TOO_LARGE", "FILE_QUOTA_EXCEEDED"), 503: ("UNAVAILABLE",)}
         return Group(
             "Files",
             "Upload a file to attach it to messages; uploads are kept for 24 hours. Files are served to "
@@ -193,11 +168,15 @@ class FileGroup:
                     message,
                     form=_FORM,
                     alternative=UploadBody,
+                    notes="A `url` is fetched by the gateway: http or https, on the public Internet, at most "
+                    "5 redirects, 30 seconds.",
                     reply=FileWire,
                     errors={
-                        400: ("ONE_SOURCE_REQUIRED", "INVALID_MULTIPART"),
+                        400: ("ONE_SOURCE_REQUIRED", "INVALID_MULTIPART", "INVALID_URL", "FETCH_REFUSED"),
                         **over,
-                        501: ("NOT_AVAILABLE",),
+                        429: ("RATE_LIMITED",),
+                        502: ("FETCH_FAILED",),
+                        504: ("FETCH_TIMED_OUT",),
                     },
                 ),
                 Operation(
@@ -226,8 +205,15 @@ class FileGroup:
                     "Download a file",
                     self.serve,
                     public=True,
-                    media={"*/*": {"schema": {"type": "string", "contentMediaType": _OCTETS}}},
-                    errors={404: ("FILE_NOT_FOUND",), 410: ("FILE_GONE",)},
+                    media={"*/*": {"schema": {"type": "string", "contentMediaType": OCTETS}}},
+                    also={206: "One range of it", 304: "What `If-None-Match` names is still the same"},
+                    errors={
+                        404: ("FILE_NOT_FOUND",),
+                        410: ("FILE_GONE",),
+                        416: ("RANGE_NOT_SATISFIABLE",),
+                    },
+                    notes="Takes one `Range`. Images, sound, film and plain text are shown in place, "
+                    "all else is a download.",
                 ),
             ),
         )

@@ -191,11 +191,14 @@ class InboxGroup:
                     reply=SentWire,
                     also={202: "Queued: it goes out when the platform allows"},
                     errors={
+                        400: ("INVALID_URL", "FETCH_REFUSED"),
                         404: ("NO_ACTIVE_CONVERSATION", "FILE_NOT_FOUND"),
-                        413: ("FILE_TOO_LARGE",),
+                        413: ("FILE_TOO_LARGE", "FILE_QUOTA_EXCEEDED"),
+                        429: ("RATE_LIMITED",),
                         501: ("NOT_AVAILABLE",),
-                        502: ("SEND_FAILED", "DELIVERY_UNKNOWN"),
+                        502: ("SEND_FAILED", "DELIVERY_UNKNOWN", "FETCH_FAILED"),
                         503: ("UNAVAILABLE", "RECONNECT_NEEDED"),
+                        504: ("FETCH_TIMED_OUT",),
                     },
                 ),
                 Operation(

@@ -90,12 +90,14 @@ _TITLES: Mapping[int, str] = {
     410: "Was there once",
     413: "Too large",
     415: "Not a media type this takes",
+    416: "No byte is in that range",
     422: "Fields are wrong; `errors` names each",
     429: "Too many, too often",
     500: "Our fault",
     501: "Not available on this gateway",
     502: "The platform, or another server, refused",
     503: "Try again soon",
+    504: "Another server took too long",
 }
 
 

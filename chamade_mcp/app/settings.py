@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     """Wins over the file in the data folder; see `chamade_mcp.app.secret_key`."""
     log_level: LogLevel = "info"
     files_max_size_mb: int = Field(default=25, ge=1, le=2048)
+    files_quota_mb: int = Field(default=2048, ge=1, le=1024 * 1024)
+    """Of all files that one account has at a time."""
     max_concurrent_calls: int = Field(default=100, ge=1, le=10_000)
     """Of one account, ringing ones included."""
     reply_timeout_s: int = Field(default=60, ge=0, le=3600)
@@ -69,6 +71,10 @@ class Settings(BaseSettings):
     @property
     def files_max_size_bytes(self) -> int:
         return self.files_max_size_mb * 1024 * 1024
+
+    @property
+    def files_quota_bytes(self) -> int:
+        return self.files_quota_mb * 1024 * 1024
 
     @property
     def database_path(self) -> Path:

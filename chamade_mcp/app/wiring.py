@@ -16,7 +16,8 @@ from chamade_mcp.core.calls import CallDeps, CallService
 from chamade_mcp.core.clients import ClientRegistry
 from chamade_mcp.core.consents import Consents
 from chamade_mcp.core.engine import CallEngine, EngineDeps
-from chamade_mcp.core.files import Files
+from chamade_mcp.core.fetch import Fetcher
+from chamade_mcp.core.files import Files, FilesDeps
 from chamade_mcp.core.gateway import Core, emitter
 from chamade_mcp.core.grants import Grants
 from chamade_mcp.core.hub import MemoryHub
@@ -39,6 +40,7 @@ from chamade_mcp.kit.ticker import Ticker
 from chamade_mcp.model.ids import Platform
 from chamade_mcp.oauth.places import Places
 from chamade_mcp.sessions.endpoint import Sessions
+from chamade_mcp.store.blobs import LocalBlobs
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.migrate import migrate
 from chamade_mcp.store.secrets import SecretBox
@@ -103,7 +105,9 @@ class _House:
         grants = Grants(database, clock, key=box.derive("oauth tokens"), audience=Places(url).resource)
         accounts.accept(ACCESS, grants.authenticate)
         self._invitations = Invitations(database, clock, platforms, self._supervisor)
-        files = Files(database, clock, settings.data_dir / "files", url, settings.files_max_size_bytes)
+        blobs, fetcher = LocalBlobs(settings.data_dir / "files"), Fetcher(outbound, clock)
+        most, quota = settings.files_max_size_bytes, settings.files_quota_bytes
+        files = Files(FilesDeps(database, clock, blobs, fetcher, url, most, quota))
         self._engine = CallEngine(EngineDeps(database, box, hub, clock, self._ticker, self._supervisor))
         limit, patience_s = settings.max_concurrent_calls, settings.reply_timeout_s
         calls = CallService(CallDeps(self._engine, database, box, hub, clock, platforms, files, url, limit))

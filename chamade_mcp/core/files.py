@@ -1,75 +1,89 @@
-"""Files: streamed in under a cap, kept in the data directory, served by an unguessable token."""
+"""Files: streamed in under a cap and a quota, kept for a while, served by an unguessable token."""
 
 import asyncio
 import base64
 import binascii
-import hashlib
 import logging
-import re
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Row
 
+from chamade_mcp.core import file_rows
+from chamade_mcp.core.fetch import Fetcher
+from chamade_mcp.core.file_types import HEAD_BYTES, clean_mime, clean_name, settled
 from chamade_mcp.kit.clock import Clock, iso
+from chamade_mcp.kit.waiting import to_the_end
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.errors import (
+    Action,
     FieldError,
     GatewayError,
     Gone,
-    NotAvailable,
     NotFound,
     TooLarge,
     ValidationFailed,
 )
 from chamade_mcp.model.ids import AccountId, FileId, new_file_id
 from chamade_mcp.model.messages import Attachment
+from chamade_mcp.store.blobs import Blobs
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.schema import files
+from chamade_mcp.store.secrets import token_hash
 
 log = logging.getLogger(__name__)
 
 UPLOAD_LIFE = timedelta(hours=24)
 RECEIVED_LIFE = timedelta(days=30)
 RESERVED_LIFE = timedelta(minutes=5)
-_MIME = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,63}/[A-Za-z0-9!#$&^_.+-]{1,63}")
+UNDER_WAY_LIFE = timedelta(hours=1)
+"""How long bytes may take to come in; what is older was left by a crash."""
+FETCH_S = 30.0
+"""For all that one request has fetched from other servers."""
 _SWEEP_EVERY_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
+class FilesDeps:
+    database: Database
+    clock: Clock
+    blobs: Blobs
+    fetcher: Fetcher
+    public_url: str
+    max_bytes: int
+    """Of one file."""
+    quota_bytes: int
+    """Of all files that an account has at a time."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServedFile:
+    id: FileId
     name: str
     mime: str
     size_bytes: int
-    path: Path
 
 
 class Files:
-    def __init__(self, database: Database, clock: Clock, root: Path, public_url: str, max_bytes: int) -> None:
-        self._database = database
-        self._clock = clock
-        self._root = root
-        self._public_url = public_url
-        self.max_bytes = max_bytes
+    def __init__(self, deps: FilesDeps) -> None:
+        self._d = deps
+        self.max_bytes = deps.max_bytes
 
     # --- in ----------------------------------------------------------------------------------------------
 
     async def upload(
         self, scope: Scope, name: str, mime: str, chunks: AsyncIterator[bytes]
     ) -> dict[str, object]:
-        """An agent's file, for 24 h. Raises `TooLarge` at the first byte over the cap."""
-        file = new_file_id()
-        name, mime = _clean_name(name), _clean_mime(mime)
-        size = await self._write(file, chunks)
-        return await self._insert(scope, file, name, mime, size, UPLOAD_LIFE)
+        """An agent's file, for 24 h. Raises `TooLarge` at the first byte over the cap or the quota."""
+        return self._to_wire(await self._take_in(scope, name, mime, chunks, UPLOAD_LIFE))
 
     async def upload_base64(self, scope: Scope, bytes_b64: str, name: str, mime: str) -> dict[str, object]:
         if len(bytes_b64) // 4 * 3 - 2 > self.max_bytes:
-            raise self._too_large()
+            raise self.too_large()
         try:
             # Megabytes: on the event loop they would be heard as a gap in every call.
             body = await asyncio.to_thread(base64.b64decode, bytes_b64, validate=True)
@@ -77,229 +91,222 @@ class Files:
             raise ValidationFailed([FieldError("bytes_b64", "is not valid base64")]) from None
         return await self.upload(scope, name, mime, _once(body))
 
+    async def upload_url(
+        self,
+        scope: Scope,
+        url: str,
+        name: str | None = None,
+        mime: str | None = None,
+        *,
+        field: str = "url",
+        timeout_s: float = FETCH_S,
+    ) -> dict[str, object]:
+        """A file of another server, fetched now. Raises also what `Fetcher.open` does."""
+        async with self._d.fetcher.open(scope, url, field=field, timeout_s=timeout_s) as found:
+            return await self.upload(scope, name or found.name, mime or found.mime, found.chunks)
+
     async def save(self, scope: Scope, *, name: str, mime: str, chunks: AsyncIterator[bytes]) -> Attachment:
         """A file that a person sent, for 30 days."""
-        file = new_file_id()
-        name, mime = _clean_name(name), _clean_mime(mime)
-        size = await self._write(file, chunks)
-        wire = await self._insert(scope, file, name, mime, size, RECEIVED_LIFE)
-        return Attachment(name, mime, size, str(wire["url"]), file)
+        return self._to_attachment(await self._take_in(scope, name, mime, chunks, RECEIVED_LIFE))
 
     async def reserve(self, scope: Scope, name: str, mime: str) -> dict[str, object]:
         """A place for one upload without a key, within 5 minutes."""
-        file, token, now = new_file_id(), secrets.token_urlsafe(24), self._clock.now()
-        name, mime = _clean_name(name), _clean_mime(mime)
-
-        def insert(conn: Connection) -> None:
-            conn.execute(
-                files.insert().values(
-                    id=file,
-                    account_id=scope.account,
-                    agent_id=scope.agent,
-                    name=name,
-                    mime=mime,
-                    serve_token=secrets.token_urlsafe(24),
-                    upload_sha256=_hash(token),
-                    upload_expires_at=now + RESERVED_LIFE,
-                    created_at=now,
-                    expires_at=now + UPLOAD_LIFE,
-                )
-            )
-
-        await self._database.write(insert)
+        file, token, until = new_file_id(), secrets.token_urlsafe(24), self._d.clock.now() + RESERVED_LIFE
+        name, mime = clean_name(name), clean_mime(mime)
+        reserved = {"upload_sha256": token_hash(token), "upload_expires_at": until}
+        await self._add(scope, file, name, mime, until, **reserved)
         return {
             "file_id": file,
-            "upload_url": f"{self._public_url}/api/files/u/{token}",
+            "upload_url": f"{self._d.public_url}/api/files/u/{token}",
             "name": name,
             "mime": mime,
             "max_size": self.max_bytes,
-            "expires_at": iso(now + RESERVED_LIFE),
+            "expires_at": iso(until),
         }
 
     async def upload_reserved(self, token: str, chunks: AsyncIterator[bytes]) -> dict[str, object]:
         """Uses up the reservation `token` names; a second use or a late one is refused alike."""
-        now = self._clock.now()
-
-        def claim(conn: Connection) -> Row[Any] | None:
-            return conn.execute(
-                update(files)
-                .where(files.c.upload_sha256 == _hash(token), files.c.upload_expires_at > now)
-                .values(upload_sha256=None)
-                .returning(files)
-            ).one_or_none()
-
-        row = await self._database.write(claim)
+        now = self._d.clock.now()
+        claim = partial(
+            file_rows.claim, upload_sha256=token_hash(token), now=now, expires_at=now + UNDER_WAY_LIFE
+        )
+        row = await self._d.database.write(claim)
         if row is None:
             raise NotFound("Upload URL is unknown, used or expired", code="UPLOAD_URL_GONE")
-        size = await self._write(FileId(row.id), chunks)
-
-        def finish(conn: Connection) -> None:
-            conn.execute(update(files).where(files.c.id == row.id).values(size_bytes=size))
-
-        await self._database.write(finish)
-        return self._to_wire(row, size)
+        return self._to_wire(await self._fill(FileId(row.id), row.account_id, row.mime, chunks, UPLOAD_LIFE))
 
     # --- attach ------------------------------------------------------------------------------------------
 
     async def attach(self, scope: Scope, wanted: Sequence[Mapping[str, Any]]) -> tuple[Attachment, ...]:
-        """What an agent asks to send: `file_id`, one of our own `url`s, or `bytes_b64` with name and mime."""
-        return tuple([await self._attach(scope, f"attachments.{i}", item) for i, item in enumerate(wanted)])
+        """What an agent asks to send: `file_id`, or a `url`, or `bytes_b64` with name and mime."""
+        until = self._d.clock.monotonic() + FETCH_S
+        return tuple(
+            [await self._attach(scope, f"attachments.{i}", item, until) for i, item in enumerate(wanted)]
+        )
 
-    async def _attach(self, scope: Scope, field: str, item: Mapping[str, Any]) -> Attachment:
+    async def _attach(self, scope: Scope, field: str, item: Mapping[str, Any], until: float) -> Attachment:
         if "bytes_b64" in item:
             made = await self.upload_base64(scope, item["bytes_b64"], item["name"], item["mime"])
             return await self._own(scope, f"{field}.bytes_b64", files.c.id == made["file_id"])
         if "file_id" in item:
             return await self._own(scope, f"{field}.file_id", files.c.id == item["file_id"])
-        prefix = f"{self._public_url}/api/files/"
-        if not str(item["url"]).startswith(prefix):
-            raise NotAvailable(
-                "This gateway cannot fetch files from other servers yet: upload the file first"
-            )
-        token = str(item["url"]).removeprefix(prefix)
-        return await self._own(scope, f"{field}.url", files.c.serve_token == token)
+        url, field = str(item["url"]), f"{field}.url"
+        prefix = f"{self._d.public_url}/api/files/"
+        if url.startswith(prefix):
+            return await self._own(scope, field, files.c.serve_token == url.removeprefix(prefix))
+        left_s = max(0.0, until - self._d.clock.monotonic())
+        name, mime = item.get("name"), item.get("mime")
+        made = await self.upload_url(scope, url, name, mime, field=field, timeout_s=left_s)
+        return await self._own(scope, field, files.c.id == made["file_id"])
 
-    async def _own(self, scope: Scope, field: str, condition: Any) -> Attachment:
-        def query(conn: Connection) -> Row[Any] | None:
-            return conn.execute(
-                select(files).where(
-                    condition, files.c.account_id == scope.account, files.c.size_bytes.is_not(None)
-                )
-            ).one_or_none()
-
-        row = await self._database.read(query)
-        if row is None or row.expires_at <= self._clock.now():
+    async def _own(self, scope: Scope, field: str, condition: ColumnElement[bool]) -> Attachment:
+        mine = files.c.account_id == scope.account
+        row = await self._d.database.read(lambda conn: file_rows.find(conn, condition, mine))
+        if row is None or row.expires_at <= self._d.clock.now():
             raise NotFound(f"{field}: file not found", code="FILE_NOT_FOUND")
-        return Attachment(row.name, row.mime, row.size_bytes, self._url(row.serve_token), FileId(row.id))
+        return self._to_attachment(row)
 
     # --- out ---------------------------------------------------------------------------------------------
 
     async def serve(self, token: str) -> ServedFile:
-        def query(conn: Connection) -> Row[Any] | None:
-            return conn.execute(
-                select(files).where(files.c.serve_token == token, files.c.size_bytes.is_not(None))
-            ).one_or_none()
-
-        row = await self._database.read(query)
+        """Raises `NotFound` or `Gone`. A platform that can give lost bytes again would be asked here, by one
+        request per token at a time; none can yet."""
+        by_token = files.c.serve_token == token
+        row = await self._d.database.read(lambda conn: file_rows.find(conn, by_token))
         if row is None:
             raise NotFound("File not found", code="FILE_NOT_FOUND")
-        path = self._path(FileId(row.id))
-        if row.expires_at <= self._clock.now() or not path.is_file():
+        expired = row.expires_at <= self._d.clock.now()
+        if expired or await self._d.blobs.size(row.id) != row.size_bytes:
             raise Gone("This file is no longer kept", code="FILE_GONE")
-        return ServedFile(row.name, row.mime, row.size_bytes, path)
+        return ServedFile(FileId(row.id), row.name, row.mime, row.size_bytes)
+
+    def read(self, file: ServedFile, start: int, end: int) -> AsyncGenerator[bytes]:
+        """The bytes from `start` up to, not including, `end`."""
+        return self._d.blobs.read(file.id, start, end)
 
     async def remove_all(self, account: AccountId) -> None:
-        """Deletes the bytes of an account's files."""
-        rows = await self._database.read(
-            lambda conn: conn.execute(select(files.c.id).where(files.c.account_id == account)).all()
-        )
-        for row in rows:
-            self._path(FileId(row.id)).unlink(missing_ok=True)
+        """Deletes the bytes of an account's files, before its rows go. What still comes in finds no row at
+        its end, and stays neither."""
+        ids = await self._d.database.read(partial(file_rows.ids_of, account=account))
+        await self._d.blobs.delete(ids)
 
     async def sweep_forever(self) -> None:
-        """Removes expired files and the reservations nobody used."""
+        """Removes expired files, reservations nobody used, and what a crash left."""
         while True:
             try:
                 await self.sweep()
-            except GatewayError as error:
+            except (GatewayError, OSError) as error:
                 log.warning("expired files were not removed this time: %s", error)
-            await self._clock.sleep(_SWEEP_EVERY_S)
+            await self._d.clock.sleep(_SWEEP_EVERY_S)
 
     async def sweep(self) -> int:
-        now = self._clock.now()
-
-        def expired(conn: Connection) -> list[str]:
-            return list(
-                conn.execute(delete(files).where(files.c.expires_at <= now).returning(files.c.id)).scalars()
-            )
-
-        gone = await self._database.write(expired)
-        for file in gone:
-            self._path(FileId(file)).unlink(missing_ok=True)
-        return len(gone)
+        """How many files and reservations have expired."""
+        now = self._d.clock.now()
+        await self._d.blobs.tidy(now - UNDER_WAY_LIFE)
+        # The bytes first: a crash in between is made good by the next sweep.
+        await self._d.blobs.delete(await self._d.database.read(partial(file_rows.expired, now=now)))
+        return await self._d.database.write(partial(file_rows.drop_expired, now=now))
 
     # --- inside ------------------------------------------------------------------------------------------
 
-    async def _insert(
-        self, scope: Scope, file: FileId, name: str, mime: str, size: int, life: timedelta
-    ) -> dict[str, object]:
-        now = self._clock.now()
+    async def _take_in(
+        self, scope: Scope, name: str, mime: str, chunks: AsyncIterator[bytes], life: timedelta
+    ) -> Row[Any]:
+        file, mime = new_file_id(), clean_mime(mime)
+        await self._add(scope, file, clean_name(name), mime, self._d.clock.now() + UNDER_WAY_LIFE)
+        return await self._fill(file, scope.account, mime, chunks, life)
 
-        def insert(conn: Connection) -> Row[Any]:
-            return conn.execute(
-                files.insert()
-                .values(
-                    id=file,
-                    account_id=scope.account,
-                    agent_id=scope.agent,
-                    name=name,
-                    mime=mime,
-                    size_bytes=size,
-                    serve_token=secrets.token_urlsafe(24),
-                    created_at=now,
-                    expires_at=now + life,
-                )
-                .returning(files)
-            ).one()
+    async def _add(
+        self, scope: Scope, file: FileId, name: str, mime: str, expires_at: datetime, **more: object
+    ) -> None:
+        values = {"id": file, "name": name, "mime": mime, "expires_at": expires_at, **more}
+        values |= {"serve_token": secrets.token_urlsafe(24), "created_at": self._d.clock.now()}
+        await self._d.database.write(partial(file_rows.add, scope=scope, **values))
 
+    async def _fill(
+        self, file: FileId, account: AccountId, mime: str, chunks: AsyncIterator[bytes], life: timedelta
+    ) -> Row[Any]:
+        """The bytes of a row that waits for them. When they do not come, the row goes."""
+        now = self._d.clock.now()
         try:
-            return self._to_wire(await self._database.write(insert), size)
-        except GatewayError:
-            self._path(file).unlink(missing_ok=True)
-            raise
-
-    async def _write(self, file: FileId, chunks: AsyncIterator[bytes]) -> int:
-        path = self._path(file)
-        loop = asyncio.get_running_loop()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part, size = path.with_suffix(".part"), 0
-        try:
-            with part.open("wb") as out:  # each write goes through the executor
-                async for chunk in chunks:
-                    size += len(chunk)
-                    if size > self.max_bytes:
-                        raise self._too_large()
-                    await loop.run_in_executor(None, out.write, chunk)
-            part.rename(path)
+            used = await self._d.database.read(partial(file_rows.used_bytes, account=account, now=now))
+            intake = _Intake(self, chunks, self._d.quota_bytes - used)
+            size = await self._d.blobs.write(file, intake.chunks())
+            row = await self._d.database.write(
+                partial(self._complete, file, account, settled(mime, bytes(intake.head)), size, life)
+            )
+            if row is None:
+                raise NotFound("The file was removed before it was complete", code="FILE_NOT_FOUND")
         except BaseException:
-            part.unlink(missing_ok=True)
+            await to_the_end(self._discard(file))
             raise
-        return size
+        return row
 
-    def _too_large(self) -> TooLarge:
+    def _complete(
+        self, file: FileId, account: AccountId, mime: str, size: int, life: timedelta, conn: Connection
+    ) -> Row[Any] | None:
+        now = self._d.clock.now()
+        # Others may have come in meanwhile; one writer at a time makes this the last word.
+        if file_rows.used_bytes(conn, account, now) + size > self._d.quota_bytes:
+            raise self.quota_exceeded()
+        return file_rows.complete(conn, file, mime=mime, size_bytes=size, expires_at=now + life)
+
+    async def _discard(self, file: FileId) -> None:
+        await self._d.blobs.delete([file])
+        try:
+            await self._d.database.write(partial(file_rows.drop, file=file))
+        except GatewayError as error:
+            log.warning("the row of a file that did not come stays until it expires: %s", error)
+
+    def too_large(self) -> TooLarge:
         return TooLarge(f"File exceeds max size ({self.max_bytes} bytes)", code="FILE_TOO_LARGE")
 
-    def _path(self, file: FileId) -> Path:
-        return self._root / file[-2:] / file
+    def quota_exceeded(self) -> TooLarge:
+        return TooLarge(
+            f"The files of this account would exceed {self._d.quota_bytes} bytes. Wait until older ones "
+            "expire (24 hours after an upload, 30 days after a person sent it), or raise "
+            "CHAMADE_FILES_QUOTA_MB",
+            code="FILE_QUOTA_EXCEEDED",
+            action=Action.ASK_HUMAN,
+        )
 
     def _url(self, serve_token: str) -> str:
-        return f"{self._public_url}/api/files/{serve_token}"
+        return f"{self._d.public_url}/api/files/{serve_token}"
 
-    def _to_wire(self, row: Row[Any], size: int) -> dict[str, object]:
+    def _to_attachment(self, row: Row[Any]) -> Attachment:
+        return Attachment(row.name, row.mime, row.size_bytes, self._url(row.serve_token), FileId(row.id))
+
+    def _to_wire(self, row: Row[Any]) -> dict[str, object]:
         return {
             "file_id": row.id,
             "url": self._url(row.serve_token),
             "name": row.name,
             "mime": row.mime,
-            "size": size,
+            "size": row.size_bytes,
             "expires_at": iso(row.expires_at),
         }
 
 
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
+class _Intake:
+    """The bytes of a file on their way in: counted, and the first of them looked at."""
 
+    def __init__(self, files: Files, chunks: AsyncIterator[bytes], free_bytes: int) -> None:
+        self._files = files
+        self._chunks = chunks
+        self._free_bytes = free_bytes
+        self.head = bytearray()
 
-def _clean_name(name: str) -> str:
-    """A file's name without a path, control characters or trickery; never empty."""
-    base = re.split(r"[/\\]", name)[-1]
-    base = "".join(c for c in base if c.isprintable()).strip(" .")
-    return base[:200] or "file"
-
-
-def _clean_mime(mime: str) -> str:
-    kind = mime.partition(";")[0].strip().lower()
-    return kind if _MIME.fullmatch(kind) else "application/octet-stream"
+    async def chunks(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in self._chunks:
+            size += len(chunk)
+            if size > self._files.max_bytes:
+                raise self._files.too_large()
+            if size > self._free_bytes:
+                raise self._files.quota_exceeded()
+            if len(self.head) < HEAD_BYTES:
+                self.head += chunk[: HEAD_BYTES - len(self.head)]
+            yield chunk
 
 
 async def _once(body: bytes) -> AsyncIterator[bytes]:

@@ -11,12 +11,15 @@
     ├── Gone                410   was there once
     ├── TooLarge            413
     ├── UnsupportedMedia    415
+    ├── RangeNotSatisfiable 416   no byte of the file is in that range
     ├── ValidationFailed    422   fields are wrong; `errors` names each
     ├── LimitReached        429   too many, too often
     ├── Internal            500   our fault
     ├── NotAvailable        501   this gateway cannot do that (yet); `detail` names what is missing
     ├── PlatformRefused     502   the platform said no
-    └── Unavailable         503   try again soon
+    │   └── FetchFailed               a server that a URL names did
+    ├── Unavailable         503   try again soon
+    └── TimedOut            504   another server took too long
 
 `detail` is the exact text of CONTRACT section 12 where there is one. `code` is UPPER_SNAKE and stable.
 """
@@ -160,6 +163,17 @@ class UnsupportedMedia(GatewayError):
     default_action = Action.FIX_ARGUMENT
 
 
+class RangeNotSatisfiable(GatewayError):
+    """`size_bytes` is the size of the whole, which the answer tells."""
+
+    status, title, default_code = 416, "Range not satisfiable", "RANGE_NOT_SATISFIABLE"
+    default_action = Action.FIX_ARGUMENT
+
+    def __init__(self, size_bytes: int) -> None:
+        super().__init__(f"The file has {size_bytes} bytes")
+        self.size_bytes = size_bytes
+
+
 class ValidationFailed(GatewayError):
     status, title, default_code = 422, "Validation failed", "VALIDATION_FAILED"
     default_action = Action.FIX_ARGUMENT
@@ -199,8 +213,18 @@ class PlatformRefused(GatewayError):
         super().__init__(detail, code=code, action=action, platform=platform, outcome=outcome, errors=errors)
 
 
+class FetchFailed(PlatformRefused):
+    """The gateway itself asked a server for what a URL names, and did not get it."""
+
+    title, default_code = "Other server failed", "FETCH_FAILED"
+
+
 class Unavailable(GatewayError):
     status, title, default_code, default_action = 503, "Unavailable", "UNAVAILABLE", Action.RETRY
+
+
+class TimedOut(GatewayError):
+    status, title, default_code, default_action = 504, "Timed out", "FETCH_TIMED_OUT", Action.RETRY
 
 
 def call_not_found() -> NotFound:

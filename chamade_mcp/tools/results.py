@@ -19,6 +19,7 @@ _NEXT_BY_CODE = {
     "CONVERSATION_NOT_FOUND": "chamade_inbox lists the conversations.",
     "FILE_NOT_FOUND": "Upload it again with chamade_file_upload_url.",
     "FILE_TOO_LARGE": "Make it smaller or split it.",
+    "FETCH_REFUSED": "Upload the file itself with chamade_file_upload_url.",
 }
 _NEXT_BY_ACTION = {
     Action.FIX_ARGUMENT: "Change the arguments before you call again.",

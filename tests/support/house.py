@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 from chamade_mcp.core.accounts import Accounts
 from chamade_mcp.core.calls import CallDeps, CallService
 from chamade_mcp.core.engine import CallEngine, EngineDeps
-from chamade_mcp.core.files import Files
+from chamade_mcp.core.fetch import Fetcher
+from chamade_mcp.core.files import Files, FilesDeps
 from chamade_mcp.core.gateway import emitter
 from chamade_mcp.core.hub import MemoryHub
 from chamade_mcp.core.inbox import Inbox, InboxDeps, InboxHistory
@@ -28,12 +29,15 @@ from chamade_mcp.kit.ticker import Ticker
 from chamade_mcp.model.access import ALL_PERMISSIONS, Principal, Scope
 from chamade_mcp.model.ids import AccountId, Platform, new_account_id, new_agent_id
 from chamade_mcp.store import schema
+from chamade_mcp.store.blobs import LocalBlobs
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.secrets import SecretBox
+from tests.support.elsewhere import Elsewhere
 
 PUBLIC_URL = "http://gateway.test"
 CALL_LIMIT = 3
 FILE_CAP = 1000
+FILE_QUOTA = 10_000
 
 
 @dataclass(slots=True)
@@ -49,6 +53,10 @@ class House:
     calls: CallService
     inbox: Inbox
     files: Files
+    blobs: LocalBlobs
+    files_root: Path
+    elsewhere: Elsewhere
+    """The servers that URLs may name."""
     invitations: Invitations
     platforms: Platforms
     probes: Probes
@@ -110,6 +118,7 @@ async def open_house(
         house = _build(database, files_root, platform, reply_timeout_s)
         await house.engine.start()
         await house.supervisor.start(house.context)
+        await house.inbox.start()
         try:
             yield house
         finally:
@@ -135,7 +144,10 @@ def _build(
     supervisor, platforms = Supervisor(connectors, clock), Platforms(registry)
     hub, accounts = MemoryHub(database, clock), Accounts(database, clock)
     invitations = Invitations(database, clock, platforms, supervisor)
-    files = Files(database, clock, files_root, PUBLIC_URL, FILE_CAP)
+    elsewhere = Elsewhere()
+    fetcher = Fetcher(elsewhere.outbound(), clock)
+    blobs = LocalBlobs(files_root)
+    files = Files(FilesDeps(database, clock, blobs, fetcher, PUBLIC_URL, FILE_CAP, FILE_QUOTA))
     engine = CallEngine(EngineDeps(database, box, hub, clock, ticker, supervisor))
     calls = CallService(CallDeps(engine, database, box, hub, clock, platforms, files, PUBLIC_URL, CALL_LIMIT))
     probes = Probes(hub, clock, keys=accounts.keys.list, grants=_no_grants)
@@ -154,6 +166,9 @@ def _build(
         calls=calls,
         inbox=inbox,
         files=files,
+        blobs=blobs,
+        files_root=files_root,
+        elsewhere=elsewhere,
         invitations=invitations,
         platforms=platforms,
         probes=probes,

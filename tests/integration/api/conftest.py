@@ -15,6 +15,7 @@ from chamade_mcp.kit.testing import SCRIPTED, ScriptedConnector
 from chamade_mcp.model.access import Permission, Principal
 from chamade_mcp.model.capabilities import Capability
 from chamade_mcp.model.ids import Platform
+from tests.support.elsewhere import Elsewhere
 
 EMAIL = "owner@example.org"
 PASSWORD = "correct horse battery"
@@ -31,6 +32,8 @@ class House:
     """Everything works there."""
     ears: ScriptedConnector
     """There one can listen but not speak."""
+    elsewhere: Elsewhere
+    """The servers that URLs may name."""
 
     async def new_key(self, *permissions: Permission) -> str:
         made = await self.gateway.core.accounts.create_key(
@@ -58,13 +61,16 @@ async def house(tmp_path: Path) -> AsyncGenerator[House]:
         MappingProxyType({**found.manifests, SCRIPTED: scripted.manifest, Platform("ears"): ears.manifest}),
         MappingProxyType({**found.connectors, SCRIPTED: scripted, Platform("ears"): ears}),
     )
-    settings = Settings(data_dir=tmp_path / "data", files_max_size_mb=1, max_concurrent_calls=3)
-    async with build(settings, registry=registry) as gateway:
+    settings = Settings(
+        data_dir=tmp_path / "data", files_max_size_mb=1, files_quota_mb=8, max_concurrent_calls=3
+    )
+    elsewhere = Elsewhere()
+    async with build(settings, registry=registry, outbound=elsewhere.outbound()) as gateway:
         await gateway.core.accounts.create(EMAIL, PASSWORD, verified=True)
         owner = await gateway.core.accounts.find_by_email(EMAIL)
         assert owner is not None
         key = await gateway.core.accounts.create_key(owner.scope, "test")
-        yield House(gateway, owner, key.value, scripted, ears)
+        yield House(gateway, owner, key.value, scripted, ears, elsewhere)
 
 
 def client_of(house: House, **headers: str) -> httpx2.AsyncClient:

@@ -15,6 +15,7 @@ import uvicorn
 
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import build
+from tests.support.elsewhere import Elsewhere
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 EXAMPLES = 15
@@ -41,7 +42,7 @@ class Running:
         settings = Settings(
             data_dir=self.data_dir, public_url=self.url, files_max_size_mb=1, max_concurrent_calls=10_000
         )
-        async with build(settings) as gateway:
+        async with build(settings, outbound=Elsewhere().outbound()) as gateway:
             await gateway.core.accounts.create("owner@example.org", "a password of many words", verified=True)
             owner = await gateway.core.accounts.find_by_email("owner@example.org")
             assert owner is not None

@@ -202,6 +202,7 @@ def test_every_field_has_its_variable() -> None:
         "CHAMADE_SECRET_KEY",
         "CHAMADE_LOG_LEVEL",
         "CHAMADE_FILES_MAX_SIZE_MB",
+        "CHAMADE_FILES_QUOTA_MB",
         "CHAMADE_MAX_CONCURRENT_CALLS",
         "CHAMADE_REPLY_TIMEOUT_S",
         "CHAMADE_FILES_ENABLE_TEAMS",

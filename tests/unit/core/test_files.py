@@ -2,14 +2,27 @@
 
 import asyncio
 import base64
+import os
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
 
-from chamade_mcp.core.files import RECEIVED_LIFE, RESERVED_LIFE, UPLOAD_LIFE
-from chamade_mcp.model.errors import Gone, NotAvailable, NotFound, TooLarge, ValidationFailed
-from tests.support.house import FILE_CAP, PUBLIC_URL, House
+from chamade_mcp.core.files import RECEIVED_LIFE, RESERVED_LIFE, UNDER_WAY_LIFE, UPLOAD_LIFE, ServedFile
+from chamade_mcp.model.access import Principal
+from chamade_mcp.model.errors import (
+    FetchFailed,
+    GatewayError,
+    Gone,
+    InvalidRequest,
+    LimitReached,
+    NotFound,
+    TimedOut,
+    TooLarge,
+    ValidationFailed,
+)
+from chamade_mcp.store.schema import files
+from tests.support.house import FILE_CAP, FILE_QUOTA, PUBLIC_URL, House
 from tests.support.requirement import requirement
 
 
@@ -23,8 +36,15 @@ def token_of(url: object) -> str:
 
 
 def kept(house: House) -> list[str]:
-    root = house.files._root  # pyright: ignore[reportPrivateUsage]
-    return [p.name for p in root.rglob("*") if p.is_file()] if root.exists() else []
+    return [p.name for p in house.files_root.rglob("*") if p.is_file()]
+
+
+async def rows(house: House) -> list[str]:
+    return list(await house.database.read(lambda conn: conn.execute(files.select()).scalars().all()))
+
+
+async def content(house: House, served: ServedFile) -> bytes:
+    return b"".join([chunk async for chunk in house.files.read(served, 0, served.size_bytes)])
 
 
 @requirement("R-126", "R-127", "R-137", "R-139")
@@ -38,7 +58,8 @@ async def test_an_upload_is_served_for_a_day(house: House) -> None:
     assert str(told["file_id"]) not in str(told["url"])
     served = await house.files.serve(token)
     assert (served.name, served.mime, served.size_bytes) == ("report.pdf", "application/pdf", 3)
-    assert served.path.read_bytes() == b"abc"
+    assert await content(house, served) == b"abc"
+    assert [chunk async for chunk in house.files.read(served, 1, 2)] == [b"b"]
     house.clock.jump(UPLOAD_LIFE.total_seconds())
     with pytest.raises(Gone):
         await house.files.serve(token)
@@ -61,7 +82,7 @@ async def test_the_first_byte_over_the_cap_ends_it(house: House) -> None:
     assert exact["size"] == FILE_CAP
     with pytest.raises(TooLarge):
         await house.files.upload(owner.scope, "a", "text/plain", stream(b"x" * FILE_CAP, b"x"))
-    assert kept(house) == [exact["file_id"]]
+    assert kept(house) == await rows(house) == [exact["file_id"]]
 
 
 async def test_an_upload_that_breaks_off_leaves_nothing(house: House) -> None:
@@ -77,7 +98,7 @@ async def test_an_upload_that_breaks_off_leaves_nothing(house: House) -> None:
     uploading.cancel()
     await asyncio.gather(uploading, return_exceptions=True)
     assert uploading.cancelled()
-    assert kept(house) == []
+    assert (kept(house), await rows(house)) == ([], [])
 
 
 @requirement("R-133", "R-134", "R-135", "R-136")
@@ -129,7 +150,7 @@ async def test_what_cannot_be_attached(house: House) -> None:
     told = await house.files.upload(scope, "a", "text/plain", stream(b"abc"))
     with pytest.raises(NotFound, match=r"attachments\.1\.file_id"):
         await house.files.attach(scope, [{"file_id": told["file_id"]}, {"file_id": "f_none"}])
-    with pytest.raises(NotAvailable):
+    with pytest.raises(FetchFailed, match=r"attachments\.0\.url: elsewhere.test answers with status 404"):
         await house.files.attach(scope, [{"url": "https://elsewhere.test/a.png"}])
 
 
@@ -160,10 +181,9 @@ async def test_another_accounts_file_is_not_there(house: House) -> None:
     ],
 )
 async def test_hostile_names(house: House, name: str, kept_name: str) -> None:
-    told = await house.files.upload((await house.owner()).scope, name, "image/png", stream(b"x"))
+    told = await house.files.upload((await house.owner()).scope, name, "text/plain", stream(b"x"))
     assert told["name"] == kept_name
-    served = await house.files.serve(token_of(told["url"]))
-    assert served.path.parent.parent == house.files._root  # pyright: ignore[reportPrivateUsage]
+    assert [path.name for path in house.files_root.glob("*/*")] == [told["file_id"]]
 
 
 @pytest.mark.parametrize(
@@ -183,7 +203,7 @@ async def test_hostile_types(house: House, mime: str, kept_mime: str) -> None:
 @requirement("R-143")
 async def test_a_persons_file_is_kept_for_a_month(house: House) -> None:
     owner = await house.owner()
-    saved = await house.files.save(owner.scope, name="a.png", mime="image/png", chunks=stream(b"abc"))
+    saved = await house.files.save(owner.scope, name="a.pdf", mime="application/pdf", chunks=stream(b"abc"))
     assert timedelta(days=30) == RECEIVED_LIFE
     house.clock.jump(RECEIVED_LIFE.total_seconds() - 1)
     assert await house.files.attach(owner.scope, [{"file_id": saved.file_id}]) == (saved,)
@@ -209,9 +229,201 @@ async def test_the_sweep_takes_what_has_expired_and_nothing_else(house: House) -
 @requirement("R-140")
 async def test_bytes_that_are_lost_are_gone(house: House) -> None:
     told = await house.files.upload((await house.owner()).scope, "a", "text/plain", stream(b"x"))
-    served = await house.files.serve(token_of(told["url"]))
-    served.path.unlink()
+    await house.files.serve(token_of(told["url"]))
+    await house.blobs.delete([str(told["file_id"])])
     with pytest.raises(Gone):
         await house.files.serve(token_of(told["url"]))
     with pytest.raises(NotFound):
         await house.files.serve("nonsense")
+
+
+# --- quota, crashes, deletion -------------------------------------------------------------------------------
+
+
+async def fill(house: House, owner: Principal, count: int) -> None:
+    for _ in range(count):
+        await house.files.upload(owner.scope, "a", "text/plain", stream(b"x" * FILE_CAP))
+
+
+def quota_told(error: GatewayError) -> bool:
+    return error.code == "FILE_QUOTA_EXCEEDED" and "CHAMADE_FILES_QUOTA_MB" in error.detail
+
+
+async def test_an_account_has_a_quota_and_others_have_theirs(house: House) -> None:
+    owner, other = await house.owner(), await house.owner()
+    await fill(house, owner, FILE_QUOTA // FILE_CAP)
+    place = await house.files.reserve(owner.scope, "b", "text/plain")
+    for attempt in (
+        house.files.upload(owner.scope, "b", "text/plain", stream(b"x")),
+        house.files.save(owner.scope, name="b", mime="text/plain", chunks=stream(b"x")),
+        house.files.upload_base64(owner.scope, "QUJD", "b", "text/plain"),
+        house.files.upload_reserved(token_of(place["upload_url"]), stream(b"x")),
+    ):
+        with pytest.raises(TooLarge) as refused:
+            await attempt
+        assert quota_told(refused.value)
+    assert len(kept(house)) == len(await rows(house)) == FILE_QUOTA // FILE_CAP
+    await fill(house, other, 1)
+    house.clock.jump(UPLOAD_LIFE.total_seconds())  # nothing is swept yet: what has expired does not count
+    await fill(house, owner, 1)
+
+
+async def test_the_quota_holds_when_many_come_at_once(house: House) -> None:
+    owner = await house.owner()
+    await fill(house, owner, FILE_QUOTA // FILE_CAP - 3)
+    uploads = [house.files.upload(owner.scope, "a", "text/plain", stream(b"x" * FILE_CAP)) for _ in range(8)]
+    ends = await asyncio.gather(*uploads, return_exceptions=True)
+    refused = [end for end in ends if isinstance(end, GatewayError)]
+    assert len(refused) == 5
+    assert all(quota_told(error) for error in refused)
+    assert len(kept(house)) == len(await rows(house)) == FILE_QUOTA // FILE_CAP
+
+
+async def test_what_a_crash_left_goes_after_an_hour(house: House) -> None:
+    owner = await house.owner()
+    told = await house.files.upload(owner.scope, "a", "text/plain", stream(b"x"))
+    folder = house.files_root / "zz"
+    folder.mkdir(parents=True)
+    old, new = folder / "f_oldzz.part", folder / "f_newzz.part"
+    for part, age_s in ((old, UNDER_WAY_LIFE.total_seconds() + 1), (new, 1.0)):
+        part.write_bytes(b"half")
+        written_at = house.clock.now().timestamp() - age_s
+        os.utime(part, (written_at, written_at))
+    await house.files.sweep()
+    assert sorted(kept(house)) == sorted([str(told["file_id"]), new.name])
+
+
+async def test_a_row_whose_upload_died_goes_with_its_bytes(house: House) -> None:
+    owner, begun = await house.owner(), asyncio.Event()
+
+    async def dies() -> AsyncIterator[bytes]:
+        begun.set()
+        await asyncio.Event().wait()
+        yield b""
+
+    uploading = asyncio.create_task(house.files.upload(owner.scope, "a", "text/plain", dies()))
+    await asyncio.wait_for(begun.wait(), 5)
+    (row,) = await rows(house)
+    await house.blobs.write(row, stream(b"bytes that a crash left without a size"))
+    house.clock.jump(UNDER_WAY_LIFE.total_seconds())
+    assert await house.files.sweep() == 1
+    assert (row in kept(house), await rows(house)) == (False, [])
+    uploading.cancel()
+    await asyncio.gather(uploading, return_exceptions=True)
+
+
+async def test_an_upload_that_outlives_its_account_leaves_nothing(house: House) -> None:
+    owner, begun, go_on = await house.owner(), asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"x"
+        begun.set()
+        await go_on.wait()
+
+    uploading = asyncio.create_task(house.files.upload(owner.scope, "a", "text/plain", slow()))
+    await asyncio.wait_for(begun.wait(), 5)
+    await house.files.remove_all(owner.account)
+    await house.database.write(lambda conn: conn.execute(files.delete()))
+    go_on.set()
+    with pytest.raises(NotFound, match="removed before it was complete"):
+        await asyncio.wait_for(uploading, 5)
+    assert kept(house) == []
+
+
+# --- URLs of other servers ----------------------------------------------------------------------------------
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 20
+
+
+@requirement("R-123", "R-148")
+async def test_a_file_of_another_server(house: House) -> None:
+    owner = await house.owner()
+    url = house.elsewhere.serve("https://pics.test/a%20b.png?w=1", PNG[:5], PNG[5:], content_type="image/png")
+    told = await house.files.upload_url(owner.scope, url)
+    assert (told["name"], told["mime"], told["size"]) == ("a b.png", "image/png", len(PNG))
+    assert await content(house, await house.files.serve(token_of(told["url"]))) == PNG
+    (attached,) = await house.files.attach(owner.scope, [{"url": url, "name": "c.png", "mime": "image/gif"}])
+    assert (attached.name, attached.mime) == ("c.png", "application/octet-stream")
+    assert attached.url.startswith(f"{PUBLIC_URL}/api/files/")
+
+
+@pytest.mark.parametrize(
+    ("disposition", "name"),
+    [
+        ('attachment; filename="report 1.pdf"', "report 1.pdf"),
+        ("attachment; filename=plain.pdf; size=3", "plain.pdf"),
+        ("inline; filename=\"x.pdf\"; filename*=UTF-8''%C3%A9t%C3%A9.pdf", "été.pdf"),
+        ("attachment; filename*=iso-8859-1'fr'%E9t%E9.pdf", "été.pdf"),
+        ('attachment; filename="a \\"b\\".pdf"', 'a "b".pdf'),
+        ('attachment; filename="../../etc/passwd"', "passwd"),
+        ("attachment", "path.bin"),
+        ("attachment; filename=", "path.bin"),
+        ("attachment; notfilename=x", "path.bin"),
+    ],
+)
+async def test_the_name_another_server_gives(house: House, disposition: str, name: str) -> None:
+    owner = await house.owner()
+    url = house.elsewhere.serve("https://a.test/x/path.bin", b"x", content_disposition=disposition)
+    assert (await house.files.upload_url(owner.scope, url))["name"] == name
+
+
+async def test_names_and_types_that_are_not_told(house: House) -> None:
+    scope = (await house.owner()).scope
+    told = await house.files.upload_url(scope, house.elsewhere.serve("http://a.test/b.pdf", b"%PDF"))
+    assert (told["name"], told["mime"]) == ("b.pdf", "application/pdf")
+    told = await house.files.upload_url(scope, house.elsewhere.serve("http://a.test/", b"x"))
+    assert (told["name"], told["mime"]) == ("file", "application/octet-stream")
+
+
+@requirement("R-131")
+async def test_another_servers_file_is_cut_at_the_first_byte_over_the_cap(house: House) -> None:
+    owner = await house.owner()
+    url = house.elsewhere.serve("https://a.test/big", *[b"x" * 100] * 50)
+    with pytest.raises(TooLarge, match=r"^File exceeds max size \(1000 bytes\)$"):
+        await house.files.upload_url(owner.scope, url)
+    assert house.elsewhere.sent_bytes == FILE_CAP + 100
+    assert (kept(house), await rows(house)) == ([], [])
+
+
+@requirement("R-145", "R-146", "R-147")
+async def test_what_is_not_fetched_is_told_in_words(house: House) -> None:
+    scope = (await house.owner()).scope
+    house.elsewhere.names["inside.test"] = ("10.0.0.1",)
+    house.elsewhere.names["none.test"] = ()
+    house.elsewhere.serve("https://moves.test/a", status=302, location="http://169.254.169.254/")
+    house.elsewhere.serve("https://broken.test/a", status=503)
+    for url, kind, code, words in (
+        ("https://127.0.0.1/a", InvalidRequest, "INVALID_URL", "full domain name"),
+        ("https://me:secret@a.test/a", InvalidRequest, "INVALID_URL", "no credentials"),
+        ("https://inside.test/a", InvalidRequest, "FETCH_REFUSED", "not on the public Internet"),
+        ("https://moves.test/a", InvalidRequest, "FETCH_REFUSED", "redirects"),
+        ("https://none.test/a", FetchFailed, "FETCH_FAILED", "cannot be resolved"),
+        ("https://broken.test/a", FetchFailed, "FETCH_FAILED", "status 503"),
+    ):
+        with pytest.raises(kind, match=words) as refused:
+            await house.files.upload_url(scope, url)
+        assert (refused.value.code, refused.value.detail.startswith("url: ")) == (code, True)
+        assert "secret" not in refused.value.detail
+    assert (kept(house), await rows(house)) == ([], [])
+
+
+async def test_a_server_that_does_not_finish(house: House) -> None:
+    owner = await house.owner()
+    url = house.elsewhere.serve("https://slow.test/a", b"x", stalls=True)
+    with pytest.raises(TimedOut, match=r"^url: slow.test did not answer within 0\.05 seconds"):
+        await house.files.upload_url(owner.scope, url, timeout_s=0.05)
+    assert (kept(house), await rows(house)) == ([], [])
+
+
+async def test_nobody_makes_the_gateway_fetch_without_end(house: House) -> None:
+    owner, other = await house.owner(), await house.owner()
+    for _ in range(60):
+        with pytest.raises(FetchFailed):
+            await house.files.upload_url(owner.scope, "https://a.test/none")
+    with pytest.raises(LimitReached):
+        await house.files.upload_url(owner.scope, "https://a.test/none")
+    with pytest.raises(FetchFailed):
+        await house.files.upload_url(other.scope, "https://a.test/none")
+    await house.clock.advance(60)
+    with pytest.raises(FetchFailed):
+        await house.files.upload_url(owner.scope, "https://a.test/none")

@@ -1,0 +1,66 @@
+"""Files in the database. Plain functions of a connection.
+
+A row comes before its bytes and has no size until they are there: a crash in between leaves a row that
+expires, and the bytes go with it.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
+
+from chamade_mcp.model.access import Scope
+from chamade_mcp.model.ids import AccountId, FileId
+from chamade_mcp.store.schema import files
+
+
+def add(conn: Connection, scope: Scope, **values: Any) -> None:
+    conn.execute(files.insert().values(account_id=scope.account, agent_id=scope.agent, **values))
+
+
+def used_bytes(conn: Connection, account: AccountId, now: datetime) -> int:
+    kept = (files.c.account_id == account) & (files.c.expires_at > now)
+    return conn.execute(select(func.coalesce(func.sum(files.c.size_bytes), 0)).where(kept)).scalar_one()
+
+
+def complete(
+    conn: Connection, file: FileId, *, mime: str, size_bytes: int, expires_at: datetime
+) -> Row[Any] | None:
+    """The row once its bytes are there; None when it has gone meanwhile."""
+    return conn.execute(
+        update(files)
+        .where(files.c.id == file, files.c.size_bytes.is_(None))
+        .values(mime=mime, size_bytes=size_bytes, expires_at=expires_at)
+        .returning(files)
+    ).one_or_none()
+
+
+def claim(conn: Connection, upload_sha256: str, *, now: datetime, expires_at: datetime) -> Row[Any] | None:
+    """The reservation of that upload token, used up."""
+    return conn.execute(
+        update(files)
+        .where(files.c.upload_sha256 == upload_sha256, files.c.upload_expires_at > now)
+        .values(upload_sha256=None, expires_at=expires_at)
+        .returning(files)
+    ).one_or_none()
+
+
+def find(conn: Connection, *conditions: ColumnElement[bool]) -> Row[Any] | None:
+    """A file that is there with its bytes."""
+    return conn.execute(select(files).where(*conditions, files.c.size_bytes.is_not(None))).one_or_none()
+
+
+def ids_of(conn: Connection, account: AccountId) -> list[str]:
+    return list(conn.execute(select(files.c.id).where(files.c.account_id == account)).scalars())
+
+
+def drop(conn: Connection, file: FileId) -> None:
+    conn.execute(delete(files).where(files.c.id == file))
+
+
+def expired(conn: Connection, now: datetime) -> list[str]:
+    return list(conn.execute(select(files.c.id).where(files.c.expires_at <= now)).scalars())
+
+
+def drop_expired(conn: Connection, now: datetime) -> int:
+    return conn.execute(delete(files).where(files.c.expires_at <= now)).rowcount
