@@ -7,6 +7,7 @@ from math import inf
 
 import numpy as np
 
+from chamade_mcp.audio.drift import DriftBand, DriftGuard, bend
 from chamade_mcp.audio.frame import FRAME_S, AudioFormat, Samples
 
 _MERGE_BELOW_S = FRAME_S / 2
@@ -40,9 +41,17 @@ class Profile:
     """How long, until any frame is."""
     trim_under_s: float = inf
     """A backlog above this is a burst, and is played whole."""
+    drift: DriftBand | None = None
+    """Where a producer's clock is followed."""
 
 
-LIVE = Profile(budget_s=0.4, margin_s=0.005, margin_max_s=0.06, trim_over_s=2 * FRAME_S)
+LIVE = Profile(
+    budget_s=0.4,
+    margin_s=0.005,
+    margin_max_s=0.06,
+    trim_over_s=2.5 * FRAME_S,
+    drift=DriftBand(over_s=0.007),
+)
 """Microphones: late audio is worse than lost audio."""
 QUEUED = Profile(
     budget_s=120.0,
@@ -51,6 +60,7 @@ QUEUED = Profile(
     trim_over_s=2 * FRAME_S,
     trim_any_after_s=inf,
     trim_under_s=0.3,
+    drift=DriftBand(over_s=0.04, burst_s=0.3),
 )
 """Agents, which push whole sentences at once, or stream: then the delay that their hiccups have added is
 taken out of their pauses, never out of what they say."""
@@ -81,6 +91,10 @@ class PlayoutStats:
     underruns: int
     """How often the source fell behind in mid-stream."""
     buffered: int
+    stretched: int
+    """Samples added to follow a slow producer's clock; not part of `pulled`."""
+    shortened: int
+    """Samples taken out to follow a fast one's; part of `pulled`."""
 
 
 class _Chunk:
@@ -116,6 +130,8 @@ class PlayoutBuffer:
         self._power = 0.0
         self._pushed = self._pulled = self._dropped = self._trimmed = self._cleared = 0
         self._padded = self._underruns = 0
+        self._stretched = self._shortened = 0
+        self._drift = DriftGuard(profile.drift, rate_hz) if profile.drift is not None else None
 
     @property
     def buffered(self) -> int:
@@ -148,6 +164,8 @@ class PlayoutBuffer:
             padded=self._padded,
             underruns=self._underruns,
             buffered=self._buffered,
+            stretched=self._stretched,
+            shortened=self._shortened,
         )
 
     def push(self, samples: Samples, at: float) -> None:
@@ -156,6 +174,8 @@ class PlayoutBuffer:
         if not count:
             return
         self._pushed += count
+        if self._drift is not None:
+            self._drift.pushed(count, at)
         if self._dry_since is not None:
             self._note_underrun(at)
         if count < self._merge_below:
@@ -172,6 +192,8 @@ class PlayoutBuffer:
             if not self._buffered or not self._may_start(count, at):
                 return None
             self._playing = True
+            if self._drift is not None:
+                self._drift.reset()
         if self._buffered < count:
             return self._run_dry(count, at)
         if self._margin_s > self.profile.margin_s:
@@ -183,6 +205,11 @@ class PlayoutBuffer:
                 return trimmed
         else:
             self._over_since = None
+        if self._drift is not None:
+            behind = self._buffered - count
+            step = self._drift.step(self._spare(count, at), behind, self._margin_s, count, at)
+            if step and self._buffered >= count - step:
+                return self._bent(count, step)
         self._pulled += count
         return self._take(count)
 
@@ -298,6 +325,28 @@ class PlayoutBuffer:
         kept = self._take(count)
         self._pulled += count
         return _splice(left_out, kept, round(_SPLICE_S * rate_hz))
+
+    def _spare(self, count: int, at: float) -> float:
+        """How long the last sample of the frame to come has waited."""
+        left = count
+        for chunk in self._chunks:
+            held = chunk.end - chunk.start
+            if held >= left:
+                break
+            left -= held
+        else:
+            raise AssertionError("asked for more than there is")
+        # Crumbs of one chunk came one after the other; anything else came at once.
+        share = (chunk.start + left) / chunk.end
+        return at - chunk.first_at - (chunk.last_at - chunk.first_at) * share
+
+    def _bent(self, count: int, step: int) -> Samples:
+        self._pulled += count - step
+        if step > 0:
+            self._stretched += 1
+        else:
+            self._shortened += 1
+        return bend(self._take(count - step), count)
 
     def _peek(self, count: int) -> Samples:
         head = self._chunks[0]
