@@ -27,7 +27,7 @@ test: .venv/.dev ## All tests, with the Debian packages they need; ARGS="-k inbo
 
 check: .venv/.dev ## Style, types, layers, architecture
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check --exclude '*.md' .
+	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/architecture

@@ -79,7 +79,7 @@ def api_app(
         KeyGroup(core.accounts, core.probes, clock).group(),
         GrantGroup(core.grants).group(),
         SipGroup(core.platforms).group(),
-        SystemGroup(ready, clock).group(),
+        SystemGroup(ready, core.overview.database_answers, clock).group(),
     ]
     reference = Reference(tuple(groups), tuple(m.platform for m in core.platforms.manifests), core.public_url)
     operations = [operation for group in (*groups, reference.group()) for operation in group.operations]

@@ -39,7 +39,7 @@ class NewCallBody(Body):
         None
     )
     transcripts: Annotated[
-        bool | None, Field(description="false: no hosted speech-to-text in this call; absent: automatic")
+        bool | None, Field(description="Accepted, and without effect while there is no hosted speech-to-text")
     ] = None
 
 
@@ -167,7 +167,6 @@ class CallGroup:
             agent_name=body.agent_name,
             stt_voice_config_id=_text(body.stt_voice_config_id),
             tts_voice_config_id=_text(body.tts_voice_config_id),
-            transcripts=body.transcripts,
         )
         view = await self.calls.create(asked.principal, wanted)
         return view.to_wire(transcript=False)

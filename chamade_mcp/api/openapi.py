@@ -17,7 +17,9 @@ Schema: TypeAlias = dict[str, Any]
 
 _REF = "#/components/schemas/{model}"
 _ABOUT = """\
-One key, nine platforms: join calls, hear and speak as raw PCM, read and write messages.
+Join calls, hear and speak as raw PCM, read and write messages. Ten platforms are described; in this version
+one of them, the web room, is connected, and the others are refused with what is missing. `GET /api/platforms`
+tells which is which.
 
 Every request carries `X-API-Key: chmd_...`, an OAuth access token `chmo_...` in its place or as
 `Authorization: Bearer`, or the dashboard's session cookie. Errors are problem objects

@@ -1,6 +1,6 @@
 """Is it up, is it ready, what can it do."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -22,6 +22,7 @@ class HeartbeatWire(HealthWire):
 @dataclass(frozen=True, slots=True)
 class SystemGroup:
     ready: Callable[[], bool]
+    database_answers: Callable[[], Awaitable[bool]]
     clock: Clock
 
     async def healthz(self, asked: Asked[None, None]) -> Answer:
@@ -32,6 +33,8 @@ class SystemGroup:
         del asked
         if not self.ready():
             raise Unavailable("Starting or shutting down", code="NOT_READY", retry_after=1)
+        if not await self.database_answers():
+            raise Unavailable("The database does not answer", code="NOT_READY", retry_after=1)
         return {"status": "ok"}
 
     async def heartbeat(self, asked: Asked[None, None]) -> Answer:

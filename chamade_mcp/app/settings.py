@@ -53,8 +53,6 @@ class Settings(BaseSettings):
     """Of one account, ringing ones included."""
     reply_timeout_s: int = Field(default=60, ge=0, le=3600)
     """How long an agent has to answer a direct message before the person is told; 0: for ever, unseen."""
-    files_enable_teams: bool = False
-    files_enable_meet: bool = False
 
     @classmethod
     def settings_customise_sources(

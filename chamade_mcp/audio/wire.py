@@ -8,7 +8,7 @@ import base64
 import binascii
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NoReturn, TypeAlias, cast
@@ -287,21 +287,6 @@ def _check_unicode(value: str, name: str) -> None:
 def encode(message: Wire) -> str:
     """The text frame of a message."""
     return json.dumps(message, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-
-
-def call_state(state: str) -> Wire:
-    return {"type": "call_state", "state": state}
-
-
-def call_chat(sender: str, text: str, attachments: Sequence[Mapping[str, object]] = ()) -> Wire:
-    message: Wire = {"type": "call_chat", "sender": sender, "text": text}
-    if attachments:
-        message["attachments"] = [dict(entry) for entry in attachments]
-    return message
-
-
-def call_transcript(speaker: str, text: str) -> Wire:
-    return {"type": "call_transcript", "speaker": speaker, "text": text}
 
 
 def call_error(message: str, code: str | None = None) -> Wire:

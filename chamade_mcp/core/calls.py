@@ -61,7 +61,6 @@ class NewCall:
     agent_name: str = "AI Agent"
     stt_voice_config_id: str | None = None
     tts_voice_config_id: str | None = None
-    transcripts: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,22 @@
 """What an agent reads first: GET /api/account, and the account's own accounts of itself."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Table, func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from chamade_mcp.core.accounts import Accounts
 from chamade_mcp.core.calls import CallService
 from chamade_mcp.core.inbox import Inbox
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.model.access import Principal
+from chamade_mcp.model.errors import GatewayError
 from chamade_mcp.store import schema
-from chamade_mcp.store.database import Database
+from chamade_mcp.store.database import Database, answers
+
+log = logging.getLogger(__name__)
 
 FEATURES = {
     "transport": "ready",
@@ -75,6 +80,13 @@ class Overview:
             "identities": self._platforms.identities(),
             "last_message_cursor": await self._inbox.cursor(principal),
         }
+
+    async def database_answers(self) -> bool:
+        try:
+            return await self._database.read(answers)
+        except (GatewayError, SQLAlchemyError) as error:
+            log.warning("the database does not answer: %s", error)
+            return False
 
     async def usage(self, principal: Principal) -> dict[str, Any]:
         """Informational: nothing is cut off by it."""

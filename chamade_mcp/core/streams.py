@@ -86,10 +86,6 @@ class AgentStream:
         return self._live.session.state
 
     @property
-    def native_rate_hz(self) -> int | None:
-        return self._live.record.sample_rate_hz
-
-    @property
     def can_speak(self) -> bool:
         return Capability.AUDIO_OUT in self._live.record.capabilities
 

@@ -219,6 +219,6 @@ def _answer(batch: list[_Job]) -> None:
             log.debug("event loop closed before %d transactions were answered", len(jobs))
 
 
-def quick_check(conn: Connection) -> bool:
+def answers(conn: Connection) -> bool:
     """Whether the database answers at all."""
     return conn.execute(text("SELECT 1")).scalar_one() == 1

@@ -131,6 +131,8 @@ class Guest:
         except* Exception:
             log.exception("a guest's socket failed")
             goodbye = BROKEN
+        if self.outbox.audio_dropped:
+            log.info("%s was too slow for %d frames of audio", self.id, self.outbox.audio_dropped)
         await farewell(self._socket, goodbye, self._clock)
 
     async def _read(self) -> None:

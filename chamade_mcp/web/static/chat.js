@@ -34,7 +34,7 @@ function start() {
 function say(key, text, attachments) {
   const ids = attachments.map((file) => file.file_id);
   drafts.set(key, [text, ids]);
-  thread.pending(key, identity.name, text, attachments);
+  thread.pending(key, you, identity.name, text, attachments);
   $("hello").hidden = true;
   wire.say(key, text, ids);
 }

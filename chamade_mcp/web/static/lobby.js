@@ -46,7 +46,7 @@ export class Lobby {
     this.#begin();
   }
 
-  /** Shows the lobby again, after the room was left. */
+  /** Shows how loud the microphone is, so that the person sees that it hears them. */
   level(rms) {
     const level = visible(rms);
     $("preview").style.setProperty("--level", level.toFixed(2));

@@ -61,10 +61,10 @@ export class Thread {
     return !sent;
   }
 
-  /** Shows your own message before the gateway has it. */
-  pending(key, sender, text, attachments) {
+  /** Shows your own message before the gateway has it; `you` is your participant id. */
+  pending(key, you, sender, text, attachments) {
     const at = new Date().toISOString();
-    const node = this.#append({ sender, kind: "person", text, attachments, at });
+    const node = this.#append({ sender_id: you, sender, kind: "person", text, attachments, at });
     node.classList.add("pending");
     this.#sent.set(key, node);
     this.scrollToEnd();
@@ -133,15 +133,16 @@ export class Thread {
     if (!sameDay) this.#list.append(el("li", { class: "day" }, el("span", {}, dayName(at))));
     const node = this.#body(message, at, sameDay);
     this.#list.append(node);
-    this.#last = { at, sender: message.sender, kind: message.kind };
+    this.#last = { at, from: message.sender_id, sender: message.sender };
     if (wasAtEnd) this.scrollToEnd();
     else this.#end.hidden = false;
     return node;
   }
 
-  #body({ sender, kind, text, attachments, at: iso }, at, sameDay) {
+  #body({ sender_id: from, sender, kind, text, attachments, at: iso }, at, sameDay) {
     const last = this.#last;
-    const together = sameDay && last.sender === sender && last.kind === kind && at - last.at < TOGETHER_MS;
+    // Two people may have one name; one person who takes another name gets a new heading.
+    const together = sameDay && last.from === from && last.sender === sender && at - last.at < TOGETHER_MS;
     const node = el("li", { class: `message ${kind}${together ? " together" : ""}` });
     const suffix = kind === "agent" ? agentSuffix(sender) : "";
     const when = el("time", { datetime: iso }, clock.format(at));

@@ -28,8 +28,6 @@ def test_without_any_variable_the_defaults_serve_this_machine_alone(tmp_path: Pa
     assert settings.data_dir == tmp_path / ".local/share/chamade"
     assert settings.database_path == settings.data_dir / "chamade.db"
     assert settings.files_max_size_bytes == 25 * 1024 * 1024
-    assert not settings.files_enable_teams
-    assert not settings.files_enable_meet
 
 
 def test_the_data_folder_follows_xdg(env: SetEnv, tmp_path: Path) -> None:
@@ -48,8 +46,6 @@ def test_the_data_folder_follows_xdg(env: SetEnv, tmp_path: Path) -> None:
         ("CHAMADE_FILES_MAX_SIZE_MB", "7", "files_max_size_mb", 7),
         ("CHAMADE_MAX_CONCURRENT_CALLS", "3", "max_concurrent_calls", 3),
         ("CHAMADE_REPLY_TIMEOUT_S", "0", "reply_timeout_s", 0),
-        ("CHAMADE_FILES_ENABLE_TEAMS", "true", "files_enable_teams", True),
-        ("CHAMADE_FILES_ENABLE_MEET", "1", "files_enable_meet", True),
         ("CHAMADE_DATABASE_URL", "sqlite:////srv/x.db", "database_path", Path("/srv/x.db")),
         ("CHAMADE_DATA_DIR", "~/here", "data_dir", None),
     ],
@@ -85,7 +81,6 @@ def test_each_variable_is_read_and_its_file_variant_too(
         ("CHAMADE_FILES_MAX_SIZE_MB", "0", "greater than or equal to 1"),
         ("CHAMADE_MAX_CONCURRENT_CALLS", "-1", "greater than or equal to 1"),
         ("CHAMADE_REPLY_TIMEOUT_S", "-1", "greater than or equal to 0"),
-        ("CHAMADE_FILES_ENABLE_TEAMS", "maybe", "'maybe'"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_the_variable(
@@ -205,6 +200,4 @@ def test_every_field_has_its_variable() -> None:
         "CHAMADE_FILES_QUOTA_MB",
         "CHAMADE_MAX_CONCURRENT_CALLS",
         "CHAMADE_REPLY_TIMEOUT_S",
-        "CHAMADE_FILES_ENABLE_TEAMS",
-        "CHAMADE_FILES_ENABLE_MEET",
     }

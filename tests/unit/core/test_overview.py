@@ -22,6 +22,12 @@ NOT_EXPORTED = {
 }
 
 
+async def test_whether_the_database_answers(house: House) -> None:
+    assert await house.overview.database_answers()
+    house.database.close()
+    assert not await house.overview.database_answers()
+
+
 async def test_the_first_look(house: House) -> None:
     owner = await house.owner()
     await house.platform.write(owner.scope, "hello")

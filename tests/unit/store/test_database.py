@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from chamade_mcp.model.errors import Unavailable
 from chamade_mcp.store import database as module
-from chamade_mcp.store.database import Database, quick_check
+from chamade_mcp.store.database import Database, answers
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ class Latch:
 async def test_what_is_written_can_be_read(database: Database) -> None:
     assert await database.write(insert(1)) == 1
     assert await database.read(numbers) == [1]
-    assert await database.read(quick_check)
+    assert await database.read(answers)
 
 
 async def test_a_reader_does_not_wait_for_the_writer(database: Database) -> None:
