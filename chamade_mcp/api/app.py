@@ -20,6 +20,7 @@ from chamade_mcp.api.inbox_socket import InboxStream
 from chamade_mcp.api.keys import KeyGroup
 from chamade_mcp.api.once import Once
 from chamade_mcp.api.operation import Group
+from chamade_mcp.api.operator import OperatorGroup
 from chamade_mcp.api.platforms import PlatformGroup
 from chamade_mcp.api.reference import Reference
 from chamade_mcp.api.routing import Router
@@ -78,6 +79,7 @@ def api_app(
         PlatformGroup(core.platforms, core.invitations).group(),
         KeyGroup(core.accounts, core.probes, clock).group(),
         GrantGroup(core.grants).group(),
+        OperatorGroup(core.operators, core.relay).group(),
         SipGroup(core.platforms).group(),
         SystemGroup(ready, core.overview.database_answers, clock).group(),
     ]

@@ -24,10 +24,11 @@ from chamade_mcp.core.hub import MemoryHub
 from chamade_mcp.core.inbox import Inbox, InboxDeps, InboxHistory
 from chamade_mcp.core.invitations import Invitations
 from chamade_mcp.core.mcp_sessions import McpSessions
+from chamade_mcp.core.operators import Operators
 from chamade_mcp.core.overview import Overview
-from chamade_mcp.core.permissions import NoDesk
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.probe import Probes
+from chamade_mcp.core.relay import PermissionRelay
 from chamade_mcp.core.repeats import Repeats
 from chamade_mcp.core.retention import Retention
 from chamade_mcp.core.supervisor import Supervisor
@@ -113,7 +114,9 @@ class _House:
         calls = CallService(CallDeps(self._engine, database, box, hub, clock, platforms, files, url, limit))
         probes = Probes(hub, clock, keys=accounts.keys.list, grants=grants.list)
         inbox = Inbox(InboxDeps(database, hub, clock, platforms, self._supervisor, files, probes, patience_s))
-        self._sessions = Sessions(McpSessions(database, clock), hub, clock, NoDesk())
+        operators = Operators(database, clock)
+        relay = PermissionRelay(operators, inbox, clock)
+        self._sessions = Sessions(McpSessions(database, clock), hub, clock, relay)
         probes.presence = self._sessions
         accounts.keys.on_revoke(self._sessions.end_sessions)
         grants.on_revoke(self._sessions.end_sessions)
@@ -121,13 +124,15 @@ class _House:
         grants.on_revoke(calls.revoke_tokens)
         self._core = Core(
             accounts=accounts,
-            overview=Overview(database, accounts, platforms, calls, inbox),
+            overview=Overview(database, accounts, platforms, calls, inbox, operators),
             calls=calls,
             inbox=inbox,
             files=files,
             invitations=self._invitations,
             platforms=platforms,
             probes=probes,
+            operators=operators,
+            relay=relay,
             hub=hub,
             clients=ClientRegistry(database, clock),
             consents=Consents(database, clock),
@@ -137,7 +142,7 @@ class _House:
         )
         for leave in (self._engine.end_all, self._invitations.revoke_all, files.remove_all, inbox.forget):
             accounts.on_delete(leave)
-        for leave in (grants.revoke_all, self._sessions.leave, probes.forget):
+        for leave in (grants.revoke_all, self._sessions.leave, probes.forget, operators.forget, relay.forget):
             accounts.on_delete(leave)
 
     @asynccontextmanager
@@ -178,7 +183,7 @@ class _House:
         return Context(
             clock=self._clock,
             ticker=self._ticker,
-            emit=emitter(platform, self._core.calls, self._core.inbox),
+            emit=emitter(platform, self._core.calls, self._core.inbox, self._core.relay),
             invites=self._invitations.of(platform),
             files=self._core.files,
             history=InboxHistory(self._database, platform),

@@ -17,6 +17,8 @@ from chamade_mcp.store.schema import accounts, conversations, messages
 INBOUND, OUTBOUND = "inbound", "outbound"
 GATEWAY = "Gateway"
 """The sender of what the gateway itself says to a person; what an agent says has none."""
+ASIDE = "aside"
+"""The status of what a person said to the gateway and not to the agent, who does not read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,11 @@ class NewMessage:
     attachments: tuple[Attachment, ...]
     status: str
     at: datetime
+
+    @property
+    def past_the_agent(self) -> bool:
+        """Between the person and the gateway alone."""
+        return self.status == ASIDE or (self.direction == OUTBOUND and self.sender_name == GATEWAY)
 
 
 def _mine(scope: Scope) -> ColumnElement[bool]:
@@ -104,10 +111,14 @@ def add_message(conn: Connection, scope: Scope, conversation: ConversationId, ne
             created_at=new.at,
         )
     )
-    changes: dict[str, Any] = {"last_message_at": new.at, "status": "active"}
+    changes: dict[str, Any] = {}
+    # Or the conversation would become the most recent one, where an agent's answer to somebody else goes.
+    if not new.past_the_agent:
+        changes |= {"last_message_at": new.at, "status": "active"}
     if new.direction == INBOUND:
         changes |= {"last_inbound_at": new.at, "remote_name": new.sender_name}
-    conn.execute(update(conversations).where(conversations.c.id == conversation).values(**changes))
+    if changes:
+        conn.execute(update(conversations).where(conversations.c.id == conversation).values(**changes))
     return True
 
 
@@ -161,14 +172,12 @@ def page(
     return conn.execute(query).all()
 
 
-def newest(conn: Connection, conversation: str, limit: int) -> list[Row[Any]]:
-    """The newest `limit` messages, oldest first."""
-    rows = conn.execute(
-        select(messages)
-        .where(messages.c.conversation_id == conversation)
-        .order_by(messages.c.seq.desc())
-        .limit(limit)
-    ).all()
+def newest(conn: Connection, conversation: str, limit: int, *, asides: bool = False) -> list[Row[Any]]:
+    """The newest `limit` messages, oldest first; `asides` are for the eyes of the person alone."""
+    query = select(messages).where(messages.c.conversation_id == conversation)
+    if not asides:
+        query = query.where(messages.c.status != ASIDE)
+    rows = conn.execute(query.order_by(messages.c.seq.desc()).limit(limit)).all()
     return list(reversed(rows))
 
 
@@ -209,7 +218,7 @@ def since(conn: Connection, scope: Scope, seq: int, platform: str | None, limit:
     query = (
         select(messages)
         .join(conversations)
-        .where(_mine(scope), _numbered(scope), messages.c.seq > seq)
+        .where(_mine(scope), _numbered(scope), messages.c.seq > seq, messages.c.status != ASIDE)
         .order_by(messages.c.seq)
         .limit(limit)
     )

@@ -11,9 +11,11 @@ from chamade_mcp.core.grants import Grants
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.inbox import Inbox
 from chamade_mcp.core.invitations import Invitations
+from chamade_mcp.core.operators import Operators
 from chamade_mcp.core.overview import Overview
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.probe import Probes
+from chamade_mcp.core.relay import PermissionRelay
 from chamade_mcp.core.repeats import Repeats
 from chamade_mcp.kit.connector import Emit
 from chamade_mcp.kit.waiting import to_the_end
@@ -40,6 +42,8 @@ class Core:
     invitations: Invitations
     platforms: Platforms
     probes: Probes
+    operators: Operators
+    relay: PermissionRelay
     hub: EventHub
     clients: ClientRegistry
     consents: Consents
@@ -48,7 +52,7 @@ class Core:
     public_url: str
 
 
-def emitter(platform: Platform, calls: CallService, inbox: Inbox) -> Emit:
+def emitter(platform: Platform, calls: CallService, inbox: Inbox, relay: PermissionRelay) -> Emit:
     """Where a connector's facts go."""
 
     async def emit(scope: Scope, fact: Fact) -> None:
@@ -58,7 +62,8 @@ def emitter(platform: Platform, calls: CallService, inbox: Inbox) -> Emit:
     async def take(scope: Scope, fact: Fact) -> None:
         match fact:
             case MessageReceived():
-                await inbox.received(scope, platform, fact)
+                if not await relay.took(scope, platform, fact):
+                    await inbox.received(scope, platform, fact)
             case ChatPosted():
                 await calls.chat_posted(fact)
             case ParticipantJoined():

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -178,16 +179,7 @@ class Inbox:
     async def received(self, scope: Scope, platform: Platform, fact: MessageReceived) -> None:
         """A person wrote: stored and told in one transaction; a repeated delivery changes nothing."""
         now = self._d.clock.now()
-        new = dms.NewMessage(
-            new_message_id(),
-            dms.INBOUND,
-            fact.ref,
-            well_formed(fact.sender.name),
-            well_formed(fact.text),
-            fact.attachments,
-            "received",
-            now,
-        )
+        new = _inbound(fact, "received", now)
 
         def store(conn: Connection) -> tuple[Correspondent, list[Envelope]]:
             conversation = dms.ensure_conversation(
@@ -204,6 +196,17 @@ class Inbox:
             self._sending.replies.heard(whom)
             self._d.hub.announce(envelopes)
 
+    async def received_aside(self, whom: Correspondent, fact: MessageReceived) -> bool:
+        """A person said something to the gateway: stored for their own page, and told to no agent. False for
+        a repeated delivery."""
+        new = _inbound(fact, dms.ASIDE, self._d.clock.now())
+        store = partial(dms.add_message, scope=whom.scope, conversation=whom.conversation, new=new)
+        return bool(await self._d.database.write(store))
+
+    async def say(self, whom: Correspondent, text: str) -> None:
+        """The gateway itself writes to a person. Raises `Unavailable`."""
+        await self._sending.say(whom, text)
+
 
 class InboxHistory:
     """`kit.connector.History` of one platform."""
@@ -215,7 +218,7 @@ class InboxHistory:
     async def recent(self, scope: Scope, conversation: ConversationRef, limit: int) -> Sequence[PastMessage]:
         def query(conn: Connection) -> list[PastMessage]:
             row = dms.find_by_ref(conn, scope, self._platform, conversation)
-            return [] if row is None else [_past(m) for m in dms.newest(conn, row.id, limit)]
+            return [] if row is None else [_past(m) for m in dms.newest(conn, row.id, limit, asides=True)]
 
         return await self._database.read(query)
 
@@ -232,6 +235,19 @@ def _past(row: Row[Any]) -> PastMessage:
         row.text,
         attachments,
         row.created_at,
+    )
+
+
+def _inbound(fact: MessageReceived, status: str, at: datetime) -> dms.NewMessage:
+    return dms.NewMessage(
+        new_message_id(),
+        dms.INBOUND,
+        fact.ref,
+        well_formed(fact.sender.name),
+        well_formed(fact.text),
+        fact.attachments,
+        status,
+        at,
     )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from chamade_mcp.core.accounts import Accounts
 from chamade_mcp.core.calls import CallService
 from chamade_mcp.core.inbox import Inbox
+from chamade_mcp.core.operators import Operators
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.model.access import Principal
 from chamade_mcp.model.errors import GatewayError
@@ -52,6 +53,7 @@ _EXPORTED: Sequence[tuple[str, Table]] = (
     ("transcripts", schema.transcript_lines),
     ("conversations", schema.conversations),
     ("messages", schema.messages),
+    ("operators", schema.operators),
     ("links", schema.links),
     ("files", schema.files),
     ("grants", schema.oauth_grants),
@@ -61,13 +63,20 @@ _EXPORTED: Sequence[tuple[str, Table]] = (
 
 class Overview:
     def __init__(
-        self, database: Database, accounts: Accounts, platforms: Platforms, calls: CallService, inbox: Inbox
+        self,
+        database: Database,
+        accounts: Accounts,
+        platforms: Platforms,
+        calls: CallService,
+        inbox: Inbox,
+        operators: Operators,
     ) -> None:
         self._database = database
         self._accounts = accounts
         self._platforms = platforms
         self._calls = calls
         self._inbox = inbox
+        self._operators = operators
 
     async def account(self, principal: Principal) -> dict[str, Any]:
         """CONTRACT section 6.1. Everything in it is in memory: agents ask often."""
@@ -77,7 +86,7 @@ class Overview:
             "features_note": FEATURES_NOTE,
             "platforms": self._platforms.states(),
             "concurrent_calls": self._calls.concurrent(principal),
-            "identities": self._platforms.identities(),
+            "identities": self._platforms.identities(await self._operators.seen(principal.scope)),
             "last_message_cursor": await self._inbox.cursor(principal),
         }
 

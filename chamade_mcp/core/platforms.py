@@ -1,5 +1,6 @@
 """What the gateway knows of platforms: manifests, and which are connected for whom."""
 
+from chamade_mcp.core.operators import Operator
 from chamade_mcp.kit.manifest import Manifest, capability_list
 from chamade_mcp.kit.registry import Registry
 from chamade_mcp.model.access import Principal
@@ -48,9 +49,13 @@ class Platforms:
         """`platforms` of GET /api/account."""
         return self._states
 
-    def identities(self) -> dict[str, dict[str, object]]:
-        """Who the agent is on each connected platform; embedded ones know no operator."""
-        return self._identities
+    def identities(self, operator: Operator | None) -> dict[str, dict[str, object]]:
+        """Who the agent is on each connected platform, and who its operator, where that was chosen."""
+        if operator is None:
+            return self._identities
+        platform = str(operator.whom.platform)
+        own = self._identities.get(platform, {"agent": DEFAULT_AGENT_NAME})
+        return {**self._identities, platform: {**own, "operator": operator.name}}
 
     def overview(self, principal: Principal) -> dict[str, object]:
         """Body of GET /api/platforms. Embedded platforms are connected for everybody."""

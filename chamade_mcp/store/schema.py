@@ -193,6 +193,21 @@ repeats = Table(
     Index(None, "expires_at"),
 )
 
+operators = Table(
+    "operators",
+    metadata,
+    Column(
+        "account_id",
+        String(32),
+        ForeignKey("accounts.id", ondelete="CASCADE"),
+        nullable=False,
+        primary_key=True,
+    ),
+    Column("agent_id", String(32), primary_key=True),
+    Column("conversation_id", String(32), ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
 events = Table(
     "events",
     metadata,

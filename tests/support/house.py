@@ -18,9 +18,11 @@ from chamade_mcp.core.gateway import emitter
 from chamade_mcp.core.hub import MemoryHub
 from chamade_mcp.core.inbox import Inbox, InboxDeps, InboxHistory
 from chamade_mcp.core.invitations import Invitations
+from chamade_mcp.core.operators import Operators
 from chamade_mcp.core.overview import Overview
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.probe import Listed, Probes
+from chamade_mcp.core.relay import PermissionRelay
 from chamade_mcp.core.supervisor import Supervisor
 from chamade_mcp.kit.connector import Connector, Context
 from chamade_mcp.kit.registry import Registry, discover
@@ -60,6 +62,8 @@ class House:
     invitations: Invitations
     platforms: Platforms
     probes: Probes
+    operators: Operators
+    relay: PermissionRelay
     overview: Overview
     platform: ScriptedConnector
     """The scripted platform; embedded, so that it is connected for everybody."""
@@ -94,7 +98,7 @@ class House:
         return Context(
             clock=self.clock,
             ticker=self.ticker,
-            emit=emitter(platform, self.calls, self.inbox),
+            emit=emitter(platform, self.calls, self.inbox, self.relay),
             invites=self.invitations.of(platform),
             files=self.files,
             history=InboxHistory(self.database, platform),
@@ -152,6 +156,7 @@ def _build(
     calls = CallService(CallDeps(engine, database, box, hub, clock, platforms, files, PUBLIC_URL, CALL_LIMIT))
     probes = Probes(hub, clock, keys=accounts.keys.list, grants=_no_grants)
     inbox = Inbox(InboxDeps(database, hub, clock, platforms, supervisor, files, probes, reply_timeout_s))
+    operators = Operators(database, clock)
     for leave in (engine.end_all, invitations.revoke_all, files.remove_all, inbox.forget, probes.forget):
         accounts.on_delete(leave)
     return House(
@@ -172,7 +177,9 @@ def _build(
         invitations=invitations,
         platforms=platforms,
         probes=probes,
-        overview=Overview(database, accounts, platforms, calls, inbox),
+        operators=operators,
+        relay=PermissionRelay(operators, inbox, clock),
+        overview=Overview(database, accounts, platforms, calls, inbox, operators),
         platform=platform,
         _numbers=itertools.count(1),
     )

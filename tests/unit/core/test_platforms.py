@@ -64,7 +64,7 @@ async def test_what_is_connected(house: House) -> None:
     states = house.platforms.states()
     assert states[SCRIPTED]["status"] == "ok"
     assert {s["status"] for name, s in states.items() if name != SCRIPTED} == {"not_configured"}
-    assert house.platforms.identities() == {SCRIPTED: {"agent": "AI Agent", "operator": None}}
+    assert house.platforms.identities(None) == {SCRIPTED: {"agent": "AI Agent", "operator": None}}
     overview = house.platforms.overview(await house.owner())
     assert overview["connections"] == [
         {"id": "embedded:scripted", "platform": "scripted", "status": "ok", "embedded": True}

@@ -112,6 +112,8 @@ async def test_an_account_that_was_used_leaves_nothing(house: House) -> None:
     await house.accounts.create_key(owner.scope, "k")
     await house.platform.write(owner.scope, "hello")
     await house.inbox.send(owner, SCRIPTED, "answer")
+    (conversation,) = (await house.inbox.snapshot(owner))["conversations"]
+    await house.relay.appoint(owner, conversation["conversation_id"])
     call = (await house.calls.create(owner, NewCall(SCRIPTED))).record.id
     await house.calls.add_transcript(house.engine.find(owner.scope, call), "Alice", "said")
     await house.platform.ring(owner.scope)
