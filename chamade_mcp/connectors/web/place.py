@@ -140,7 +140,7 @@ class Place(ABC):
         self.broadcast(wire.chat(post))
 
     def _new_post(self, guest: Guest, say: Say, name: str) -> Post:
-        attachments = self._uploads.claim(guest.id, say.file_ids)
+        attachments = self._uploads.claim(self.invite.ref, guest.id, say.file_ids)
         if attachments is None:
             raise Refused(ErrorCode.UNKNOWN_FILE, "A file is not there any more; upload it again", say.key)
         at = iso(self.ctx.clock.now())

@@ -154,13 +154,15 @@ class Reception:
             raise Unauthenticated(
                 "X-Guest must be the 'guest' that 'welcome' gave for this link", code="INVALID_GUEST"
             )
-        self._places.uploads.announce(guest_id)
+        ticket = self._places.uploads.begin(invite.ref, guest_id)
         try:
             name, mime, chunks = await opened(request)
-            attachment = await self._ctx.files.save(invite.scope, name=name, mime=mime, chunks=chunks)
+            attachment = await self._ctx.files.save(
+                invite.scope, name=name, mime=mime, chunks=ticket.metered(chunks)
+            )
         except ClientDisconnect:
             return Response(status_code=400)  # for the log only: nobody is there to read it
-        self._places.uploads.add(guest_id, attachment)
+        ticket.add(attachment)
         return JSONResponse({"file_id": attachment.file_id, **attachment.to_wire()}, status_code=201)
 
 

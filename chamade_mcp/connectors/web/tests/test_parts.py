@@ -1,16 +1,18 @@
 """The parts that need no socket."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
 from chamade_mcp.connectors.web import ledger
+from chamade_mcp.connectors.web import uploads as module
 from chamade_mcp.connectors.web.address import Addresses
 from chamade_mcp.connectors.web.ledger import Ledger
 from chamade_mcp.connectors.web.pace import Window, within
 from chamade_mcp.connectors.web.passes import Passes
 from chamade_mcp.connectors.web.tests.harness import ManualClock, eventually
-from chamade_mcp.connectors.web.uploads import Uploads
+from chamade_mcp.connectors.web.uploads import Ticket, Uploads
 from chamade_mcp.connectors.web.wire import Kind, Post
 from chamade_mcp.model.errors import LimitReached
 from chamade_mcp.model.ids import FileId
@@ -79,23 +81,65 @@ def test_a_ledger_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not book.is_stored("0")
 
 
-def test_uploads_are_bounded() -> None:
+def upload(uploads: Uploads, link: str, guest: str, name: str = "f_1") -> Attachment:
+    attachment = Attachment(name, "text/plain", 1, "u", FileId(name))
+    uploads.begin(link, guest).add(attachment)
+    return attachment
+
+
+async def pour(ticket: Ticket, *sizes: int) -> int:
+    async def chunks() -> AsyncIterator[bytes]:
+        for size in sizes:
+            yield bytes(size)
+
+    return sum([len(chunk) async for chunk in ticket.metered(chunks())])
+
+
+def test_a_file_is_its_uploaders_and_no_other_guest_takes_its_place() -> None:
+    uploads = Uploads(ManualClock())
+    first, second = (upload(uploads, "link", "g", f"f_{n}") for n in range(2))
+    for n in range(150):
+        upload(uploads, "link", f"g{n}", f"f_{n}")
+        upload(uploads, f"link{n}", "g", f"f_{n}")
+    assert uploads.claim("link", "g", ("f_1", "f_0")) == (second, first)
+    assert uploads.claim("link", "g", ("f_0", "f_99")) is None
+    assert uploads.claim("elsewhere", "g", ("f_0",)) is None
+    assert uploads.claim("link", "nobody", ()) == ()
+    uploads.begin("link", "late")
+    assert uploads.claim("link", "late", ("f_0",)) is None
+
+
+def test_a_guest_has_a_pace_and_a_link_has_a_day() -> None:
     clock = ManualClock()
     uploads = Uploads(clock)
-    files = [Attachment(str(n), "text/plain", 1, "u", FileId(f"f_{n}")) for n in range(51)]
-    for file in files:
-        uploads.add("g", file)
-    assert uploads.claim("g", ("f_50", "f_1")) == (files[50], files[1])
-    assert uploads.claim("g", ("f_50", "f_0")) is None
-    assert uploads.claim("other", ("f_50",)) is None
-    assert uploads.claim("other", ()) == ()
-    for n in range(2000):
-        uploads.announce(f"g{n}")
-    assert uploads.claim("g", ("f_50",)) is None
-    for _ in range(19):
-        uploads.announce("g1999")
+    for _ in range(20):
+        uploads.begin("link", "g")
+    with pytest.raises(LimitReached) as paced:
+        uploads.begin("link", "g")
+    assert paced.value.retry_after == 60
+    clock.advance(60)
+    for n in range(180):
+        uploads.begin("link", f"g{n}")
+    with pytest.raises(LimitReached) as used_up:
+        uploads.begin("link", "another guest")
+    assert used_up.value.retry_after == 24 * 3600 - 60
+    uploads.begin("another link", "g")
+    clock.advance(24 * 3600 - 60)
+    uploads.begin("link", "another guest")
+
+
+async def test_a_link_takes_so_many_bytes_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BYTES_PER_DAY", 1000)
+    clock = ManualClock()
+    uploads = Uploads(clock)
+    assert await pour(uploads.begin("link", "g"), 400, 400) == 800
+    late = uploads.begin("link", "h")
     with pytest.raises(LimitReached):
-        uploads.announce("g1999")
+        await pour(late, 100, 100, 1)
+    with pytest.raises(LimitReached):
+        uploads.begin("link", "i")
+    clock.advance(24 * 3600)
+    assert await pour(uploads.begin("link", "i"), 1000) == 1000
 
 
 @pytest.mark.parametrize(
