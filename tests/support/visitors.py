@@ -21,6 +21,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from chamade_mcp.app.server import Server, listen
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import build
+from chamade_mcp.kit.clock import Clock
 
 BOUND_S = 10.0
 RATE_HZ = 48_000
@@ -44,11 +45,11 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(data_dir: Path) -> AsyncGenerator[House]:
+async def open_house(data_dir: Path, *, clock: Clock | None = None) -> AsyncGenerator[House]:
     listener = listen(Settings(host="127.0.0.1", port=0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     settings = Settings(data_dir=data_dir, public_url=url, files_max_size_mb=1)
-    async with build(settings) as gateway:
+    async with build(settings, clock=clock) as gateway:
         await gateway.core.accounts.create("owner@example.org", "correct horse battery", verified=True)
         owner = await gateway.core.accounts.find_by_email("owner@example.org")
         assert owner is not None

@@ -1,6 +1,7 @@
 // The keys: made, listed, revoked; and the programs that were let in without one.
 import { $, ago, api, el, fill, keepLooking, shortDay, when } from "./dash.js";
 import { askForKey, onNewKey } from "./newkey.js";
+import { pingAgents, verdictLine, verdictOf } from "./ping.js";
 
 const WORDS = { read: "read", message: "write", call: "call", manage: "manage" };
 
@@ -18,6 +19,7 @@ function keyRow(key) {
       {},
       el("div", { class: "name" }, el("b", {}, el("bdi", {}, key.name)), el("code", {}, `${key.prefix}…`), key.expired ? el("span", { class: "tag warn" }, "expired") : null),
       el("p", {}, about.filter(Boolean).join(" · ")),
+      key.verdict && verdictLine(key.verdict),
     ),
     el("div", { class: "tags" }, ...key.permissions.map((one) => el("span", { class: "tag" }, WORDS[one] ?? one))),
     el("button", { type: "button", class: "small", "data-act": "revoke", "aria-label": `Revoke ${key.name}`, onclick: () => askRevoke(KEY, key.id, key.name) }, "Revoke"),
@@ -35,7 +37,13 @@ function clientRow(client) {
   return el(
     "li",
     { class: "key-row" },
-    el("div", {}, el("div", { class: "name" }, el("b", {}, el("bdi", {}, name))), el("p", {}, about.join(" · "))),
+    el(
+      "div",
+      {},
+      el("div", { class: "name" }, el("b", {}, el("bdi", {}, name))),
+      el("p", {}, about.join(" · ")),
+      client.verdict && verdictLine(client.verdict),
+    ),
     el("div", { class: "tags" }, ...client.permissions.map((one) => el("span", { class: "tag" }, WORDS[one] ?? one))),
     el("button", { type: "button", class: "small", "data-act": "revoke", "aria-label": `Revoke ${name}`, onclick: () => askRevoke(CLIENT, client.id, name) }, "Revoke"),
   );
@@ -104,13 +112,15 @@ async function look() {
   const shown = keys.map(({ last_used_at: at, ...key }) => ({
     ...key,
     used: at && ago(at),
+    verdict: verdictOf(key.id),
     expired: Boolean(key.expires_at) && new Date(key.expires_at) <= new Date(),
   }));
   fill($("keys"), shown, (key) => key.id, keyRow);
   $("keys-empty").hidden = keys.length > 0;
-  const known = clients.map(({ last_used_at: at, ...client }) => ({ ...client, used: at && ago(at) }));
+  const known = clients.map(({ last_used_at: at, ...client }) => ({ ...client, used: at && ago(at), verdict: verdictOf(client.id) }));
   fill($("clients"), known, (client) => client.id, clientRow);
   $("clients-card").hidden = clients.length === 0;
 }
 
 const lookNow = keepLooking(10000, look);
+pingAgents(lookNow);

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,7 +15,9 @@ import httpx2
 import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, ViewportSize, expect
 
-from tests.support.visitors import BOUND_S, House, calling, visit
+from chamade_mcp.kit.clock import SystemClock
+from tests.support.requirement import requirement
+from tests.support.visitors import BOUND_S, House, calling, open_house, visit
 
 EMAIL, PASSWORD = "owner@example.org", "correct horse battery"
 PROBE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
@@ -188,6 +191,47 @@ async def test_a_key_is_made_shown_once_and_revoked(desk: Desk, house: House) ->
         await expect(page.locator("#keys li")).to_have_count(1)
         gone = await agent.get("/api/account")
         assert (gone.status_code, gone.json()["code"]) == (401, "REVOKED_API_KEY")
+
+
+class Hurried(SystemClock):
+    """The time of day, of which some can be left out."""
+
+    skipped_s = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.skipped_s
+
+
+@requirement("R-242", "R-245", "R-246")
+async def test_agents_are_pinged(mute_browser: Browser, tmp_path: Path) -> None:
+    clock = Hurried()
+    async with open_house(tmp_path / "data", clock=clock) as house, house.agent() as agent:
+        desk = await desk_in(mute_browser, house, viewport=DESKTOP)
+        idle = (await agent.post("/api/api-keys", json={"name": "idle"})).json()["key"]
+        await agent.post("/api/api-keys", json={"name": "never"})
+        async with httpx2.AsyncClient(base_url=house.url, headers={"x-api-key": idle}) as other:
+            assert (await other.get("/api/account")).status_code == 200
+        cursor = (await agent.get("/api/account")).json()["last_message_cursor"]
+        await desk.open("/keys")
+        page = desk.page
+        await page.click("#ping")
+        await expect(page.locator("#ping-note")).to_contain_text("Agents have 30 seconds")
+        await expect(page.locator("#keys .verdict")).to_have_text(["Waiting for an answer…"] * 3)
+        found = (await agent.get("/api/inbox", params={"last_message_cursor": cursor, "wait": 55})).json()
+        assert found["conversations"][0]["remote_name"] == "Chamade Dashboard"
+        answer = await agent.post("/api/dm/chat", json={"platform": "chamade_probe", "text": "ok"})
+        assert answer.status_code == 200
+        own = page.locator("#keys li", has=page.get_by_text("test", exact=True)).locator(".verdict")
+        await expect(own).to_contain_text("Answered after")
+        await page.click("#ping", force=True)  # once is enough
+        clock.skipped_s = 31
+        await expect(page.locator("#ping-note")).to_have_text("1 of 3 answered.")
+        told = await page.locator("#keys li").all_inner_texts()
+        by_name = {name: next(text for text in told if name in text) for name in ("idle", "never")}
+        assert "No reply: used lately" in by_name["idle"]
+        assert "No reply: not connected" in by_name["never"]
+        await expect(page.locator("#ping")).not_to_have_attribute("aria-disabled", "true")
+        assert desk.complaints == []
 
 
 INITIALIZE = {
