@@ -229,6 +229,12 @@ class PlayoutBuffer:
         if margin_s <= 0.0:
             return True
         latest = at - margin_s + 1e-6
+        first = self._chunks[0]
+        if first.first_at <= latest - count / self.format.rate_hz:
+            return True
+        size = first.end - first.start
+        if size < count and count % size:
+            return False  # pieces that do not fit into the beat come now earlier, now later
         ready = 0
         for chunk in self._chunks:
             if chunk.last_at > latest:
@@ -236,7 +242,7 @@ class PlayoutBuffer:
             ready += chunk.end - chunk.start
             if ready >= count:
                 return True
-        return self._chunks[0].first_at <= latest - count / self.format.rate_hz
+        return False
 
     def _note_underrun(self, at: float) -> None:
         assert self._dry_since is not None

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import shutil
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,13 +14,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from chamade_mcp.sessions.edge import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, Edge
 from tests.conformance.fixtures import Fixtures
 from tests.support.mcp_house import mcp_house
+from tests.support.npm import npm_installed
 from tests.support.server import serve
 
 HERE = Path(__file__).parent
 BUILD = HERE.parents[1] / "build" / "conformance"
 SUITE = BUILD / "node_modules" / "@modelcontextprotocol" / "conformance" / "dist" / "index.js"
 NODE = BUILD / "node_modules" / "node" / "bin" / "node"
-INSTALL_S = 300
 SUITE_S = 300
 EXPECTED = HERE / "expected-failures.yml"
 
@@ -47,18 +46,9 @@ async def run(*command: str | Path, cwd: Path, bound_s: float) -> Outcome:
 
 
 @pytest.fixture
-async def suite() -> Path:
-    """The suite, installed once for all runs; exact versions, and no lock file to go stale."""
-    wanted = (HERE / "package.json").read_text()
-    done = BUILD / "installed.json"
-    if not (done.exists() and done.read_text() == wanted and SUITE.exists() and NODE.exists()):
-        shutil.rmtree(BUILD, ignore_errors=True)
-        BUILD.mkdir(parents=True)
-        (BUILD / "package.json").write_text(wanted)
-        options = ("--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error")
-        outcome = await run("npm", "install", *options, cwd=BUILD, bound_s=INSTALL_S)
-        assert outcome.code == 0, outcome.printed
-        done.write_text(wanted)
+def suite() -> Path:
+    """The suite and a Node it runs on, in exact versions."""
+    npm_installed(BUILD, json.loads((HERE / "package.json").read_text())["dependencies"])
     return SUITE
 
 

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import re
-import shutil
 from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -13,29 +12,20 @@ from typing import Any
 
 import pytest
 
+from tests.support.npm import npm_installed
 from tests.support.oauth import Person
 from tests.support.visitors import House
 
 VERSION = "0.15.1"
 BUILD = Path(__file__).parents[3] / "build" / "mcp-remote"
 PROXY = BUILD / "node_modules" / "mcp-remote" / "dist" / "proxy.js"
-INSTALL_S, BOUND_S = 200.0, 40.0
+BOUND_S = 40.0
 _ADDRESS = re.compile(r"https?://\S+/authorize\?\S+")
 
 
 @pytest.fixture
-async def proxy() -> Path:
-    """Installed once for all runs, in its exact version."""
-    done = BUILD / "installed.txt"
-    if not (done.exists() and done.read_text() == VERSION and PROXY.exists()):
-        shutil.rmtree(BUILD, ignore_errors=True)
-        BUILD.mkdir(parents=True)
-        wanted = {"private": True, "dependencies": {"mcp-remote": VERSION}}
-        (BUILD / "package.json").write_text(json.dumps(wanted))
-        options = ("--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error")
-        process = await asyncio.create_subprocess_exec("npm", "install", *options, cwd=BUILD)
-        assert await asyncio.wait_for(process.wait(), INSTALL_S) == 0
-        done.write_text(VERSION)
+def proxy() -> Path:
+    npm_installed(BUILD, {"mcp-remote": VERSION})
     return PROXY
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.support import shim
+from tests.support.npm import npm_installed
 from tests.support.shim import SHIM, running_shim
 from tests.support.streamable import Endpoint
 
-MCPB = "@anthropic-ai/mcpb@2.1.2"
+MCPB = "2.1.2"
 TOOLS = SHIM.parent / "build/mcpb-tools"
 URL = "https://gateway.example.org"
 
@@ -39,20 +40,7 @@ async def test_the_same_gateway_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 async def test_the_official_tool_finds_it_valid(tmp_path: Path) -> None:
-    tool = TOOLS / "node_modules/.bin/mcpb"
-    if not tool.exists():
-        TOOLS.mkdir(parents=True, exist_ok=True)
-        await run(
-            "npm",
-            "install",
-            "--prefix",
-            TOOLS,
-            "--no-package-lock",
-            "--no-audit",
-            "--no-fund",
-            "--silent",
-            MCPB,
-        )
+    tool = npm_installed(TOOLS, {"@anthropic-ai/mcpb": MCPB}) / ".bin/mcpb"
     packed = await build(tmp_path / "chamade.mcpb")
     await run(tool, "unpack", packed, tmp_path / "unpacked")
     assert "validation passes" in await run(tool, "validate", tmp_path / "unpacked/manifest.json")

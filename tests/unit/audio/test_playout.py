@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chamade_mcp.audio.frame import FRAME_S, AudioFormat, Samples
@@ -82,6 +82,7 @@ def test_jitter_below_the_margin_leaves_no_gap(phase: float, late: list[float]) 
 
 @settings(max_examples=50, deadline=None)
 @given(phase=st.floats(0, 0.0199), step=st.integers(1, COUNT // 2 - 1))
+@example(phase=0.013671875, step=54)
 def test_a_stream_of_crumbs_plays_without_gaps(phase: float, step: int) -> None:
     buffer = PlayoutBuffer(FORMAT, LIVE)
     pushed = 0
