@@ -5,6 +5,8 @@ BIN := .venv/bin
 UV := $(BIN)/uv
 UV_VERSION := 0.13.8
 PIP := $(UV) pip
+# Most of the tests' time is waiting for processes and browsers. A file's tests stay together.
+PARALLEL ?= -n 3 --dist loadfile
 # What came from where stands in the locks; a new version never sneaks in.
 SYNC := $(PIP) sync -q --python $(BIN)/python --require-hashes
 SELF := $(PIP) install -q --python $(BIN)/python --no-deps -e .
@@ -23,7 +25,7 @@ setup: .venv/.dev ## Everything for working on the code
 
 test: .venv/.dev ## All tests, with the Debian packages they need; ARGS="-k inbox" picks some
 	@sh .ci/apt-packages tests/apt-packages.txt
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest $(PARALLEL) $(ARGS)
 
 check: .venv/.dev ## Style, types, layers, architecture
 	$(BIN)/ruff check .
@@ -33,6 +35,7 @@ check: .venv/.dev ## Style, types, layers, architecture
 	$(BIN)/pytest -q tests/architecture
 
 bench: .venv/.dev ## Measurements, each against a baseline of the same run
+	@sh .ci/apt-packages tests/apt-packages.txt
 	@for bench in tests/load/bench_*.py; do echo "== $$bench"; $(BIN)/python "$$bench" || exit 1; done
 
 demo: .venv/.dev ## A person in a real browser talks with an agent; both ends are measured; ARGS="--seconds 60"
