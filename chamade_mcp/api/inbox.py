@@ -66,8 +66,9 @@ class MessageWire(Wire):
     ]
     text: str
     attachments: list[FileLinkWire]
-    status: str
+    status: Annotated[str, Field(description="`received`; `pending`, `delivered`, `failed` or `unknown`")]
     timestamp: str
+    detail: Annotated[str, Field(description="Why it failed, where that is known")] = ""
 
 
 class ConversationWire(Wire):
@@ -146,6 +147,10 @@ class InboxGroup:
         )
         return Reply(result.status, result.body)
 
+    async def retry(self, asked: Asked[None, None]) -> Answer:
+        result = await self.inbox.retry(asked.principal, asked.ids["message_id"])
+        return Reply(result.status, result.body)
+
     async def typing(self, asked: Asked[DmTypingBody, None]) -> Answer:
         await self.inbox.typing(asked.principal, asked.body.platform, asked.body.conversation_id)
         return {"status": "ok"}
@@ -189,7 +194,7 @@ class InboxGroup:
                     body=DmBody,
                     large_body=True,
                     reply=SentWire,
-                    also={202: "Queued: it goes out when the platform allows"},
+                    also={202: "Stored; it goes out when the platform allows, or can be reached"},
                     errors={
                         400: ("INVALID_URL", "FETCH_REFUSED"),
                         404: ("NO_ACTIVE_CONVERSATION", "FILE_NOT_FOUND"),
@@ -200,6 +205,21 @@ class InboxGroup:
                         503: ("UNAVAILABLE", "RECONNECT_NEEDED"),
                         504: ("FETCH_TIMED_OUT",),
                     },
+                ),
+                Operation(
+                    "POST",
+                    "/api/messages/{message_id}/retry",
+                    "Send again what failed, or may have",
+                    self.retry,
+                    message,
+                    reply=SentWire,
+                    also={202: "Stored; it goes out when the platform allows, or can be reached"},
+                    errors={
+                        409: ("MESSAGE_NOT_FAILED",),
+                        502: ("SEND_FAILED", "DELIVERY_UNKNOWN"),
+                        503: ("UNAVAILABLE", "RECONNECT_NEEDED"),
+                    },
+                    notes="Under the same id: a platform that has it already does not show it twice.",
                 ),
                 Operation(
                     "POST",

@@ -22,7 +22,7 @@ BodyT = TypeVar("BodyT", bound=BaseModel)
 PATTERN: Final = "^[!-~]{1,255}$"
 _KEY: Final = re.compile(rb"[!-~]{1,255}")
 _REPLAYED: Final = {"idempotency-replayed": "true", "cache-control": "no-store"}
-_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_dumps = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,5 +87,7 @@ def _checked(key: bytes) -> str:
 
 
 def _digest(path: str, asked: Asked[BodyT, None]) -> str:
-    parts = (path, json.dumps(dict(asked.ids), sort_keys=True), asked.body.model_dump_json())
-    return hashlib.sha256("\n".join(parts).encode("utf-8", "replace")).hexdigest()
+    # A discriminator that reads requests knows no models; the models themselves say what they are.
+    body = asked.body.model_dump(mode="json", warnings=False)
+    request = _dumps([path, dict(asked.ids), body])
+    return hashlib.sha256(request.encode("ascii")).hexdigest()

@@ -18,6 +18,7 @@ def _missing(detail: str, code: str) -> Callable[[], NotFound]:
 PATH_IDS: Mapping[str, Callable[[], NotFound]] = {
     "call_id": call_not_found,
     "conversation_id": _missing("Conversation not found", "CONVERSATION_NOT_FOUND"),
+    "message_id": _missing("Message not found", "MESSAGE_NOT_FOUND"),
     "token": _missing("File not found", "FILE_NOT_FOUND"),
     "upload_token": _missing("Upload URL is unknown, used or expired", "UPLOAD_URL_GONE"),
     "key_id": _missing("API key not found", "KEY_NOT_FOUND"),

@@ -149,6 +149,7 @@ class _House:
     async def open(self) -> AsyncGenerator[Gateway]:
         await self._engine.start()
         await self._supervisor.start(self._context)
+        await self._core.inbox.start()
         app = create_app(
             self._core,
             self._supervisor,

@@ -10,7 +10,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from chamade_mcp.kit.clock import iso
 from chamade_mcp.model.access import Scope
-from chamade_mcp.model.ids import ConversationId, MessageId, Platform, new_conversation_id
+from chamade_mcp.model.ids import ConversationId, FileId, MessageId, Platform, new_conversation_id
 from chamade_mcp.model.messages import Attachment
 from chamade_mcp.store.schema import accounts, conversations, messages
 
@@ -19,6 +19,18 @@ GATEWAY = "Gateway"
 """The sender of what the gateway itself says to a person; what an agent says has none."""
 ASIDE = "aside"
 """The status of what a person said to the gateway and not to the agent, who does not read it."""
+
+
+_OUTBOUND = (
+    select(
+        messages,
+        conversations.c.agent_id,
+        conversations.c.platform,
+        conversations.c.ref.label("conversation_ref"),
+    )
+    .join(conversations)
+    .where(messages.c.direction == OUTBOUND)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +91,8 @@ def ensure_conversation(
     return conversation
 
 
-def add_message(conn: Connection, scope: Scope, conversation: ConversationId, new: NewMessage) -> bool:
-    """False when this ref was stored before: a platform's repeated delivery."""
+def add_message(conn: Connection, scope: Scope, conversation: ConversationId, new: NewMessage) -> int | None:
+    """Its number; None when this ref was stored before: a platform's repeated delivery."""
     seen = conn.execute(
         select(messages.c.id).where(
             messages.c.conversation_id == conversation,
@@ -89,7 +101,7 @@ def add_message(conn: Connection, scope: Scope, conversation: ConversationId, ne
         )
     ).first()
     if seen is not None:
-        return False
+        return None
     seq = conn.execute(
         update(accounts)
         .where(accounts.c.id == scope.account)
@@ -119,11 +131,28 @@ def add_message(conn: Connection, scope: Scope, conversation: ConversationId, ne
         changes |= {"last_inbound_at": new.at, "remote_name": new.sender_name}
     if changes:
         conn.execute(update(conversations).where(conversations.c.id == conversation).values(**changes))
-    return True
+    return seq
 
 
-def set_status(conn: Connection, message: MessageId, status: str) -> None:
-    conn.execute(update(messages).where(messages.c.id == message).values(status=status))
+def set_status(conn: Connection, message: MessageId, status: str, detail: str | None = None) -> None:
+    """`detail` says why, in the platform's words where there are any."""
+    conn.execute(update(messages).where(messages.c.id == message).values(status=status, detail=detail))
+
+
+def outbound(conn: Connection, scope: Scope, message: str) -> Row[Any] | None:
+    """A message of the agent's own with its conversation."""
+    return conn.execute(_OUTBOUND.where(_mine(scope), messages.c.id == message)).one_or_none()
+
+
+def pending(conn: Connection) -> Sequence[Row[Any]]:
+    """What every account has yet to send, in order, with the conversations."""
+    return conn.execute(_OUTBOUND.where(messages.c.status == "pending").order_by(messages.c.seq)).all()
+
+
+def attachments_of(row: Row[Any]) -> tuple[Attachment, ...]:
+    return tuple(
+        Attachment(a["name"], a["mime"], a["size"], a["url"], FileId(a["file_id"])) for a in row.attachments
+    )
 
 
 def find(conn: Connection, scope: Scope, conversation: str) -> Row[Any] | None:
@@ -239,7 +268,7 @@ def conversation_to_wire(row: Row[Any]) -> dict[str, Any]:
 
 
 def message_to_wire(row: Row[Any]) -> dict[str, Any]:
-    return {
+    wire: dict[str, Any] = {
         "id": row.id,
         "direction": row.direction,
         "sender": row.sender_name,
@@ -251,3 +280,6 @@ def message_to_wire(row: Row[Any]) -> dict[str, Any]:
         "status": row.status,
         "timestamp": iso(row.created_at),
     }
+    if row.detail:
+        wire["detail"] = row.detail
+    return wire

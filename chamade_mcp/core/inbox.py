@@ -20,9 +20,9 @@ from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.errors import NotFound
 from chamade_mcp.model.events import Envelope, Event, EventType
 from chamade_mcp.model.facts import MessageReceived
-from chamade_mcp.model.ids import AccountId, ConversationRef, FileId, Platform, new_message_id
+from chamade_mcp.model.ids import AccountId, ConversationRef, Platform, new_message_id
 from chamade_mcp.model.limits import LONGEST_WAIT_S
-from chamade_mcp.model.messages import Attachment, well_formed
+from chamade_mcp.model.messages import well_formed
 from chamade_mcp.store.database import Database
 
 __all__ = ["Inbox", "InboxDeps", "InboxHistory", "SendResult"]
@@ -38,6 +38,10 @@ class Inbox:
         self._sending = Sending(deps, self._heads)
         self._closing = asyncio.Event()
 
+    async def start(self) -> None:
+        """Sends on its way what an earlier life of the gateway did not get to; to be called once."""
+        await self._sending.start()
+
     async def stop(self) -> None:
         """Answers every waiting poll, and finishes what is being sent."""
         self._closing.set()
@@ -46,7 +50,7 @@ class Inbox:
     async def forget(self, account: AccountId) -> None:
         """The account goes."""
         self._heads.forget(account)
-        self._sending.replies.forget(account)
+        self._sending.forget(account)
 
     @property
     def waiting(self) -> int:
@@ -168,6 +172,10 @@ class Inbox:
             message_id=message_id,
         )
 
+    async def retry(self, principal: Principal, message: str) -> SendResult:
+        """Once more what failed, or may have; under the same key, so that it does not arrive twice."""
+        return await self._sending.retry(principal, message)
+
     async def typing(
         self, principal: Principal, platform: str, conversation_id: str | None = None
     ) -> dict[str, Any]:
@@ -224,16 +232,13 @@ class InboxHistory:
 
 
 def _past(row: Row[Any]) -> PastMessage:
-    attachments = tuple(
-        Attachment(a["name"], a["mime"], a["size"], a["url"], FileId(a["file_id"])) for a in row.attachments
-    )
     return PastMessage(
         row.id,
         row.ref,
         row.direction == dms.INBOUND,
         row.sender_name,
         row.text,
-        attachments,
+        dms.attachments_of(row),
         row.created_at,
     )
 

@@ -122,6 +122,7 @@ async def open_house(
         house = _build(database, files_root, platform, reply_timeout_s)
         await house.engine.start()
         await house.supervisor.start(house.context)
+        await house.inbox.start()
         try:
             yield house
         finally:

@@ -7,6 +7,8 @@ from typing import cast
 import httpx2
 
 from chamade_mcp.core.hub import MemoryHub
+from chamade_mcp.kit.connector import PlatformUnavailable
+from chamade_mcp.model.errors import PlatformRefused
 from tests.integration.api.conftest import House
 from tests.support.problems import assert_problem
 from tests.support.requirement import requirement
@@ -63,6 +65,35 @@ async def test_a_direct_message(house: House, api: httpx2.AsyncClient) -> None:
     assert [m.text for _, m in house.scripted.delivered] == ["hi"]
     assert len(house.scripted.typed) == 2
     assert (await api.post("/api/dm/typing", json={"platform": "scripted"})).json() == {"status": "ok"}
+
+
+async def test_what_failed_is_sent_again(house: House, api: httpx2.AsyncClient) -> None:
+    await house.scripted.write(house.owner.scope, "hello")
+    house.scripted.script.send_error = PlatformRefused("no such chat")
+    refused = await api.post("/api/dm/chat", json={"platform": "scripted", "text": "hi"})
+    assert_problem(refused, 502, "SEND_FAILED", detail="no such chat")
+    (conversation,) = (await api.get("/api/inbox?platform=scripted")).json()["conversations"]
+    failed = conversation["messages"][-1]
+    assert (failed["status"], failed["detail"]) == ("failed", "no such chat")
+    house.scripted.script.send_error = None
+    again = await api.post(f"/api/messages/{failed['id']}/retry")
+    assert (again.status_code, again.json()) == (
+        200,
+        {"status": "delivered", "message_id": failed["id"], "delivery": "sync"},
+    )
+    assert_problem(await api.post(f"/api/messages/{failed['id']}/retry"), 409, "MESSAGE_NOT_FAILED")
+    assert_problem(await api.post("/api/messages/msg_unknown/retry"), 404, "MESSAGE_NOT_FOUND")
+
+
+async def test_a_platform_that_cannot_be_reached_is_tried_later(
+    house: House, api: httpx2.AsyncClient
+) -> None:
+    await house.scripted.write(house.owner.scope, "hello")
+    house.scripted.script.send_error = PlatformUnavailable("down", retry_after=3000)
+    accepted = await api.post("/api/dm/chat", json={"platform": "scripted", "text": "hi"})
+    assert (accepted.status_code, accepted.json()["status"]) == (202, "pending")
+    (conversation,) = (await api.get("/api/inbox?platform=scripted")).json()["conversations"]
+    assert conversation["messages"][-1]["status"] == "pending"
 
 
 @requirement("R-102")

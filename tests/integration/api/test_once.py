@@ -61,6 +61,18 @@ async def test_another_request_with_the_same_key(house: House, api: httpx2.Async
     assert len(house.scripted.delivered) == 1
 
 
+async def test_files_count_too(house: House, api: httpx2.AsyncClient) -> None:
+    await house.scripted.write(house.owner.scope, "hello")
+    told: list[int] = []
+    for content in ("QUJD", "QUJD", "QUJE"):
+        entry = {"bytes_b64": content, "name": "a.txt", "mime": "text/plain"}
+        answer = await api.post("/api/dm/chat", json={**DM, "attachments": [entry]}, headers=keyed("f"))
+        told.append(answer.status_code)
+    assert told == [200, 200, 422]
+    await until(lambda: house.scripted.delivered)
+    assert len(house.scripted.delivered) == 1
+
+
 async def test_the_keys_of_others_are_others(house: House, api: httpx2.AsyncClient) -> None:
     other = await house.other_account()
     await house.scripted.write(house.owner.scope, "hello")

@@ -13,6 +13,7 @@ from tests.support.waiting import until
 
 SECRET_WORDS = ("hash", "sha256", "token", "sealed")
 NOT_EXPORTED = {
+    "repeats",  # answers that were given, for a day, sealed
     "events",  # what they tell stands in calls, messages and transcripts
     "sessions",  # nothing but secrets and dates
     "oauth_consents",  # a question on a screen, for ten minutes

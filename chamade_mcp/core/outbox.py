@@ -1,0 +1,154 @@
+"""The outbox: stored messages leave one after the other, each conversation by itself, until they are settled.
+
+What is in here is in the database too, as pending: a gateway that was killed puts it in again under the same
+keys. A platform out of reach is tried again with growing pauses. Those behind wait; other conversations do
+not.
+"""
+
+import asyncio
+import heapq
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from chamade_mcp.core.replies import Correspondent
+from chamade_mcp.kit.clock import Clock
+from chamade_mcp.kit.waiting import race
+from chamade_mcp.model.errors import Action, GatewayError, Unavailable
+from chamade_mcp.model.ids import AccountId, ConversationId
+from chamade_mcp.model.messages import DeliveryState, Outgoing
+
+log = logging.getLogger(__name__)
+
+GIVE_UP_S: Final = 3600.0
+"""A message this old is not tried again; one that was left over from before is tried once all the same."""
+_FIRST_PAUSE_S: Final = 1.0
+_LONGEST_PAUSE_S: Final = 60.0
+_FINISH_S: Final = 10.0
+"""How long the end of the gateway waits for what is being sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """One message on its way to one conversation. `seq` is its place among the account's messages."""
+
+    seq: int
+    whom: Correspondent
+    outgoing: Outgoing
+    at: datetime
+    """When it was accepted."""
+    keep_typing: bool = False
+    answers: bool = True
+    """Whether it is the agent's; the gateway's own words stop no clock."""
+
+
+Settled = DeliveryState | Exception
+"""What became of it: a state, `PENDING` when it has to wait, or why it failed."""
+Deliver = Callable[[Errand], Awaitable[DeliveryState]]
+"""One attempt, its outcome stored. `Unavailable` leaves it pending."""
+GiveUp = Callable[[Errand, GatewayError], Awaitable[None]]
+
+
+@dataclass(slots=True, eq=False)
+class _Lane:
+    waiting: list[tuple[int, Errand]] = field(default_factory=list[tuple[int, Errand]])
+    told: dict[str, asyncio.Future[Settled]] = field(default_factory=dict[str, asyncio.Future[Settled]])
+    """By key: whoever waits for a message that is still in here."""
+    pausing: bool = False
+    task: asyncio.Task[None] | None = None
+
+    def settle(self, key: str, outcome: Settled) -> None:
+        told = self.told[key]
+        if not told.done():
+            told.set_result(outcome)
+
+
+class Outbox:
+    def __init__(self, clock: Clock, deliver: Deliver, give_up: GiveUp) -> None:
+        self._clock = clock
+        self._deliver = deliver
+        self._give_up = give_up
+        self._lanes: dict[ConversationId, _Lane] = {}
+        self._closed = False
+
+    def put(self, errand: Errand) -> asyncio.Future[Settled]:
+        """The future never fails. A message that is in here already is not put in twice."""
+        lane = self._lanes.setdefault(errand.whom.conversation, _Lane())
+        key = errand.outgoing.key
+        if key in lane.told:
+            return lane.told[key]
+        told = lane.told[key] = asyncio.get_running_loop().create_future()
+        heapq.heappush(lane.waiting, (errand.seq, errand))
+        if lane.pausing or self._closed:
+            told.set_result(DeliveryState.PENDING)
+        elif lane.task is None:
+            lane.task = asyncio.create_task(self._run(errand.whom.conversation, lane), name="outbox")
+        return told
+
+    def forget(self, account: AccountId) -> None:
+        """The account goes, and what it still wanted to say with it."""
+        for lane in self._lanes.values():
+            for _, errand in lane.waiting:
+                if errand.whom.scope.account == account:
+                    lane.settle(errand.outgoing.key, DeliveryState.FAILED)
+                    del lane.told[errand.outgoing.key]
+            lane.waiting = [one for one in lane.waiting if one[1].whom.scope.account != account]
+
+    async def stop(self) -> None:
+        """Finishes what is being sent, within reason; the rest stays pending in the database."""
+        self._closed = True
+        lanes = list(self._lanes.values())
+        sending = [lane.task for lane in lanes if lane.task is not None and not lane.pausing]
+        if sending:
+            await race(asyncio.wait(sending), self._clock.sleep(_FINISH_S))
+        tasks = [lane.task for lane in lanes if lane.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for lane in lanes:
+            for key in lane.told:
+                lane.settle(key, DeliveryState.PENDING)
+
+    async def _run(self, conversation: ConversationId, lane: _Lane) -> None:
+        while lane.waiting and not self._closed:
+            errand = heapq.heappop(lane.waiting)[1]
+            outcome = await self._see_through(errand, lane)
+            lane.settle(errand.outgoing.key, outcome)
+            del lane.told[errand.outgoing.key]
+        lane.task = None
+        if not lane.waiting:
+            self._lanes.pop(conversation, None)
+
+    async def _see_through(self, errand: Errand, lane: _Lane) -> Settled:
+        """Tries until it is settled, or too old."""
+        attempts = 0
+        while True:
+            try:
+                return await self._deliver(errand)
+            except Unavailable as error:
+                attempts += 1
+                pause = _pause(attempts, error)
+                age = (self._clock.now() - errand.at).total_seconds()
+                if self._closed:
+                    return DeliveryState.PENDING
+                # The gateway's own words are of the moment: later they would be wrong.
+                if not errand.answers or error.action is not Action.RETRY or age + pause > GIVE_UP_S:
+                    await self._give_up(errand, error)
+                    return error
+            except Exception as error:
+                log.warning("message %s was not delivered: %r", errand.outgoing.key, error)
+                return error
+            lane.pausing = True
+            for key in lane.told:
+                lane.settle(key, DeliveryState.PENDING)
+            await self._clock.sleep(pause)
+            lane.pausing = False
+
+
+def _pause(attempts: int, error: Unavailable) -> float:
+    """Full jitter, so that many conversations do not come back at the same moment."""
+    longest = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(attempts, 10))
+    return max(error.retry_after or 0.0, random.uniform(0.0, longest))  # noqa: S311
