@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from chamade_mcp.app.problems import SettingsError
+from chamade_mcp.model.audio import Engine
 
 PREFIX: Final = "CHAMADE_"
 FILE_SUFFIX: Final = "_FILE"
@@ -49,6 +50,8 @@ class Settings(BaseSettings):
     files_max_size_mb: int = Field(default=25, ge=1, le=2048)
     files_quota_mb: int = Field(default=2048, ge=1, le=1024 * 1024)
     """Of all files that one account has at a time."""
+    resampler: Engine = "swresample"
+    """"samplerate" costs ten times as much and is a little better; see docs/performance.md."""
     max_concurrent_calls: int = Field(default=100, ge=1, le=10_000)
     """Of one account, ringing ones included."""
     reply_timeout_s: int = Field(default=60, ge=0, le=3600)

@@ -8,6 +8,7 @@ from chamade_mcp.audio.ear import Ear
 from chamade_mcp.audio.frame import AudioFormat, Samples
 from chamade_mcp.audio.playout import PlayoutStats
 from chamade_mcp.audio.voice import Tell, Voice, VoiceNews
+from chamade_mcp.model.audio import Engine
 
 PcmSink: TypeAlias = Callable[[bytes], None]
 """Gets 20 ms of PCM at the agent's declared rate. Must not block."""
@@ -30,15 +31,21 @@ class AgentAudio:
     """
 
     def __init__(
-        self, native: AudioFormat, sink: PcmSink, rate_hz: int | None = None, tell: Tell | None = None
+        self,
+        native: AudioFormat,
+        sink: PcmSink,
+        rate_hz: int | None = None,
+        tell: Tell | None = None,
+        engine: Engine = "swresample",
     ) -> None:
         self.native = native
         self.format = AudioFormat(rate_hz) if rate_hz is not None else native
         self.receiving = False
         self.heard = 0
         self._sink = sink
-        self._voice = Voice(native, tell or _ignore)
-        self._ear = Ear(native, self.format)
+        self._engine: Engine = engine
+        self._voice = Voice(native, tell or _ignore, engine)
+        self._ear = Ear(native, self.format, engine)
         self.pull = self._voice.pull
         """20 ms of the agent's voice at the native rate, for the mix: `pull(count, at)`."""
         self.mark = self._voice.mark
@@ -59,7 +66,7 @@ class AgentAudio:
         """Changes what is given; raises `ValueError` for a rate outside 8,000-48,000 Hz."""
         if rate_hz is not None and rate_hz != self.format.rate_hz:
             self.format = AudioFormat(rate_hz)
-            self._ear = Ear(self.native, self.format)
+            self._ear = Ear(self.native, self.format, self._engine)
         if receive is not None:
             self.receiving = receive
 

@@ -5,6 +5,7 @@ from chamade_mcp.audio.frame import AudioFormat, Samples
 from chamade_mcp.audio.mixer import Summer
 from chamade_mcp.audio.port import AudioPort, PortStats
 from chamade_mcp.audio.voice import Tell
+from chamade_mcp.model.audio import Engine
 from chamade_mcp.model.ids import ParticipantRef
 
 __all__ = ["AgentAudio", "AgentStats", "CallMixer", "PcmSink"]
@@ -13,8 +14,9 @@ __all__ = ["AgentAudio", "AgentStats", "CallMixer", "PcmSink"]
 class CallMixer:
     """Served in two phases of the beat, so that an embedded room between them answers within it."""
 
-    def __init__(self, format: AudioFormat) -> None:
+    def __init__(self, format: AudioFormat, engine: Engine = "swresample") -> None:
         self.format = format
+        self._engine: Engine = engine
         self._legs: dict[ParticipantRef, AudioPort] = {}
         self._ports: tuple[AudioPort, ...] = ()
         self._agents: tuple[AgentAudio, ...] = ()
@@ -43,7 +45,7 @@ class CallMixer:
 
     def add_agent(self, sink: PcmSink, rate_hz: int | None = None, tell: Tell | None = None) -> AgentAudio:
         """An agent that may speak at once; it hears nothing until `configure(receive=True)`."""
-        agent = AgentAudio(self.format, sink, rate_hz, tell)
+        agent = AgentAudio(self.format, sink, rate_hz, tell, self._engine)
         self._agents += (agent,)
         return agent
 

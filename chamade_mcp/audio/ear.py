@@ -4,12 +4,14 @@ import numpy as np
 
 from chamade_mcp.audio.frame import AudioFormat, Samples
 from chamade_mcp.audio.resample import Resampler, make_resampler
+from chamade_mcp.model.audio import Engine
 
 
 class Ear:
     """Silence comes out too. A converter is made with the first sound: who hears nothing costs nothing."""
 
-    def __init__(self, native: AudioFormat, wanted: AudioFormat) -> None:
+    def __init__(self, native: AudioFormat, wanted: AudioFormat, engine: Engine = "swresample") -> None:
+        self._engine: Engine = engine
         self._native = native
         self._wanted = wanted
         self._frame_samples = wanted.frame_samples
@@ -29,7 +31,7 @@ class Ear:
         else:
             self._settled = False
         if self._resampler is None:
-            self._resampler = make_resampler(self._native.rate_hz, self._wanted.rate_hz)
+            self._resampler = make_resampler(self._native.rate_hz, self._wanted.rate_hz, self._engine)
         heard = self._resampler.push(mix)
         if self._even:
             return [heard.tobytes()]

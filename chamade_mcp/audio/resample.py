@@ -17,8 +17,8 @@ from av.filter import Graph
 from numpy.typing import NDArray
 
 from chamade_mcp.audio.frame import MAX_RATE_HZ, MIN_RATE_HZ, Samples
+from chamade_mcp.model.audio import Engine
 
-Engine: TypeAlias = Literal["swresample", "samplerate"]
 SincQuality: TypeAlias = Literal["sinc_fastest", "sinc_medium", "sinc_best"]
 
 _SWR_OPTIONS = {"filter_size": "44", "kaiser_beta": "10", "cutoff": "0.96"}

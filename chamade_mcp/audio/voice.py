@@ -11,6 +11,7 @@ import numpy as np
 from chamade_mcp.audio.frame import FRAME_S, AudioFormat, Samples
 from chamade_mcp.audio.playout import QUEUED, PlayoutBuffer, PlayoutStats
 from chamade_mcp.audio.resample import Resampler, make_resampler
+from chamade_mcp.model.audio import Engine
 
 MAX_MARKS = 256
 PRESSURE_S = 30.0
@@ -47,7 +48,8 @@ class TooManyMarks(Exception):
 class Voice:
     """Single-threaded. Times are seconds on the caller's monotonic clock."""
 
-    def __init__(self, native: AudioFormat, tell: Tell) -> None:
+    def __init__(self, native: AudioFormat, tell: Tell, engine: Engine = "swresample") -> None:
+        self._engine: Engine = engine
         self._native = native
         self._tell = tell
         self._queue = PlayoutBuffer(native, QUEUED)
@@ -131,7 +133,8 @@ class Voice:
     def _mouth(self, rate_hz: int) -> Resampler:
         mouth = self._mouths.get(rate_hz)
         if mouth is None:
-            mouth = self._mouths[rate_hz] = make_resampler(rate_hz, self._native.rate_hz)
+            mouth = make_resampler(rate_hz, self._native.rate_hz, self._engine)
+            self._mouths[rate_hz] = mouth
             if len(self._mouths) > _KEPT_RATES:
                 oldest = next(rate for rate in self._mouths if rate not in (rate_hz, self._speaking_hz))
                 del self._mouths[oldest]

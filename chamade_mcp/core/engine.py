@@ -33,6 +33,7 @@ from chamade_mcp.kit.connector import EndReason, PlatformUnavailable
 from chamade_mcp.kit.ticker import Ticker
 from chamade_mcp.kit.waiting import race, to_the_end
 from chamade_mcp.model.access import Scope
+from chamade_mcp.model.audio import Engine
 from chamade_mcp.model.errors import GatewayError, LimitReached, NotAvailable, Unavailable, call_not_found
 from chamade_mcp.model.events import Envelope, Event, EventType
 from chamade_mcp.model.ids import AccountId, CallId, Platform
@@ -55,6 +56,8 @@ class EngineDeps:
     clock: Clock
     ticker: Ticker
     supervisor: Supervisor
+    resampler: Engine = "swresample"
+    """What converts between the rooms' rate and the agents'."""
 
 
 class CallEngine:
@@ -136,7 +139,7 @@ class CallEngine:
         return await to_the_end(self._open(record, first))
 
     async def _open(self, record: CallRecord, first: Step) -> LiveCall:
-        live = LiveCall(record, first.session, new_mixer(record))
+        live = LiveCall(record, first.session, new_mixer(record, self._d.resampler))
         told: list[Event] = []
         if record.direction is Direction.INBOUND:
             told.append(

@@ -12,6 +12,7 @@ from chamade_mcp.core.call import CallSession
 from chamade_mcp.core.records import CallRecord
 from chamade_mcp.kit.connector import CallLeg
 from chamade_mcp.kit.ticker import Phase, Ticker
+from chamade_mcp.model.audio import Engine
 from chamade_mcp.model.events import START, Cursor
 from chamade_mcp.model.ids import ParticipantRef
 
@@ -91,7 +92,7 @@ class LiveCall:
         self.leg = None
 
 
-def new_mixer(record: CallRecord) -> CallMixer | None:
+def new_mixer(record: CallRecord, resampler: Engine) -> CallMixer | None:
     if record.sample_rate_hz is None:
         return None
-    return CallMixer(AudioFormat(record.sample_rate_hz))
+    return CallMixer(AudioFormat(record.sample_rate_hz), resampler)

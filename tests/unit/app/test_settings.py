@@ -45,6 +45,7 @@ def test_the_data_folder_follows_xdg(env: SetEnv, tmp_path: Path) -> None:
         ("CHAMADE_LOG_LEVEL", " WARNING ", "log_level", "warning"),
         ("CHAMADE_FILES_MAX_SIZE_MB", "7", "files_max_size_mb", 7),
         ("CHAMADE_MAX_CONCURRENT_CALLS", "3", "max_concurrent_calls", 3),
+        ("CHAMADE_RESAMPLER", "samplerate", "resampler", "samplerate"),
         ("CHAMADE_REPLY_TIMEOUT_S", "0", "reply_timeout_s", 0),
         ("CHAMADE_DATABASE_URL", "sqlite:////srv/x.db", "database_path", Path("/srv/x.db")),
         ("CHAMADE_DATA_DIR", "~/here", "data_dir", None),
@@ -80,6 +81,7 @@ def test_each_variable_is_read_and_its_file_variant_too(
         ("CHAMADE_LOG_LEVEL", "loud", "'loud'"),
         ("CHAMADE_FILES_MAX_SIZE_MB", "0", "greater than or equal to 1"),
         ("CHAMADE_MAX_CONCURRENT_CALLS", "-1", "greater than or equal to 1"),
+        ("CHAMADE_RESAMPLER", "soxr", "swresample"),
         ("CHAMADE_REPLY_TIMEOUT_S", "-1", "greater than or equal to 0"),
     ],
 )
