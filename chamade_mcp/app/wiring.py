@@ -109,7 +109,9 @@ class _House:
         blobs, fetcher = LocalBlobs(settings.data_dir / "files"), Fetcher(outbound, clock)
         most, quota = settings.files_max_size_bytes, settings.files_quota_bytes
         files = Files(FilesDeps(database, clock, blobs, fetcher, url, most, quota))
-        self._engine = CallEngine(EngineDeps(database, box, hub, clock, self._ticker, self._supervisor))
+        self._engine = CallEngine(
+            EngineDeps(database, box, hub, clock, self._ticker, self._supervisor, settings.resampler)
+        )
         limit, patience_s = settings.max_concurrent_calls, settings.reply_timeout_s
         calls = CallService(CallDeps(self._engine, database, box, hub, clock, platforms, files, url, limit))
         probes = Probes(hub, clock, keys=accounts.keys.list, grants=grants.list)
