@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 
 from starlette.types import Receive, Send
 
@@ -16,6 +17,7 @@ from chamade_mcp.core.keys import require
 from chamade_mcp.core.streams import AgentStream
 from chamade_mcp.model.access import Permission, Principal
 from chamade_mcp.model.errors import GatewayError, Internal
+from chamade_mcp.model.ids import ParticipantRef
 
 log = logging.getLogger(__name__)
 
@@ -98,9 +100,10 @@ class CallSocket:
         elif isinstance(message, wire.AudioConfigQuery):
             self._tell_audio_config()
         elif isinstance(message, wire.AudioConfigDeclare):
-            if self._stream.audio is not None:
-                self._stream.audio.configure(message.rate_hz, message.receive)
+            self._stream.configure(message.rate_hz, message.receive)
             self._tell_audio_config()
+            if message.receive == "participants":
+                self._stream.people_changed()
         elif isinstance(message, wire.StopSpeaking):
             await self._stop_speaking()
         elif isinstance(message, wire.AudioStatusQuery | wire.Clear | wire.Mark):
@@ -207,3 +210,6 @@ class _Mouthpiece:
 
     def tell(self, news: VoiceNews) -> None:
         self._outbox.tell(wire.encode(told.voice_news(news)))
+
+    def introduce(self, indices: Mapping[ParticipantRef, int], names: Mapping[ParticipantRef, str]) -> None:
+        self._outbox.tell(wire.encode(told.audio_participants(indices, names)))

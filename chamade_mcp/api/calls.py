@@ -1,7 +1,7 @@
 """Calls: make, watch, answer, talk, write, leave (CONTRACT section 1.1)."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -101,7 +101,7 @@ class AgentAudioWire(PlayoutWire):
     """One agent socket."""
 
     sample_rate: int
-    receive: bool
+    receive: bool | Literal["participants"]
     marks: Annotated[int, Field(description="Marks that wait")]
     heard_ms: int
     unread_ms: Annotated[int, Field(description="Dropped because the socket was not read")]

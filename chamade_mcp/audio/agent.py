@@ -1,17 +1,23 @@
 """One agent's audio in one call."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from chamade_mcp.audio.ear import Ear
 from chamade_mcp.audio.frame import AudioFormat, Samples
 from chamade_mcp.audio.playout import PlayoutStats
+from chamade_mcp.audio.tracks import Tracks
 from chamade_mcp.audio.voice import Tell, Voice, VoiceNews
 from chamade_mcp.model.audio import Engine
+from chamade_mcp.model.ids import ParticipantRef
 
 PcmSink: TypeAlias = Callable[[bytes], None]
 """Gets 20 ms of PCM at the agent's declared rate. Must not block."""
+
+
+Receive: TypeAlias = bool | Literal["participants"]
+"""Nothing, everybody mixed, or each participant apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +43,19 @@ class AgentAudio:
         rate_hz: int | None = None,
         tell: Tell | None = None,
         engine: Engine = "swresample",
+        ref: ParticipantRef = ParticipantRef("agent"),  # noqa: B008 - a string
+        configured: Callable[[], None] | None = None,
     ) -> None:
+        self.ref = ref
+        """Who it is to the other agents of the call."""
         self.native = native
         self.format = AudioFormat(rate_hz) if rate_hz is not None else native
-        self.receiving = False
+        self.receiving: Receive = False
+        self.tracks: Tracks | None = None
+        """With `receive="participants"`."""
+        self.newcomers: Callable[[], None] | None = None
+        """Called before the first sound of one who has no index yet. Must not block."""
+        self._configured = configured
         self.heard = 0
         self._sink = sink
         self._engine: Engine = engine
@@ -62,13 +77,19 @@ class AgentAudio:
         """How much of what the agent said is still to be played."""
         return self._voice.buffered_s
 
-    def configure(self, rate_hz: int | None = None, receive: bool | None = None) -> None:
+    def configure(self, rate_hz: int | None = None, receive: Receive | None = None) -> None:
         """Changes what is given; raises `ValueError` for a rate outside 8,000-48,000 Hz."""
         if rate_hz is not None and rate_hz != self.format.rate_hz:
             self.format = AudioFormat(rate_hz)
             self._ear = Ear(self.native, self.format, self._engine)
+            if self.tracks is not None:
+                self.tracks.convert_to(self.format)
         if receive is not None:
             self.receiving = receive
+            if receive == "participants" and self.tracks is None:
+                self.tracks = Tracks(self.native, self.format, self._engine)
+        if self._configured is not None:
+            self._configured()
 
     def push_pcm(self, data: bytes | memoryview, at: float) -> None:
         """Speech at the declared rate, any number of samples; raises `ValueError` on half a sample."""
@@ -81,6 +102,17 @@ class AgentAudio:
     def hear(self, mix: Samples | None) -> None:
         """Hands 20 ms of everybody else to the agent."""
         for frame in self._ear.frames(mix):
+            self.heard += 1
+            self._sink(frame)
+
+    def hear_each(self, sounds: Sequence[tuple[ParticipantRef, Samples]], at: float) -> None:
+        """Hands 20 ms of each who is audible to the agent."""
+        tracks = self.tracks
+        if tracks is None:
+            return
+        if tracks.open(ref for ref, _ in sounds) and self.newcomers is not None:
+            self.newcomers()
+        for frame in tracks.frames(sounds, at):
             self.heard += 1
             self._sink(frame)
 

@@ -1,5 +1,9 @@
 """The audio of one call: platform legs on one side, agents on the other, at the room's native rate."""
 
+from collections.abc import Callable
+from itertools import count
+from typing import TypeAlias
+
 from chamade_mcp.audio.agent import AgentAudio, AgentStats, PcmSink
 from chamade_mcp.audio.frame import AudioFormat, Samples
 from chamade_mcp.audio.mixer import Summer
@@ -11,6 +15,11 @@ from chamade_mcp.model.ids import ParticipantRef
 __all__ = ["AgentAudio", "AgentStats", "CallMixer", "PcmSink"]
 
 
+Overhear: TypeAlias = Callable[[ParticipantRef, Samples], None]
+Tap: TypeAlias = Callable[[Overhear | None], None]
+"""Asks a leg with one mixed port for each participant's own sound, too, or no longer."""
+
+
 class CallMixer:
     """Served in two phases of the beat, so that an embedded room between them answers within it."""
 
@@ -20,6 +29,10 @@ class CallMixer:
         self._legs: dict[ParticipantRef, AudioPort] = {}
         self._ports: tuple[AudioPort, ...] = ()
         self._agents: tuple[AgentAudio, ...] = ()
+        self._tap: Tap | None = None
+        self._tapped = False
+        self._overheard: list[tuple[ParticipantRef, Samples]] = []
+        self._numbers = count(1)
         self._voices: list[tuple[AgentAudio, Samples]] = []
         self._summer = Summer(format.frame_samples)
 
@@ -43,22 +56,39 @@ class CallMixer:
         self._legs.pop(key, None)
         self._ports = tuple(self._legs.values())
 
+    def set_tap(self, tap: Tap | None) -> None:
+        """Where each participant's own sound comes from; what the ports give is then for the mix alone."""
+        self._tap, self._tapped = tap, False
+        self._retap()
+
+    def _retap(self) -> None:
+        wanted = any(agent.receiving == "participants" for agent in self._agents)
+        if self._tap is not None and wanted != self._tapped:
+            self._tapped = wanted
+            self._tap(self._overhear if wanted else None)
+
+    def _overhear(self, ref: ParticipantRef, samples: Samples) -> None:
+        self._overheard.append((ref, samples))
+
     def add_agent(self, sink: PcmSink, rate_hz: int | None = None, tell: Tell | None = None) -> AgentAudio:
         """An agent that may speak at once; it hears nothing until `configure(receive=True)`."""
-        agent = AgentAudio(self.format, sink, rate_hz, tell, self._engine)
+        ref = ParticipantRef(f"agent_{next(self._numbers)}")
+        agent = AgentAudio(self.format, sink, rate_hz, tell, self._engine, ref, self._retap)
         self._agents += (agent,)
         return agent
 
     def remove_agent(self, agent: AgentAudio) -> None:
         """Removing one that is not there is harmless."""
         self._agents = tuple(other for other in self._agents if other is not agent)
+        self._retap()
 
     def gather(self, at: float) -> None:
         """Takes 20 ms of every agent and gives their sum to every leg."""
-        count = self.format.frame_samples
+        samples = self.format.frame_samples
         self._voices.clear()
+        self._overheard.clear()
         for agent in self._agents:
-            voice = agent.pull(count, at)
+            voice = agent.pull(samples, at)
             if voice is not None:
                 self._voices.append((agent, voice))
         total = self._summer.total([voice for _, voice in self._voices])
@@ -67,22 +97,26 @@ class CallMixer:
                 port.push(total, at)
 
     def deliver(self, at: float) -> None:
-        """Takes 20 ms of every leg and gives each listening agent everybody else."""
-        count = self.format.frame_samples
+        """Takes 20 ms of every leg and gives each listening agent everybody else, mixed or apart."""
+        samples = self.format.frame_samples
         heard: list[Samples] = []
-        for port in self._ports:
-            frame = port.pull(count, at)
+        each: list[tuple[ParticipantRef, Samples]] = []
+        for key, port in self._legs.items():
+            frame = port.pull(samples, at)
             if frame is not None:
                 heard.append(frame)
+                each.append((key, frame))
         room: Samples | None = None
         summed = False
         for agent in self._agents:
             if not agent.receiving:
                 continue
-            others = [voice for speaker, voice in self._voices if speaker is not agent]
-            if others:
-                agent.hear(self._summer.total(heard + others))
-                continue
-            if not summed:
-                room, summed = self._summer.total(heard), True
-            agent.hear(room)
+            others = [(speaker.ref, voice) for speaker, voice in self._voices if speaker is not agent]
+            if agent.receiving == "participants":
+                agent.hear_each((self._overheard if self._tapped else each) + others, at)
+            elif others:
+                agent.hear(self._summer.total(heard + [voice for _, voice in others]))
+            else:
+                if not summed:
+                    room, summed = self._summer.total(heard), True
+                agent.hear(room)

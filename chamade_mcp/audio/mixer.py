@@ -62,10 +62,11 @@ def _saturated(wide: _Wide, scratch: _Wide) -> Samples:
     return wide.clip(_LOWEST, _HIGHEST, out=scratch).astype(np.int16)
 
 
-class _Member:
-    __slots__ = ("level", "sink", "source")
+class _Member(Generic[K]):
+    __slots__ = ("key", "level", "sink", "source")
 
-    def __init__(self, source: Source, sink: Sink) -> None:
+    def __init__(self, key: K, source: Source, sink: Sink) -> None:
+        self.key = key
         self.source = source
         self.sink = sink
         self.level = 0.0
@@ -79,16 +80,18 @@ class Mixer(Generic[K]):
 
     def __init__(self, format: AudioFormat) -> None:
         self.format = format
-        self._members: dict[K, _Member] = {}
-        self._order: tuple[_Member, ...] = ()
+        self._members: dict[K, _Member[K]] = {}
+        self._order: tuple[_Member[K], ...] = ()
         self._summer = Summer(format.frame_samples)
+        self.audible: list[tuple[K, Samples]] = []
+        """Who was heard in the latest tick, and what they said."""
 
     def __len__(self) -> int:
         return len(self._members)
 
     def add(self, key: K, source: Source, sink: Sink) -> None:
         """Replaces an earlier member of the same key."""
-        self._members[key] = _Member(source, sink)
+        self._members[key] = _Member(key, source, sink)
         self._order = tuple(self._members.values())
 
     def remove(self, key: K) -> None:
@@ -101,6 +104,7 @@ class Mixer(Generic[K]):
         count = self.format.frame_samples
         members = self._order
         audible: list[Samples] = []
+        self.audible.clear()
         speakers: list[int] = []
         for index, member in enumerate(members):
             frame = member.source(count, at)
@@ -109,6 +113,7 @@ class Mixer(Generic[K]):
                     member.level = member.level * _RELEASE if member.level > _FLOOR else 0.0
             else:
                 audible.append(frame)
+                self.audible.append((member.key, frame))
                 speakers.append(index)
                 member.level = max(rms(frame), member.level * _RELEASE)
         total, others = self._summer.all_but_each(audible)

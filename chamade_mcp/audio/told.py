@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 
-from chamade_mcp.audio.agent import AgentStats
+from chamade_mcp.audio.agent import AgentStats, Receive
 from chamade_mcp.audio.frame import FRAME_MS, AudioFormat
 from chamade_mcp.audio.playout import PlayoutStats
 from chamade_mcp.audio.port import PortStats
 from chamade_mcp.audio.voice import MarkPassed, VoiceNews
 from chamade_mcp.audio.wire import Wire
+from chamade_mcp.model.ids import ParticipantRef
 
 
-def audio_config(native: AudioFormat, declared: AudioFormat, *, receive: bool, ready: bool) -> Wire:
+def audio_config(native: AudioFormat, declared: AudioFormat, *, receive: Receive, ready: bool) -> Wire:
     """The answer to every `audio_config`. `ready`: audio flows, the call is active."""
     wire = declared.to_wire()
     return {
@@ -25,6 +26,12 @@ def audio_config(native: AudioFormat, declared: AudioFormat, *, receive: bool, r
         "receive": receive,
         "ready": ready,
     }
+
+
+def audio_participants(indices: Mapping[ParticipantRef, int], names: Mapping[ParticipantRef, str]) -> Wire:
+    """Whose sounds are told apart, and by which index."""
+    people = [{"index": index, "id": ref, "name": names.get(ref, "")} for ref, index in indices.items()]
+    return {"type": "audio_participants", "participants": people}
 
 
 def cleared(seconds: float) -> Wire:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NoReturn, TypeAlias, cast
 
+from chamade_mcp.audio.agent import Receive
 from chamade_mcp.audio.frame import MAX_RATE_HZ, MIN_RATE_HZ
 from chamade_mcp.model.limits import MAX_ATTACHMENTS, MAX_NAME, MAX_TEXT
 
@@ -75,7 +76,7 @@ class AudioConfigDeclare:
     """Changes what is given. At least one is."""
 
     rate_hz: int | None
-    receive: bool | None
+    receive: Receive | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +190,8 @@ def _audio(fields: dict[str, Any]) -> AudioChunk:
 def _audio_config(fields: dict[str, Any]) -> AudioConfigQuery | AudioConfigDeclare:
     rate_hz = _rate(fields)
     receive = fields.get("receive")
-    if receive is not None and not isinstance(receive, bool):
-        raise WireError(WireCode.INVALID_FIELD, "receive must be true or false")
+    if receive is not None and not isinstance(receive, bool) and receive != "participants":
+        raise WireError(WireCode.INVALID_FIELD, 'receive must be true, false or "participants"')
     if rate_hz is None and receive is None:
         return AudioConfigQuery()
     return AudioConfigDeclare(rate_hz, receive)

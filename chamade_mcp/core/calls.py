@@ -298,12 +298,12 @@ class CallService:
     def participant_joined(self, fact: ParticipantJoined) -> None:
         live = self._engine.get(fact.call)
         if live is not None:
-            live.participants[fact.participant] = fact.name
+            live.name(fact.participant, fact.name)
 
     def participant_left(self, fact: ParticipantLeft) -> None:
         live = self._engine.get(fact.call)
         if live is not None:
-            live.participants.pop(fact.participant, None)
+            live.name(fact.participant, None)
 
     # --- inside --------------------------------------------------------------------------------------------
 

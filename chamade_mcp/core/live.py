@@ -10,7 +10,7 @@ from chamade_mcp.audio.call import CallMixer
 from chamade_mcp.audio.frame import AudioFormat
 from chamade_mcp.core.call import CallSession
 from chamade_mcp.core.records import CallRecord
-from chamade_mcp.kit.connector import CallLeg
+from chamade_mcp.kit.connector import CallLeg, Overheard
 from chamade_mcp.kit.ticker import Phase, Ticker
 from chamade_mcp.model.audio import Engine
 from chamade_mcp.model.events import START, Cursor
@@ -22,6 +22,10 @@ class Listener(Protocol):
 
     def statistics(self) -> dict[str, object]:
         """What became of its audio; JSON."""
+        ...
+
+    def people_changed(self) -> None:
+        """Somebody came, went or has a new name."""
         ...
 
 
@@ -61,6 +65,15 @@ class LiveCall:
             "legs": [{"participant": ref, **stats} for ref, stats in legs.items()],
         }
 
+    def name(self, participant: ParticipantRef, name: str | None) -> None:
+        """Somebody came or has a new name; None: went."""
+        if name is None:
+            self.participants.pop(participant, None)
+        else:
+            self.participants[participant] = name
+        for listener in self.listeners:
+            listener.people_changed()
+
     def give_up(self) -> None:
         """Leaves the room, or stops trying to get in."""
         self.leave.set()
@@ -75,12 +88,15 @@ class LiveCall:
         ports = leg.ports()
         for key, port in ports.items():
             self.mixer.add_leg(key, port)
+        self.mixer.set_tap(leg.overhear if isinstance(leg, Overheard) else None)
         stop_gather = ticker.register(Phase.GATHER, self.mixer.gather)
         stop_deliver = ticker.register(Phase.DELIVER, self.mixer.deliver)
 
         def unplug() -> None:
             stop_gather()
             stop_deliver()
+            if self.mixer is not None:
+                self.mixer.set_tap(None)
             for key in ports:
                 if self.mixer is not None:
                     self.mixer.remove_leg(key)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from chamade_mcp.audio import told
-from chamade_mcp.audio.agent import AgentAudio
+from chamade_mcp.audio.agent import AgentAudio, Receive
 from chamade_mcp.audio.voice import VoiceNews
 from chamade_mcp.core import event_log
 from chamade_mcp.core.call import CallState
@@ -16,7 +16,7 @@ from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.capabilities import Capability
 from chamade_mcp.model.errors import InvalidRequest
 from chamade_mcp.model.events import START, Cursor, Envelope, EventType
-from chamade_mcp.model.ids import CallId
+from chamade_mcp.model.ids import CallId, ParticipantRef
 from chamade_mcp.store.database import Database
 
 _PAGE = 256
@@ -35,6 +35,10 @@ class Sink(Protocol):
         ...
 
     def tell(self, news: VoiceNews) -> None: ...
+
+    def introduce(self, indices: Mapping[ParticipantRef, int], names: Mapping[ParticipantRef, str]) -> None:
+        """Whose sounds are told apart, by which index; each time that changes."""
+        ...
 
 
 class Acts(Protocol):
@@ -71,6 +75,8 @@ class AgentStream:
         self._envelopes = envelopes
         self._missed = missed
         self._told = START
+        self._met: set[ParticipantRef] = set()
+        """Participants who have an index because they are there."""
         self._sink: Sink | None = None
         self.audio: AgentAudio | None = (
             live.mixer.add_agent(self._hear, tell=self._tell) if live.mixer else None
@@ -91,6 +97,31 @@ class AgentStream:
 
     def set_sink(self, sink: Sink | None) -> None:
         self._sink = sink
+
+    def configure(self, rate_hz: int | None, receive: Receive | None) -> None:
+        """Changes what is given of `audio`'s settings. Without audio nothing."""
+        if self.audio is not None:
+            self.audio.newcomers = self._introduce
+            self.audio.configure(rate_hz, receive)
+
+    def people_changed(self) -> None:
+        """Indices are known before anybody speaks, and forgotten with who goes."""
+        audio = self.audio
+        if audio is None or audio.tracks is None or audio.receiving != "participants":
+            return
+        here = self._live.participants
+        for gone in [ref for ref in self._met if ref not in here]:
+            audio.tracks.close(gone)
+        self._met = set(here)
+        audio.tracks.open(here)
+        self._introduce()
+
+    def _introduce(self) -> None:
+        if self._sink is None or self.audio is None or self.audio.tracks is None:
+            return
+        agents = [one.ref for one in self._live.mixer.agents] if self._live.mixer else []
+        names = dict.fromkeys(agents, self._live.record.agent_name) | self._live.participants
+        self._sink.introduce(self.audio.tracks.indices, names)
 
     def statistics(self) -> dict[str, object]:
         """What became of the audio of this socket; JSON. Nothing on a call without voice."""

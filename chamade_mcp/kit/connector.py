@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 
 from starlette.types import ASGIApp
 
+from chamade_mcp.audio.frame import Samples
 from chamade_mcp.audio.port import AudioPort
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.manifest import Manifest
@@ -152,6 +153,16 @@ class CallLeg(Protocol):
 
     async def ended(self) -> EndReason:
         """Returns when the platform side is over. Leaving is the exit of `Calls.join`."""
+        ...
+
+
+@runtime_checkable
+class Overheard(Protocol):
+    """A `CallLeg` that has one mixed port, but knows each participant's own sound as well."""
+
+    def overhear(self, sink: Callable[[ParticipantRef, Samples], None] | None) -> None:
+        """From now on `sink` gets 20 ms of each who is audible, this leg left out, on every beat before the
+        phase DELIVER; None: no longer. It must be cheap while nobody listens."""
         ...
 
 

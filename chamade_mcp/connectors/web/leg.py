@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from chamade_mcp.audio.frame import Samples
@@ -35,6 +35,7 @@ class Leg:
         self._pair = PortPair(FORMAT, DIRECT)
         self.port: AudioPort = self._pair.far
         """The room's end."""
+        self._overhear: Callable[[ParticipantRef, Samples], None] | None = None
         self._known: dict[str, str] = {}
         """Names by participant, as far as the core has been told."""
         self._waiting: deque[tuple[Post, asyncio.Future[None]]] = deque()
@@ -84,6 +85,16 @@ class Leg:
         """The mixer's sink."""
         if samples is not None:
             self.port.push(samples, at)
+
+    def overhear(self, sink: Callable[[ParticipantRef, Samples], None] | None) -> None:
+        """Gives the core each participant's own sound."""
+        self._overhear = sink
+
+    def hear_each(self, audible: Sequence[tuple[str, Samples]]) -> None:
+        if self._overhear is not None:
+            for key, samples in audible:
+                if key != self.participant.id:
+                    self._overhear(ParticipantRef(key), samples)
 
     def look_around(self) -> None:
         """Somebody came, went or has a new name: the core shall know."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from chamade_mcp.audio.frame import Samples
@@ -36,6 +36,10 @@ class AgentLeg(Protocol):
 
     def hear(self, samples: Samples | None, at: float) -> None:
         """20 ms of everybody else; None for silence. Called on every beat."""
+        ...
+
+    def hear_each(self, audible: Sequence[tuple[str, Samples]]) -> None:
+        """Who is audible in this beat, and what they say. Called after `hear`."""
         ...
 
     def look_around(self) -> None:
@@ -151,6 +155,8 @@ class Room(Place):
 
     def _beat(self, at: float) -> None:
         self._quiet = 0 if self._mixer.tick(at) else self._quiet + 1
+        for leg in self.legs.values():
+            leg.hear_each(self._mixer.audible)
         self._beats += 1
         if self._beats % _BEATS_PER_LEVEL == 0:
             self._show_levels()

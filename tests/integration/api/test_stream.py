@@ -16,7 +16,8 @@ from websockets.exceptions import ConnectionClosed
 from chamade_mcp.app.server import Server, listen
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.model.access import Permission
-from chamade_mcp.model.ids import RoomRef
+from chamade_mcp.model.facts import ParticipantJoined, ParticipantLeft
+from chamade_mcp.model.ids import CallId, ParticipantRef, RoomRef
 from tests.integration.api.conftest import EMAIL, PASSWORD, House, client_of
 from tests.support.requirement import requirement
 from tests.support.waiting import until
@@ -531,6 +532,40 @@ async def test_an_agent_does_not_hear_itself_but_the_other_does(
                 levels[name] = max(levels[name], float(np.abs(np.frombuffer(frame, "<i2").astype(int)).max()))
         assert levels["one"] == 0
         assert levels["two"] > 10000
+
+
+async def test_each_participant_apart(house: House, api: httpx2.AsyncClient, ws_url: str) -> None:
+    call, room = await new_call(house, api)
+    far, query = house.scripted.legs[room].far, f"?api_key={house.key}"
+    tone = (np.sin(np.arange(FRAME) * 2 * np.pi * 1000 / 48000) * 16000).astype("<i2")
+    emit = house.scripted.context.emit
+    scope, call_id, ann = house.owner.scope, CallId(call), ParticipantRef("ann")
+    async with socket(ws_url, call, query) as ws, socket(ws_url, call, query) as other:
+        await emit(scope, ParticipantJoined(call_id, ann, "Ann"))
+        await ws.send('{"type":"audio_config","sample_rate":24000,"receive":"participants"}')
+        assert (await message(ws))["receive"] == "participants"
+        told = await message(ws)
+        assert told["participants"] == [{"index": 1, "id": "ann", "name": "Ann"}]
+        far.push(tone, asyncio.get_running_loop().time())
+        assert [one["id"] for one in (await message(ws))["participants"]] == ["ann", "room"]
+        frame = await asyncio.wait_for(ws.recv(), BOUND_S)
+        assert isinstance(frame, bytes)
+        assert frame[:4] == bytes([0xC4, 1, 2, 0])
+        assert len(frame) == 8 + 960
+        await other.send(tone.tobytes() * 3)
+        told = await message(ws)
+        assert told["participants"][2] == {"index": 3, "id": "agent_2", "name": "AI Agent"}
+        await emit(scope, ParticipantJoined(call_id, ann, "Anna"))
+        assert (await message(ws))["participants"][0]["name"] == "Anna"
+        await emit(scope, ParticipantLeft(call_id, ann))
+        assert [one["index"] for one in (await message(ws))["participants"]] == [2, 3]
+        await ws.send('{"type":"audio_config","receive":true}')
+        assert (await message(ws))["receive"] is True
+        async with asyncio.timeout(BOUND_S):
+            while len(await ws.recv()) != 960:
+                pass
+        await ws.send('{"type":"audio_config","receive":"everything"}')
+        assert (await message(ws))["code"] == "INVALID_FIELD"
 
 
 # --- what waits to be played -----------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from chamade_mcp.audio.port import AudioPort
 from chamade_mcp.connectors.web.seat import TAIL_FRAMES
 from chamade_mcp.connectors.web.tests.harness import Page, World, eventually
 from chamade_mcp.connectors.web.tests.test_leg import OTHER, agent, person
-from chamade_mcp.kit.connector import ROOM
+from chamade_mcp.kit.connector import ROOM, Overheard
 from chamade_mcp.kit.ticker import Phase
 from chamade_mcp.model.ids import CallId
 
@@ -121,6 +121,33 @@ async def test_people_and_agents_hear_the_sum_of_the_others(world: World) -> Non
         assert within_stream(first, two.heard)
         one.close()
         two.close()
+
+
+async def test_each_person_is_heard_apart_while_somebody_wants_it(world: World) -> None:
+    token = await world.room()
+    async with (
+        person(world, token, "Ann") as ann,
+        person(world, token, "Ben") as ben,
+        agent(world, token) as ada,
+        agent(world, token, "Bob", call=CallId("call_2"), scope=OTHER) as bob,
+    ):
+        core = Core(world, bob.ports()[ROOM])
+        heard: dict[str, list[Samples]] = {}
+        assert isinstance(ada, Overheard)
+        ada.overhear(lambda ref, samples: heard.setdefault(ref, []).append(samples))
+        said = {"ann": noise(10, 1), "ben": noise(10, 2), "bob": noise(10, 3)}
+        core.to_say = framed(said["bob"])
+        await speak(ann, said["ann"])
+        await speak(ben, said["ben"])
+        await eventually(lambda: len(heard) == 3 and all(len(frames) >= 10 for frames in heard.values()))
+        for sound in said.values():
+            assert sum(within_stream(sound, frames) for frames in heard.values()) == 1
+        ada.overhear(None)
+        heard.clear()
+        await speak(ann, noise(5))
+        await eventually(lambda: len(core.heard) >= 15)
+        assert heard == {}
+        core.close()
 
 
 async def test_nobody_hears_themselves_or_a_muted_microphone(world: World) -> None:
