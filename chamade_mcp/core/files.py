@@ -252,11 +252,11 @@ class Files:
         return file_rows.complete(conn, file, mime=mime, size_bytes=size, expires_at=now + life)
 
     async def _discard(self, file: FileId) -> None:
-        await self._d.blobs.delete([file])
         try:
+            await self._d.blobs.delete([file])
             await self._d.database.write(partial(file_rows.drop, file=file))
-        except GatewayError as error:
-            log.warning("the row of a file that did not come stays until it expires: %s", error)
+        except (GatewayError, OSError) as error:
+            log.warning("what came of a file that broke off stays until it expires: %s", error)
 
     def too_large(self) -> TooLarge:
         return TooLarge(f"File exceeds max size ({self.max_bytes} bytes)", code="FILE_TOO_LARGE")

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -61,11 +62,11 @@ class LocalBlobs:
                 await asyncio.to_thread(_flush, out)
             await asyncio.to_thread(part.rename, path)
         except OSError as error:
-            part.unlink(missing_ok=True)
+            _unlink([part])
             log.exception("a file could not be stored")
             raise Unavailable("Files cannot be stored at the moment") from error
         except BaseException:
-            part.unlink(missing_ok=True)
+            _unlink([part])
             raise
         return size
 
@@ -108,7 +109,8 @@ def _flush(out: BinaryIO) -> None:
 
 def _unlink(paths: Iterable[Path]) -> None:
     for path in paths:
-        path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError, NotADirectoryError):
+            path.unlink()
 
 
 def _written_at(path: Path) -> float:

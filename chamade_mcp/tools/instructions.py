@@ -27,7 +27,8 @@ every 50 s while you work, then send the answer.
 everywhere.
 - status queued (WhatsApp, 24 hours after the person last wrote) is no failure: it is sent when they \
 write. Do not resend.
-- Local files: chamade_file_upload_url, upload with curl, then attachments=[{{"file_id": ...}}].
+- Local files: chamade_file_upload_url, upload with curl, then attachments=[{{"file_id": ...}}]. \
+Files on the web: attachments=[{{"url": ...}}].
 
 Calls
 - chamade_call_join by link or phone number. Look at capabilities: audio_out means you can be heard, write \

@@ -246,7 +246,7 @@ async def test_a_deleted_account_leaves_no_byte(
         urls.append(made.json()["url"])
 
         def found() -> set[str]:
-            kept = b"".join(p.read_bytes() for p in (tmp_path / "data/files").rglob("*") if p.is_file())
+            kept = b"".join(p.read_bytes() for p in (tmp_path / "data").rglob("*") if p.is_file())
             return {mark for mark in marks if mark.encode() in kept}
 
         assert found() == set(marks[:3])

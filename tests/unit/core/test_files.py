@@ -19,6 +19,7 @@ from chamade_mcp.model.errors import (
     NotFound,
     TimedOut,
     TooLarge,
+    Unavailable,
     ValidationFailed,
 )
 from chamade_mcp.store.schema import files
@@ -291,6 +292,14 @@ async def test_what_a_crash_left_goes_after_an_hour(house: House) -> None:
         os.utime(part, (written_at, written_at))
     await house.files.sweep()
     assert sorted(kept(house)) == sorted([str(told["file_id"]), new.name])
+
+
+async def test_a_disk_that_takes_nothing_is_told(house: House) -> None:
+    house.files_root.write_text("no folder")
+    owner = await house.owner()
+    with pytest.raises(Unavailable):
+        await house.files.upload(owner.scope, "a", "text/plain", stream(b"x"))
+    assert await rows(house) == []
 
 
 async def test_a_row_whose_upload_died_goes_with_its_bytes(house: House) -> None:
