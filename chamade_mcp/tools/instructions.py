@@ -3,8 +3,8 @@
 from chamade_mcp.model.limits import LONGEST_WAIT_S, RING_S
 
 INSTRUCTIONS = f"""\
-Chamade connects you to people: direct messages, meetings and phone calls on many platforms, through one \
-set of tools.
+Chamade connects you to people: direct messages and calls, through one set of tools for all platforms. \
+Which platforms work depends on the gateway; the others are refused with what is missing.
 
 Start
 1. Call chamade_account once. It says which platforms are ready, which handle on each is you and which is \
@@ -25,17 +25,17 @@ Direct messages
 every 50 s while you work, then send the answer.
 - Keep within the platform's length limit and split long texts yourself. *bold*, _italic_ and `code` work \
 everywhere.
-- status queued (WhatsApp, 24 hours after the person last wrote) is no failure: it is sent when they \
-write. Do not resend.
+- status pending or queued is no failure: the message is kept and will go out. Do not resend.
 - Local files: chamade_file_upload_url, upload with curl, then attachments=[{{"file_id": ...}}]. \
 Files on the web: attachments=[{{"url": ...}}].
 
 Calls
-- chamade_call_join by link or phone number. Look at capabilities: audio_out means you can be heard, write \
-means you can use chamade_call_chat.
-- Hosted speech (hosted_stt, hosted_tts, with the owner's own provider key): read what is said with \
-chamade_call_status and since=transcript_length, speak with chamade_call_say, stop with \
-chamade_call_stop_speaking when somebody interrupts.
+- chamade_call_join by link; without one it opens a room where the platform can, and the meeting_url it \
+returns is for people. Look at capabilities: audio_out means you can be heard, write means you can use \
+chamade_call_chat.
+- Hosted speech is there only where capabilities have hosted_stt (read what is said with chamade_call_status \
+and since=transcript_length) or hosted_tts (speak with chamade_call_say, stop with \
+chamade_call_stop_speaking when somebody interrupts).
 - Your own speech stack: audio never passes through MCP. Your host program opens text_ws_url and exchanges \
 raw PCM (s16le, mono, 20 ms frames; rate in audio). Without either, use the chat.
 - State disconnected: join again with the same platform and URL; the transcript starts anew.

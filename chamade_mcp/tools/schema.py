@@ -91,7 +91,8 @@ ATTACHMENTS = list_of(
             {"required": ["bytes_b64", "name", "mime"]},
         ],
     },
-    "Files to send, at most 25 MB each. An entry is file_id alone, url, or bytes_b64 with name and mime. "
+    "Files to send, at most 25 MB each unless the gateway says otherwise. An entry is file_id alone, url, or "
+    "bytes_b64 with name and mime. "
     "With attachments text is optional and becomes the caption of the first one.",
     max_items=MAX_ATTACHMENTS,
 )
