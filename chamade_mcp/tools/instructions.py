@@ -25,7 +25,8 @@ Direct messages
 every 50 s while you work, then send the answer.
 - Keep within the platform's length limit and split long texts yourself. *bold*, _italic_ and `code` work \
 everywhere.
-- status pending or queued is no failure: the message is kept and will go out. Do not resend.
+- status pending or queued is no failure: the message is on its way, and chamade_inbox shows what becomes of \
+it. Do not resend.
 - Local files: chamade_file_upload_url, upload with curl, then attachments=[{{"file_id": ...}}]. \
 Files on the web: attachments=[{{"url": ...}}].
 
