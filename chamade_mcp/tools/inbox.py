@@ -135,8 +135,8 @@ TOOLS = (
             "conversation_id names one. Before longer work send a short acknowledgement with "
             "keep_typing=true, then the answer. Prefer *bold*, _italic_, `code`, which work everywhere. "
             "Limits: 10,000 characters; discord 2,000, telegram 4,096, whatsapp 1,600, slack 3,000 a block; "
-            "over-long text is refused, so split it yourself. Returns status delivered, or queued: whatsapp "
-            "holds it until the person writes, do not resend. Errors: 404 nobody wrote on that platform "
+            "over-long text is refused, so split it yourself. Returns status delivered; pending or queued is "
+            "kept and goes out as soon as it can: do not resend. Errors: 404 nobody wrote on that platform "
             "yet; 502 refused by the platform, mend the text."
         ),
         arguments=DirectMessage,
@@ -156,7 +156,7 @@ TOOLS = (
         ),
         output_schema=result(
             {
-                "status": text("delivered, queued or another honest state."),
+                "status": text("delivered, pending or queued."),
                 "message_id": nullable({"type": "string"}),
                 "delivery": text("sync or async."),
                 "reason": text("Why it is queued, such as outside_24h_window."),
