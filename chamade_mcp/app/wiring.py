@@ -81,6 +81,20 @@ async def build(
         await asyncio.to_thread(database.close)
 
 
+def _files(settings: Settings, database: Database, clock: Clock, outbound: Outbound) -> Files:
+    return Files(
+        FilesDeps(
+            database=database,
+            clock=clock,
+            blobs=LocalBlobs(settings.data_dir / "files"),
+            fetcher=Fetcher(outbound, clock),
+            public_url=settings.public_url,
+            max_bytes=settings.files_max_size_bytes,
+            quota_bytes=settings.files_quota_bytes,
+        )
+    )
+
+
 class _House:
     """The parts, in the order in which they need each other."""
 
@@ -106,9 +120,7 @@ class _House:
         grants = Grants(database, clock, key=box.derive("oauth tokens"), audience=Places(url).resource)
         accounts.accept(ACCESS, grants.authenticate)
         self._invitations = Invitations(database, clock, platforms, self._supervisor)
-        blobs, fetcher = LocalBlobs(settings.data_dir / "files"), Fetcher(outbound, clock)
-        most, quota = settings.files_max_size_bytes, settings.files_quota_bytes
-        files = Files(FilesDeps(database, clock, blobs, fetcher, url, most, quota))
+        files = _files(settings, database, clock, outbound)
         self._engine = CallEngine(
             EngineDeps(database, box, hub, clock, self._ticker, self._supervisor, settings.resampler)
         )
