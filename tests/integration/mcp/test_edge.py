@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from tests.support.core_api import CURSOR, KEY, FakeCore
+from tests.support.requirement import requirement
 
 MAX_BODY = 4 * 1024 * 1024
 AUTH = {"authorization": f"Bearer {KEY}"}
@@ -22,6 +23,7 @@ async def post(url: str, headers: dict[str, str], body: bytes | None = None) -> 
         return await http.post(url, headers={**HEADERS, **headers}, content=content)
 
 
+@requirement("R-214", "R-215", "R-217")
 @pytest.mark.parametrize("path", ["/mcp", "/mcp/", "/mcp?x=1", "/mcp/?x=1"])
 async def test_both_spellings_answer_plain_json_without_a_redirect(gateway: str, path: str) -> None:
     answer = await post(gateway + path, AUTH)

@@ -18,6 +18,7 @@ from chamade_mcp.model.access import Permission, Principal
 from chamade_mcp.model.facts import MessageReceived
 from chamade_mcp.model.ids import ConversationRef, MessageRef, Platform
 from chamade_mcp.model.messages import Sender
+from tests.support.requirement import requirement
 from tests.support.server import serve
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ async def test_the_gateways_own_refusals(house: House, connect: "Connect") -> No
             assert (gone["status"], gone["code"]) == (404, "CALL_NOT_FOUND"), tool
 
 
+@requirement("R-218", "R-220", "R-222", "R-223", "R-230")
 async def test_a_call(house: House, connect: "Connect") -> None:
     async with connect(f"{house.url}/mcp/", house.key) as client:
         joined = await call(client, "chamade_call_join", platform="web", agent_name="Ada")
@@ -144,6 +146,7 @@ async def test_a_call(house: House, connect: "Connect") -> None:
         assert (await call(client, "chamade_call_status", call_id=call_id))["state"] == "ended"
 
 
+@requirement("R-228")
 async def test_a_reserved_upload(house: House, connect: "Connect") -> None:
     async with connect(f"{house.url}/mcp/", house.key) as client:
         reserved = await call(client, "chamade_file_upload_url", name="a.txt", mime="text/plain")

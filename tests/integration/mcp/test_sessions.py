@@ -18,6 +18,7 @@ from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import build
 from tests.support.gateway_process import GatewayProcess, gateway_process
 from tests.support.push_client import PushClient, headers, open_session
+from tests.support.requirement import requirement
 from tests.support.waiting import until
 
 HERE = Path(__file__).parent
@@ -184,6 +185,7 @@ async def test_ten_thousand_sessions_leave_no_memory_behind(tmp_path: Path) -> N
     assert grown < 8 * 1024, f"{grown} KiB for 7,000 sessions"
 
 
+@requirement("R-239")
 async def test_a_dead_peer_is_noticed_within_25_seconds(tmp_path: Path) -> None:
     """Its address vanishes in a network of its own: no reset, no end, only silence."""
     process = await asyncio.create_subprocess_exec(
