@@ -30,8 +30,6 @@ class DriftBand:
 
     over_s: float
     """So much more than any phase of the two clocks needs may wait; above that samples are taken out."""
-    burst_s: float = inf
-    """With more waiting it is no drift: somebody has pushed a lot at once."""
     ppm: float = 1000.0
     """How fast the delay is changed. A producer that slowly comes to push just after the beat instead of just
     before it needs a whole frame more in the time in which the margin is used up."""
@@ -74,14 +72,15 @@ class DriftGuard:
         if count > self._largest:
             self._largest = count
 
-    def step(self, spare_s: float, behind: int, margin_s: float, count: int, at: float) -> int:
+    def step(self, spare_s: float, behind: float, margin_s: float, count: int, at: float) -> int:
         """1: add a sample to this frame; -1: take one out.
 
-        `spare_s`: how long the last sample of the frame has waited. `behind`: samples held after it.
+        `spare_s`: how long the last sample of the frame has waited. `behind`: samples held after it; infinite
+        while the producer has queued on purpose, which tells nothing of its clock.
         """
         lag_s = at - self._newest_at + behind / self._rate_hz
-        if behind > self._band.burst_s * self._rate_hz:
-            lag_s = spare_s = inf
+        if behind == inf:
+            spare_s = inf
         self._spare_s = min(self._spare_s, spare_s)
         self._lag_s = min(self._lag_s, lag_s)
         self._beats += 1

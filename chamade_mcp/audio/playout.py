@@ -9,6 +9,8 @@ import numpy as np
 
 from chamade_mcp.audio.drift import DriftBand, DriftGuard, bend
 from chamade_mcp.audio.frame import FRAME_S, AudioFormat, Samples
+from chamade_mcp.audio.hasten import LONGEST_S, hasten, splice
+from chamade_mcp.audio.lateness import Lateness
 
 _MERGE_BELOW_S = FRAME_S / 2
 _MARGIN_STEP_S = 0.005
@@ -18,9 +20,8 @@ _UNDERRUN_WITHIN_S = 0.1
 _QUIET_SHARE = 0.1
 _QUIET_POWER = 1.0e4
 """Mean square of a frame that nobody misses: 50 dB below full scale."""
-_TRIM_GAP_S = 0.1
-"""At least so much is played between two frames left out that are not quiet."""
-_SPLICE_S = 0.0025
+_TRIM_GAP_S = 0.06
+"""At least so much is played between two places where something that is not quiet was left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +35,15 @@ class Profile:
     margin_max_s: float
     """How far underruns may raise the margin."""
     trim_over_s: float | None
-    """Backlog before a pull that may stay, on top of the margin. None: everything is played, however late."""
-    trim_after_s: float = 1.0
-    """How long there must constantly be more, until a quiet frame is left out."""
+    """Delay that may stay, on top of the margin and what the phase of pushes and beats makes. None: all is
+    played, however late."""
+    trim_after_s: float = 0.4
+    """How long there must constantly be more, until a quiet frame, or a period of a voice, is left out."""
     trim_any_after_s: float = 4.0
     """How long, until any frame is."""
-    trim_under_s: float = inf
-    """A backlog above this is a burst, and is played whole."""
+    ahead_s: float = inf
+    """A producer that has pushed so much more than real time is not late: it has queued on purpose, and all
+    of it is played."""
     drift: DriftBand | None = None
     """Where a producer's clock is followed."""
 
@@ -49,7 +52,7 @@ LIVE = Profile(
     budget_s=0.4,
     margin_s=0.005,
     margin_max_s=0.06,
-    trim_over_s=2.5 * FRAME_S,
+    trim_over_s=0.025,
     drift=DriftBand(over_s=0.007),
 )
 """Microphones: late audio is worse than lost audio."""
@@ -57,20 +60,20 @@ QUEUED = Profile(
     budget_s=120.0,
     margin_s=0.005,
     margin_max_s=0.06,
-    trim_over_s=2 * FRAME_S,
+    trim_over_s=0.025,
     trim_any_after_s=inf,
-    trim_under_s=0.3,
-    drift=DriftBand(over_s=0.04, burst_s=0.3),
+    ahead_s=0.1,
+    drift=DriftBand(over_s=0.007),
 )
-"""Agents, which push whole sentences at once, or stream: then the delay that their hiccups have added is
-taken out of their pauses, never out of what they say."""
+"""Agents, which push whole sentences at once, or stream: then the delay that hiccups have added is taken out
+of their pauses and of repeated periods of their voice, never out of what they say."""
 DIRECT = Profile(
     budget_s=4 * FRAME_S,
     margin_s=0.0,
     margin_max_s=0.0,
-    trim_over_s=1.5 * FRAME_S,
+    trim_over_s=0.0,
     trim_after_s=0.1,
-    trim_any_after_s=0.1,
+    trim_any_after_s=0.0,
 )
 """Pushed and pulled within the same beat: adds no latency."""
 
@@ -126,7 +129,8 @@ class PlayoutBuffer:
         self._buffered = 0
         self._playing = False
         self._dry_since: float | None = None
-        self._over_since: float | None = None
+        self._lateness = Lateness(rate_hz, profile.trim_after_s)
+        self._trim_from = -inf
         self._power = 0.0
         self._pushed = self._pulled = self._dropped = self._trimmed = self._cleared = 0
         self._padded = self._underruns = 0
@@ -173,6 +177,7 @@ class PlayoutBuffer:
         count = len(samples)
         if not count:
             return
+        self._lateness.pushed(count, at)
         self._pushed += count
         if self._drift is not None:
             self._drift.pushed(count, at)
@@ -192,6 +197,7 @@ class PlayoutBuffer:
             if not self._buffered or not self._may_start(count, at):
                 return None
             self._playing = True
+            self._lateness.reset(at)
             if self._drift is not None:
                 self._drift.reset()
         if self._buffered < count:
@@ -199,14 +205,12 @@ class PlayoutBuffer:
         if self._margin_s > self.profile.margin_s:
             relaxed_s = self._margin_s - _RELAX_PER_S * count / self.format.rate_hz
             self._margin_s = max(relaxed_s, self.profile.margin_s)
-        if self.profile.trim_over_s is not None and self._buffered > count:
+        if self.profile.trim_over_s is not None:
             trimmed = self._trim(count, at, self.profile.trim_over_s)
             if trimmed is not None:
                 return trimmed
-        else:
-            self._over_since = None
         if self._drift is not None:
-            behind = self._buffered - count
+            behind = inf if self._is_ahead else self._buffered - count
             step = self._drift.step(self._spare(count, at), behind, self._margin_s, count, at)
             if step and self._buffered >= count - step:
                 return self._bent(count, step)
@@ -220,7 +224,7 @@ class PlayoutBuffer:
         self._chunks.clear()
         self._buffered = 0
         self._playing = False
-        self._dry_since = self._over_since = None
+        self._dry_since = None
         return count
 
     def _may_start(self, count: int, at: float) -> bool:
@@ -254,7 +258,6 @@ class PlayoutBuffer:
     def _run_dry(self, count: int, at: float) -> Samples | None:
         self._playing = False
         self._dry_since = at
-        self._over_since = None
         left = self._buffered
         if not left:
             return None
@@ -309,28 +312,46 @@ class PlayoutBuffer:
         return count
 
     def _trim(self, count: int, at: float, over_s: float) -> Samples | None:
-        """One frame spliced over the one left out, when the backlog has stayed and this frame may go."""
-        rate_hz = self.format.rate_hz
-        lowest, highest = self._margin_s + over_s, self._margin_s + self.profile.trim_under_s
-        if not lowest * rate_hz < self._buffered <= highest * rate_hz or self._buffered < 2 * count:
-            self._over_since = None
-            return None
-        if self._over_since is None:
-            self._over_since = at
+        """A frame under which a little was left out, when the backlog has stayed and the sound allows it."""
+        lateness = self._lateness
+        lateness.watch(self._buffered, count, at, self._margin_s + over_s, ahead=self._is_ahead)
+        if lateness.excess <= 0 or lateness.since is None or self._buffered < 2 * count:
             self._power = 0.0
-        over = at - self._over_since
-        if over < self.profile.trim_after_s:
             return None
         left_out = self._peek(count)
         if not self._is_quiet(left_out):
-            if over < self.profile.trim_any_after_s:
+            if at < self._trim_from:
                 return None
-            self._over_since = max(self._over_since, at - self.profile.trim_any_after_s + _TRIM_GAP_S)
-        self._skip(count)
-        self._trimmed += count
+            if at - lateness.since < self.profile.trim_any_after_s:
+                return self._hastened(count, at)
+            self._trim_from = at + _TRIM_GAP_S
+        self._leave_out(count)
         kept = self._take(count)
         self._pulled += count
-        return _splice(left_out, kept, round(_SPLICE_S * rate_hz))
+        return splice(left_out, kept, self.format.rate_hz)
+
+    def _hastened(self, count: int, at: float) -> Samples | None:
+        """A frame with a period of its sound left out, where it has one."""
+        longest = round(LONGEST_S * self.format.rate_hz)
+        if self._buffered < count + longest:
+            return None
+        found = hasten(self._peek(count + longest), count, self.format.rate_hz)
+        if found is None:
+            return None
+        frame, left_out = found
+        self._trim_from = at + _TRIM_GAP_S
+        self._leave_out(left_out)
+        self._skip(count)
+        self._pulled += count
+        return frame
+
+    def _leave_out(self, count: int) -> None:
+        self._trimmed += self._skip(count)
+        self._lateness.left_out(count)
+
+    @property
+    def _is_ahead(self) -> bool:
+        return self._lateness.lead_s > self.profile.ahead_s
 
     def _spare(self, count: int, at: float) -> float:
         """How long the last sample of the frame to come has waited."""
@@ -373,11 +394,3 @@ class PlayoutBuffer:
         quiet = power < max(_QUIET_POWER, self._power * _QUIET_SHARE)
         self._power = max(power, self._power * 0.98)
         return quiet
-
-
-def _splice(left_out: Samples, kept: Samples, count: int) -> Samples:
-    """`kept`, entered over `count` samples from `left_out`, which follows what was played last."""
-    rise = np.linspace(0.0, 1.0, count, dtype=np.float32)
-    frame = kept.copy()
-    frame[:count] = left_out[:count] * (1.0 - rise) + kept[:count] * rise
-    return frame
