@@ -238,17 +238,25 @@ class InboxGroup:
 
 async def _while_listened_to(receive: Receive, poll: Coroutine[Any, Any, Mapping[str, object]]) -> Json:
     """The result of `poll`; stops it and raises `ClientGone` when the client hangs up meanwhile."""
-    polling = asyncio.ensure_future(poll)
     gone = asyncio.ensure_future(_disconnected(receive))
+    listened, polling = asyncio.timeout(None), True
+
+    def hang_up(_: asyncio.Future[None]) -> None:
+        if polling:  # it may be heard of after the answer
+            listened.reschedule(0)
+
+    gone.add_done_callback(hang_up)
     try:
-        await asyncio.wait({polling, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not polling.done():
-            raise ClientGone
-        return polling.result()
+        # A task of its own for the poll as well would cost a kilobyte, and thousands may wait.
+        async with listened:
+            return await poll
+    except TimeoutError:
+        if not listened.expired():
+            raise
+        raise ClientGone from None
     finally:
-        polling.cancel()
+        polling = False
         gone.cancel()
-        await asyncio.gather(polling, gone, return_exceptions=True)
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -184,10 +184,12 @@ class _Following:
         self._channel = channel
         self._leave = leave
         self._open = True
-        self._told: deque[Event] = deque(maxlen=_MOST_TOLD)
+        self._told: deque[Event] | None = None
+        """Made when it is needed: thousands may follow, and little is only told."""
 
     def told(self, event: Event) -> None:
         if event.agent == self._scope.agent:
+            self._told = self._told or deque(maxlen=_MOST_TOLD)
             self._told.append(event)
 
     async def head(self) -> Cursor:
@@ -200,8 +202,8 @@ class _Following:
         elif not self._told:
             return cursor, ()
         found = [e for e in batch if e.event.agent == self._scope.agent]
-        found += [Envelope(cursor, event) for event in self._told]
-        self._told.clear()
+        found += [Envelope(cursor, event) for event in self._told or ()]
+        self._told = None
         return cursor, found
 
     def close(self) -> None:

@@ -1,7 +1,6 @@
 """The inbox: direct messages in, and its three ways of looking at them. What goes out is in `sending`."""
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -10,12 +9,12 @@ from sqlalchemy import Connection, Row
 
 from chamade_mcp.core import dms, event_log
 from chamade_mcp.core.cursors import Heads, cursor_of, seq_at
+from chamade_mcp.core.polls import Polls, SharedLooks
 from chamade_mcp.core.probe import PROBE
 from chamade_mcp.core.replies import Correspondent
 from chamade_mcp.core.sending import InboxDeps, Sending, SendResult
 from chamade_mcp.kit.clock import iso
 from chamade_mcp.kit.connector import PastMessage
-from chamade_mcp.kit.waiting import race
 from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.errors import NotFound
 from chamade_mcp.model.events import Envelope, Event, EventType
@@ -36,7 +35,8 @@ class Inbox:
         self._d = deps
         self._heads = Heads()
         self._sending = Sending(deps, self._heads)
-        self._closing = asyncio.Event()
+        self._looks = SharedLooks()
+        self._polls = Polls(deps.hub, deps.clock)
 
     async def start(self) -> None:
         """Sends on its way what an earlier life of the gateway did not get to; to be called once."""
@@ -44,7 +44,7 @@ class Inbox:
 
     async def stop(self) -> None:
         """Answers every waiting poll, and finishes what is being sent."""
-        self._closing.set()
+        self._polls.close()
         await self._sending.stop()
 
     async def forget(self, account: AccountId) -> None:
@@ -121,27 +121,17 @@ class Inbox:
         """
         if platform not in (None, PROBE):
             self._d.platforms.require(platform)
-        scope = principal.scope
-        seq = await self._d.database.read(partial(seq_at, scope=scope, cursor=cursor))
-        if seq is None:
-            fresh = partial(_snapshot, scope=scope, platform=platform, limit=limit)
-            return {"reset": True, **await self._d.database.read(fresh)}
-        look = partial(_news, scope=scope, seq=seq, platform=platform, limit=limit, cursor=cursor)
+        question = (principal.scope, cursor, platform, limit)
+        query = partial(_delta, scope=principal.scope, cursor=cursor, platform=platform, limit=limit)
 
-        async def news() -> dict[str, Any]:
-            answer = await self._d.database.read(look)
-            answer["conversations"] += self._d.probes.polled(principal, platform)
-            return answer
+        async def look() -> dict[str, Any]:
+            answer = await self._looks.ask(question, partial(self._d.database.read, query))
+            probed = self._d.probes.polled(principal, platform)
+            return answer | {"conversations": answer["conversations"] + probed} if probed else answer
 
         if wait <= 0:
-            return await news()
-        async with self._d.hub.subscribe(scope, after=None) as envelopes:
-            answer = await news()
-            if answer["conversations"]:
-                return answer
-            deadline = self._d.clock.sleep(min(wait, LONGEST_WAIT_S))
-            await race(_message(envelopes, platform), deadline, self._closing.wait())
-        return await news()
+            return await look()
+        return await self._polls.wait(principal.scope, min(wait, LONGEST_WAIT_S), look)
 
     # --- writing -------------------------------------------------------------------------------------------
 
@@ -270,14 +260,6 @@ def _dm_chat(scope: Scope, platform: Platform, conversation: str, new: dms.NewMe
     return Event(scope.account, scope.agent, EventType.DM_CHAT, payload)
 
 
-async def _message(envelopes: AsyncIterator[Envelope], platform: str | None) -> None:
-    """Returns once a direct message (on `platform`) has arrived."""
-    async for envelope in envelopes:
-        event = envelope.event
-        if event.type is EventType.DM_CHAT and platform in (None, event.payload["platform"]):
-            return
-
-
 def _answer(found: list[dict[str, Any]], cursor: str) -> dict[str, Any]:
     return {"conversations": found, "last_message_cursor": cursor}
 
@@ -304,6 +286,14 @@ def _whole(conn: Connection, row: Row[Any], limit: int) -> dict[str, Any]:
     return dms.conversation_to_wire(row) | {
         "messages": [dms.message_to_wire(m) for m in dms.newest(conn, row.id, limit)]
     }
+
+
+def _delta(conn: Connection, scope: Scope, cursor: str, platform: str | None, limit: int) -> dict[str, Any]:
+    """What is new since `cursor`; `reset` with a snapshot when it names a message that is not there."""
+    seq = seq_at(conn, scope, cursor)
+    if seq is None:
+        return {"reset": True, **_snapshot(conn, scope, platform=platform, limit=limit)}
+    return _news(conn, scope, seq, platform, limit, cursor)
 
 
 def _news(

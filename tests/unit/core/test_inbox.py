@@ -270,7 +270,7 @@ async def test_every_poll_of_an_agent_is_answered(house: House) -> None:
     owner = await house.owner()
     cursor = await house.inbox.cursor(owner)
     polls = [asyncio.create_task(house.inbox.delta(owner, cursor, 55)) for _ in range(5)]
-    await until(lambda: house.clock.sleeping == 5)
+    await until(lambda: house.hub.subscribers == 5)
     await house.platform.write(owner.scope, "hello")
     assert [texts(a) for a in await asyncio.wait_for(asyncio.gather(*polls), 5)] == [["hello"]] * 5
 

@@ -159,7 +159,7 @@ async def test_a_poll_wakes_and_finds_the_probe_once(house: House) -> None:
     cursor = await house.inbox.cursor(owner)
     polling = asyncio.create_task(house.inbox.delta(laptop, cursor, 55))
     elsewhere = asyncio.create_task(house.inbox.delta(server, cursor, 55, platform="scripted"))
-    await until(lambda: house.clock.sleeping == 2)
+    await until(lambda: house.hub.subscribers == 2)
     await house.probes.start(owner)
     answer = await asyncio.wait_for(polling, 5)
     (conversation,) = answer["conversations"]

@@ -1,0 +1,128 @@
+"""Deliveries repeated, clocks that jump, a platform that hangs, a database somebody else holds."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Literal
+
+import httpx2
+import pytest
+
+from chamade_mcp.model.facts import MessageReceived
+from chamade_mcp.model.ids import ConversationRef, MessageRef
+from chamade_mcp.model.messages import Sender
+from chamade_mcp.store.migrate import migrate
+from tests.support.gateway_process import gateway_process
+from tests.support.house import House, open_house
+from tests.support.waiting import until
+
+REPLY_S = 60.0
+
+
+class Gate(asyncio.Event):
+    """Tells that somebody stands before it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = asyncio.Event()
+
+    async def wait(self) -> Literal[True]:
+        self.reached.set()
+        return await super().wait()
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncGenerator[House]:
+    migrate(tmp_path / "chamade.db")
+    async with open_house(tmp_path / "chamade.db", reply_timeout_s=REPLY_S) as house:
+        yield house
+
+
+async def test_what_is_delivered_five_times_at_once_is_one_message(house: House) -> None:
+    owner = await house.owner()
+    cursor = await house.inbox.cursor(owner)
+    facts = [
+        MessageReceived(ConversationRef("c"), MessageRef(f"m{n}"), Sender("ann", "Ann"), f"text {n}")
+        for n in range(40)
+    ]
+    emit = house.platform.context.emit
+    for fact in facts:
+        await asyncio.gather(*(emit(owner.scope, fact) for _ in range(5)))
+    found = (await house.inbox.delta(owner, cursor))["conversations"]
+    assert [m["text"] for m in found[0]["messages"]] == [f"text {n}" for n in range(40)]
+
+
+@pytest.mark.parametrize("jump_s", [7_200.0, -3_600.0])
+async def test_nothing_is_early_or_late_when_the_wall_clock_jumps(house: House, jump_s: float) -> None:
+    """A person is told that nobody answers after a minute of waiting, whatever the wall clock says."""
+    owner = await house.owner()
+    await house.platform.write(owner.scope, "Anybody there?")
+    await until(lambda: house.inbox.waiting == 1)
+    await house.clock.advance(REPLY_S / 2)
+    house.clock.jump(jump_s)
+    await house.clock.advance(REPLY_S / 2 - 1)
+    assert house.platform.delivered == []
+    await house.clock.advance(2)
+    await until(lambda: len(house.platform.delivered) == 1)
+
+
+async def test_a_poll_waits_as_long_as_it_asked_when_the_wall_clock_jumps(house: House) -> None:
+    owner = await house.owner()
+    poll = asyncio.create_task(house.inbox.delta(owner, await house.inbox.cursor(owner), 50))
+    await until(lambda: house.clock.sleeping == 1)
+    house.clock.jump(7_200)
+    await house.clock.advance(49)
+    assert not poll.done()
+    await house.clock.advance(2)
+    assert (await asyncio.wait_for(poll, 5))["conversations"] == []
+
+
+async def test_one_conversation_that_hangs_holds_up_no_other(house: House) -> None:
+    owner = await house.owner()
+    for name in ("stuck", *(f"c{n}" for n in range(50))):
+        fact = MessageReceived(ConversationRef(name), MessageRef(name), Sender(name, name), "Hello")
+        await house.platform.context.emit(owner.scope, fact)
+    ids = {
+        c["remote_name"]: c["conversation_id"]
+        for c in (await house.inbox.snapshot(owner, limit=100))["conversations"]
+    }
+    hold = house.platform.script.hold = Gate()
+    stuck = asyncio.create_task(house.inbox.send(owner, "scripted", "hangs", conversation_id=ids["stuck"]))
+    await asyncio.wait_for(hold.reached.wait(), 5)
+    house.platform.script.hold = None
+    waits: list[float] = []
+    for name, conversation in ids.items():
+        if name != "stuck":
+            began = time.perf_counter()
+            await house.inbox.send(owner, "scripted", "Hi", conversation_id=conversation)
+            waits.append(time.perf_counter() - began)
+    assert len(waits) == 50
+    assert max(waits) < 1.0
+    assert not stuck.done()
+    hold.set()
+    assert (await stuck).status == 200
+
+
+async def test_a_database_that_somebody_else_holds_is_never_answered_with_accepted(tmp_path: Path) -> None:
+    async with (
+        gateway_process(tmp_path / "data") as gateway,
+        httpx2.AsyncClient(base_url=gateway.url, headers={"x-api-key": gateway.key}, timeout=30) as api,
+    ):
+        assert (await api.post("/api/invite-link", json={"platform": "web"})).status_code == 200
+        holding = sqlite3.connect(tmp_path / "data" / "chamade.db", isolation_level=None)
+        holding.execute("BEGIN IMMEDIATE")
+        try:
+            # Longer than the gateway itself waits for the lock.
+            answers = await asyncio.gather(
+                *(api.post("/api/invite-link", json={"platform": "web"}) for _ in range(4))
+            )
+        finally:
+            holding.execute("ROLLBACK")
+            holding.close()
+        for answer in answers:
+            assert answer.status_code == 503, answer.text
+            assert answer.json()["code"] == "DATABASE_BUSY"
+            assert int(answer.headers["retry-after"]) >= 1
+        assert (await api.post("/api/invite-link", json={"platform": "web"})).status_code == 200
