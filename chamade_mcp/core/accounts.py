@@ -1,5 +1,6 @@
 """Accounts and everything that identifies one: sign-in sessions, keys, profile, the way out."""
 
+import logging
 import re
 import secrets
 from collections.abc import Awaitable, Callable
@@ -28,6 +29,8 @@ from chamade_mcp.model.limits import SESSION_LIFE
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.schema import accounts, agents, sessions
 from chamade_mcp.store.secrets import token_hash
+
+log = logging.getLogger(__name__)
 
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,189}")
 
@@ -201,6 +204,8 @@ class Accounts:
 
         await self._database.write(erase)
         self.keys.forget(principal.account)
+        if not await self._database.scrub():
+            log.warning("what a deleted account leaves in the write-ahead log goes with the next sweep")
 
     # --- keys ------------------------------------------------------------------------------------------
 

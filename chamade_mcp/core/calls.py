@@ -46,7 +46,7 @@ from chamade_mcp.model.ids import (
     new_id,
     new_message_id,
 )
-from chamade_mcp.model.messages import DeliveryState, Outgoing, well_formed
+from chamade_mcp.model.messages import DeliveryState, Outgoing, plain_line, plain_text
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.secrets import SecretBox
 
@@ -233,7 +233,7 @@ class CallService:
 
     async def add_transcript(self, live: LiveCall, speaker: str, text: str) -> None:
         """A line of what was said: stored, told to every agent of the call, shown to the people."""
-        await to_the_end(self._add_transcript(live, well_formed(speaker), well_formed(text)))
+        await to_the_end(self._add_transcript(live, plain_line(speaker), plain_text(text)))
 
     async def _add_transcript(self, live: LiveCall, speaker: str, text: str) -> None:
         now = self._d.clock.now()
@@ -258,8 +258,8 @@ class CallService:
             live.record,
             EventType.CALL_CHAT,
             now,
-            sender=well_formed(fact.sender.name),
-            text=well_formed(fact.text),
+            sender=plain_line(fact.sender.name),
+            text=plain_text(fact.text),
             attachments=[a.to_wire() for a in fact.attachments],
             message_id=fact.ref,
         )
@@ -274,7 +274,7 @@ class CallService:
             scope=scope,
             platform=platform,
             direction=Direction.INBOUND,
-            caller=well_formed(fact.caller.name),
+            caller=plain_line(fact.caller.name),
             room=fact.room,
             participant_id=new_id("part"),
             meeting_url=fact.meeting_url,
@@ -298,7 +298,7 @@ class CallService:
     def participant_joined(self, fact: ParticipantJoined) -> None:
         live = self._engine.get(fact.call)
         if live is not None:
-            live.name(fact.participant, fact.name)
+            live.name(fact.participant, plain_line(fact.name))
 
     def participant_left(self, fact: ParticipantLeft) -> None:
         live = self._engine.get(fact.call)

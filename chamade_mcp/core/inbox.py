@@ -21,7 +21,7 @@ from chamade_mcp.model.events import Envelope, Event, EventType
 from chamade_mcp.model.facts import MessageReceived
 from chamade_mcp.model.ids import AccountId, ConversationRef, Platform, new_message_id
 from chamade_mcp.model.limits import LONGEST_WAIT_S
-from chamade_mcp.model.messages import well_formed
+from chamade_mcp.model.messages import plain_line, plain_text
 from chamade_mcp.store.database import Database
 
 __all__ = ["Inbox", "InboxDeps", "InboxHistory", "SendResult"]
@@ -238,8 +238,8 @@ def _inbound(fact: MessageReceived, status: str, at: datetime) -> dms.NewMessage
         new_message_id(),
         dms.INBOUND,
         fact.ref,
-        well_formed(fact.sender.name),
-        well_formed(fact.text),
+        plain_line(fact.sender.name),
+        plain_text(fact.text),
         fact.attachments,
         status,
         at,

@@ -1,7 +1,9 @@
 """Messages and files as every layer below the API sees them."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from chamade_mcp.model.ids import FileId, MessageRef
 
@@ -34,6 +36,31 @@ class Outgoing:
 def well_formed(text: str) -> str:
     """`text` with a mark for each half of a surrogate pair, which no database and no frame can carry."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def plain_text(text: str) -> str:
+    """What somebody wrote, as it is safe to show and to hand to a model: well formed, every line break a
+    newline, and nothing in it that is invisible, reorders what is seen, or steers a terminal.
+
+    Joiners, direction marks and variation selectors stay, since scripts and emoji need them; so do tag
+    characters in the flags that are made of them, and nowhere else: elsewhere they spell unseen words.
+    """
+    text = _LINE_BREAK.sub("\n", well_formed(text))
+    return _UNSEEN.sub(lambda found: found[1] or "", text)
+
+
+def plain_line(name: str) -> str:
+    """`plain_text` for a name: in one line, so that it cannot look like something said below it."""
+    return " ".join(plain_text(name).split())
+
+
+_LINE_BREAK: Final = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+_UNSEEN: Final = re.compile(
+    # A black flag with tags and their end is one emoji, and is kept.
+    "(\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,6}\U000e007f)"
+    # Controls; embeddings, overrides and isolates; invisible operators; annotations; tags.
+    "|[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 
 
 class DeliveryState(StrEnum):

@@ -32,6 +32,8 @@ BUSY = "DATABASE_BUSY"
 _BATCH = 64
 _READERS = 3
 _BUSY_TIMEOUT_S = 5.0
+_SCRUB_TIMEOUT_MS = 2_000
+"""Below the other one: whoever writes meanwhile waits a little, and does not fail."""
 _SQLITE_BUSY, _SQLITE_LOCKED = 5, 6
 
 
@@ -58,6 +60,8 @@ def sqlite_engine(path: Path) -> Engine:
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA temp_store=MEMORY")
+        # What is deleted is overwritten, not only forgotten; `Database.scrub` does the rest.
+        cursor.execute("PRAGMA secure_delete=ON")
         cursor.close()
 
     event.listen(engine, "connect", on_connect)
@@ -121,6 +125,23 @@ class Database:
             self._require_open()
             reading = loop.run_in_executor(self._readers, self._run_read, fn)
         return await reading
+
+    async def scrub(self) -> bool:
+        """Empties the write-ahead log, in which what was deleted still stands. False when somebody read or
+        wrote for so long that some of it had to stay; the next one, or closing, empties it then."""
+        self._require_open()
+        return await asyncio.to_thread(self._scrub)
+
+    def _scrub(self) -> bool:
+        with self._engine.connect() as conn:
+            conn.exec_driver_sql(f"PRAGMA busy_timeout={_SCRUB_TIMEOUT_MS}")
+            try:
+                busy = conn.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
+            except OperationalError as error:
+                if not _busy(error):
+                    raise
+                busy = 1
+        return not busy
 
     def close(self) -> None:
         """Finishes what is queued, then closes every connection. Blocks for that long; twice is harmless."""
