@@ -7,6 +7,7 @@ from importlib.resources.abc import Traversable
 from typing import Any, TypeVar, cast
 
 from chamade_mcp.audio.frame import MAX_RATE_HZ, MIN_RATE_HZ
+from chamade_mcp.kit.markdown.render import Format
 from chamade_mcp.model.capabilities import VOICE, Capability
 from chamade_mcp.model.ids import Platform
 
@@ -15,7 +16,7 @@ T = TypeVar("T")
 _KNOWN = frozenset(
     {
         "platform", "title", "capabilities", "sample_rate_hz", "text_limit", "available", "embedded",
-        "creates_rooms", "inbox", "needs_meeting_url", "unconnected", "status",
+        "creates_rooms", "inbox", "needs_meeting_url", "unconnected", "status", "format",
     }
 )  # fmt: skip
 
@@ -37,6 +38,8 @@ class Manifest:
     """Native rate of a room; None on a platform without voice."""
     text_limit: int | None
     """Characters per message; None where there is no chat."""
+    format: Format
+    """What the connector renders an agent's Markdown to, with `kit.markdown.render`."""
     available: bool
     """False: the platform is described, but this build has no connector for it."""
     embedded: bool
@@ -75,6 +78,7 @@ def parse_manifest(text: str) -> Manifest:
         capabilities=capabilities,
         sample_rate_hz=fields.optional("sample_rate_hz", int),
         text_limit=fields.optional("text_limit", int),
+        format=_format(fields.get("format", str, "plain")),
         available=fields.get("available", bool),
         embedded=fields.get("embedded", bool, False),
         creates_rooms=fields.get("creates_rooms", bool, False),
@@ -131,6 +135,13 @@ def _capabilities(names: list[Any]) -> frozenset[Capability]:
         if name not in known:
             raise ValueError(f"manifest: field 'capabilities' has the unknown {name!r}")
     return frozenset(Capability(name) for name in names)
+
+
+def _format(name: str) -> Format:
+    try:
+        return Format(name)
+    except ValueError:
+        raise ValueError(f"manifest: field 'format' has the unknown {name!r}") from None
 
 
 def _check_agreement(manifest: Manifest) -> None:

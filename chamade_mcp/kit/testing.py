@@ -25,6 +25,7 @@ from chamade_mcp.kit.connector import (
     PlatformUnavailable,
 )
 from chamade_mcp.kit.manifest import Manifest, Refusal
+from chamade_mcp.kit.markdown.render import Format
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.capabilities import VOICE, Capability
 from chamade_mcp.model.errors import FieldError, ValidationFailed
@@ -338,6 +339,7 @@ def scripted_manifest(
         capabilities=capabilities,
         sample_rate_hz=48_000 if capabilities & VOICE else None,
         text_limit=10_000 if Capability.WRITE in capabilities else None,
+        format=Format.PLAIN,
         available=True,
         embedded=True,
         creates_rooms=creates_rooms,

@@ -26,6 +26,8 @@ def test_a_good_one_with_its_defaults() -> None:
     assert manifest.status == "not_configured"
     assert manifest.unconnected.code == "PLATFORM_NOT_CONNECTED"
     assert manifest.unconnected.detail == "Fax is not connected"
+    assert manifest.format == "plain"
+    assert parse_manifest(GOOD + 'format = "mrkdwn"').format == "mrkdwn"
     with_files = parse_manifest(GOOD.replace('"read"', '"read", "files"'))
     assert with_files.files
     assert Capability.FILES in with_files.capabilities
@@ -56,6 +58,7 @@ def test_what_is_missing_is_named(field: str) -> None:
         ("= false", "= false\nembedded = true", "'embedded' needs a connector"),
         ("= false", "= false\n[unconnected]\ncod = 'X'", "unknown field 'unconnected.cod'"),
         ("= false", "= false\n[unconnected]\ncode = 7", "'unconnected.code' must be of type str"),
+        ("= false", "= false\nformat = 'rtf'", "'format' has the unknown 'rtf'"),
         ("= false", "=", "Invalid value"),
     ],
 )
