@@ -23,6 +23,7 @@ from chamade_mcp.api.operation import Group
 from chamade_mcp.api.operator import OperatorGroup
 from chamade_mcp.api.platforms import PlatformGroup
 from chamade_mcp.api.reference import Reference
+from chamade_mcp.api.retention import RetentionGroup
 from chamade_mcp.api.routing import Router
 from chamade_mcp.api.sip import SipGroup
 from chamade_mcp.api.stream import CallStream
@@ -72,6 +73,7 @@ def api_app(
     once = Once(core.repeats)
     groups: list[Group] = [
         AccountGroup(core.accounts, core.overview).group(),
+        RetentionGroup(core.retention).group(),
         CallGroup(core.calls, once).group(),
         InboxGroup(core.inbox, once).group(),
         EventGroup(core.hub, streams).group(),

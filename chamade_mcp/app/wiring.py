@@ -114,7 +114,6 @@ class _House:
         self._draining = False
         self._supervisor = Supervisor(registry.connectors, clock)
         hub = MemoryHub(database, clock)
-        self._retention = Retention(database, clock)
         platforms = Platforms(registry)
         accounts = Accounts(database, clock)
         grants = Grants(database, clock, key=box.derive("oauth tokens"), audience=Places(url).resource)
@@ -152,6 +151,7 @@ class _House:
             consents=Consents(database, clock),
             grants=grants,
             repeats=Repeats(database, clock, box),
+            retention=Retention(database, clock, inbox.messages_removed),
             public_url=url,
         )
         for leave in (self._engine.end_all, self._invitations.revoke_all, files.remove_all, inbox.forget):
@@ -174,7 +174,7 @@ class _House:
         )
         sweeps = [
             asyncio.create_task(self._core.files.sweep_forever(), name="file sweep"),
-            asyncio.create_task(self._retention.sweep_forever(), name="retention"),
+            asyncio.create_task(self._core.retention.sweep_forever(), name="retention"),
         ]
         try:
             async with app.run():

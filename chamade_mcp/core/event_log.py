@@ -51,23 +51,20 @@ def kept(conn: Connection, account: AccountId) -> tuple[Cursor, Cursor]:
     return Cursor(newest + 1 if oldest is None else oldest), newest
 
 
-def drop_before(conn: Connection, moment: datetime, limit: int) -> int:
-    """Removes what happened before `moment`, from the oldest on, at most `limit` events of each account.
+def drop_before(conn: Connection, account: AccountId, moment: datetime, limit: int) -> int:
+    """Removes what happened before `moment`, from the oldest on, at most `limit` events.
 
     Where the wall clock was set back an older event may stand behind a newer one: it stays as long.
     """
-    dropped = 0
-    for account in conn.execute(select(accounts.c.id)).scalars().all():
-        page = select(events.c.seq, events.c.created_at).where(events.c.account_id == account)
-        last: int | None = None
-        for row in conn.execute(page.order_by(events.c.seq).limit(limit)).all():
-            if row.created_at >= moment:
-                break
-            last = row.seq
-        if last is not None:
-            old = delete(events).where(events.c.account_id == account, events.c.seq <= last)
-            dropped += conn.execute(old).rowcount
-    return dropped
+    page = select(events.c.seq, events.c.created_at).where(events.c.account_id == account)
+    last: int | None = None
+    for row in conn.execute(page.order_by(events.c.seq).limit(limit)).all():
+        if row.created_at >= moment:
+            break
+        last = row.seq
+    if last is None:
+        return 0
+    return conn.execute(delete(events).where(events.c.account_id == account, events.c.seq <= last)).rowcount
 
 
 def of_call(conn: Connection, scope: Scope, call: CallId, cursor: Cursor, limit: int) -> list[Envelope]:

@@ -17,6 +17,7 @@ from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.probe import Probes
 from chamade_mcp.core.relay import PermissionRelay
 from chamade_mcp.core.repeats import Repeats
+from chamade_mcp.core.retention import Retention
 from chamade_mcp.kit.connector import Emit
 from chamade_mcp.kit.waiting import to_the_end
 from chamade_mcp.model.access import Scope
@@ -49,6 +50,7 @@ class Core:
     consents: Consents
     grants: Grants
     repeats: Repeats
+    retention: Retention
     public_url: str
 
 

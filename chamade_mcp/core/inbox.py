@@ -52,6 +52,10 @@ class Inbox:
         self._heads.forget(account)
         self._sending.forget(account)
 
+    def messages_removed(self, account: AccountId) -> None:
+        """By age: the newest one of an agent may be among them."""
+        self._heads.forget(account)
+
     @property
     def waiting(self) -> int:
         """How many people wait for an answer, by the reply clock."""

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from chamade_mcp.core import retention
 from chamade_mcp.core.accounts import Accounts
 from chamade_mcp.core.calls import CallService
 from chamade_mcp.core.inbox import Inbox
@@ -123,7 +124,7 @@ class Overview:
         """Everything the gateway keeps for the account, without anybody's secrets."""
 
         def query(conn: Connection) -> dict[str, Any]:
-            tables: dict[str, Any] = {}
+            tables: dict[str, Any] = {"retention": retention.keeping(conn, principal.account).to_wire()}
             for name, table in _EXPORTED:
                 columns = [c for c in table.c if c.name not in _SECRET_COLUMNS]
                 rows = conn.execute(select(*columns).where(table.c.account_id == principal.account))

@@ -1,27 +1,76 @@
-"""What is kept for a while only, and removed in the background."""
+"""What is kept for a while only, and removed in the background.
+
+An account may set how many days its messages, files and transcripts are kept; without a number they stay.
+Texts stand in events, too, so the events of an account stay no longer than the shortest of these.
+"""
 
 import logging
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, Select, delete, select, update
 
 from chamade_mcp.core import event_log, repeats
 from chamade_mcp.kit.clock import Clock
+from chamade_mcp.model.access import Principal
 from chamade_mcp.model.errors import GatewayError
+from chamade_mcp.model.ids import AccountId
+from chamade_mcp.model.messages import DeliveryState
 from chamade_mcp.store.database import Database
+from chamade_mcp.store.schema import accounts, conversations, files, messages, operators, transcript_lines
 
 log = logging.getLogger(__name__)
 
 EVENTS_KEPT: Final = timedelta(days=7)
 _SWEEP_EVERY_S: Final = 3600.0
 _PAGE: Final = 1_000
-"""Events of one account removed in one transaction: other writers wait for it."""
+"""Rows of one account and kind removed in one transaction: other writers wait for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """Whole days; None keeps for ever, or a file as long as files are kept anyway."""
+
+    messages_days: int | None
+    files_days: int | None
+    transcripts_days: int | None
+
+    def to_wire(self) -> dict[str, int | None]:
+        return {
+            "messages_days": self.messages_days,
+            "files_days": self.files_days,
+            "transcripts_days": self.transcripts_days,
+        }
+
+    def events(self) -> timedelta:
+        said = [days for days in (self.messages_days, self.transcripts_days) if days is not None]
+        return min([EVENTS_KEPT, *(timedelta(days=days) for days in said)])
 
 
 class Retention:
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, messages_removed: Callable[[AccountId], None]
+    ) -> None:
+        """`messages_removed(account)` is called after messages of it went by age."""
         self._database = database
         self._clock = clock
+        self._messages_removed = messages_removed
+
+    async def of(self, principal: Principal) -> Keeping:
+        return await self._database.read(partial(keeping, account=principal.account))
+
+    async def change(self, principal: Principal, days: Mapping[str, int | None]) -> Keeping:
+        """Sets those members of `Keeping` that are named. What is too old goes with the next sweep."""
+
+        def store(conn: Connection) -> None:
+            if days:
+                conn.execute(update(accounts).where(accounts.c.id == principal.account).values(**days))
+
+        await self._database.write(store)
+        return await self.of(principal)
 
     async def sweep_forever(self) -> None:
         while True:
@@ -34,11 +83,90 @@ class Retention:
             await self._clock.sleep(_SWEEP_EVERY_S)
 
     async def sweep(self) -> int:
-        """How many events went."""
+        """How many rows went."""
         now = self._clock.now()
         await self._database.write(partial(repeats.drop_expired, now=now))
-        before = now - EVENTS_KEPT
         dropped = 0
-        while page := await self._database.write(partial(event_log.drop_before, moment=before, limit=_PAGE)):
-            dropped += page
+        for account, kept in await self._database.read(_every_keeping):
+            dropped += await self._sweep_account(account, kept, now)
+        if dropped:
+            await self._database.scrub()
         return dropped
+
+    async def _sweep_account(self, account: AccountId, kept: Keeping, now: datetime) -> int:
+        dropped = await self._drop(event_log.drop_before, account, now - kept.events())
+        if kept.transcripts_days is not None:
+            before = now - timedelta(days=kept.transcripts_days)
+            dropped += await self._drop(_drop_transcripts, account, before)
+        if kept.messages_days is not None:
+            before = now - timedelta(days=kept.messages_days)
+            if gone := await self._drop(_drop_messages, account, before):
+                dropped += gone
+                self._messages_removed(account)
+            await self._database.write(partial(_drop_conversations, account=account, moment=before))
+        if kept.files_days is not None:
+            before = now - timedelta(days=kept.files_days)
+            await self._database.write(partial(_expire_files, account=account, moment=before, now=now))
+        return dropped
+
+    async def _drop(self, drop: Callable[..., int], account: AccountId, moment: datetime) -> int:
+        dropped = 0
+        page = partial(drop, account=account, moment=moment, limit=_PAGE)
+        while gone := await self._database.write(page):
+            dropped += gone
+        return dropped
+
+
+_KEEPINGS: Final[Select[*tuple[Any, ...]]] = select(
+    accounts.c.id, accounts.c.messages_days, accounts.c.files_days, accounts.c.transcripts_days
+)
+
+
+def keeping(conn: Connection, account: AccountId) -> Keeping:
+    return _keeping(conn.execute(_KEEPINGS.where(accounts.c.id == account)).one())
+
+
+def _keeping(row: Row[*tuple[Any, ...]]) -> Keeping:
+    return Keeping(row.messages_days, row.files_days, row.transcripts_days)
+
+
+def _every_keeping(conn: Connection) -> list[tuple[AccountId, Keeping]]:
+    return [(AccountId(row.id), _keeping(row)) for row in conn.execute(_KEEPINGS)]
+
+
+def _drop_messages(conn: Connection, account: AccountId, moment: datetime, limit: int) -> int:
+    """What still waits to be sent stays until it is."""
+    old = (
+        select(messages.c.id)
+        .where(messages.c.account_id == account, messages.c.created_at < moment)
+        .where(messages.c.status != DeliveryState.PENDING)
+        .limit(limit)
+    )
+    return conn.execute(delete(messages).where(messages.c.id.in_(old))).rowcount
+
+
+def _drop_conversations(conn: Connection, account: AccountId, moment: datetime) -> None:
+    """Those in which nothing is left, but for the operator's: a name is somebody's data, too."""
+    left = select(messages.c.id).where(messages.c.conversation_id == conversations.c.id).exists()
+    operating = select(operators.c.agent_id).where(operators.c.conversation_id == conversations.c.id).exists()
+    conn.execute(
+        delete(conversations).where(
+            conversations.c.account_id == account, conversations.c.last_message_at < moment, ~left, ~operating
+        )
+    )
+
+
+def _drop_transcripts(conn: Connection, account: AccountId, moment: datetime, limit: int) -> int:
+    dropped = 0
+    line = transcript_lines.c
+    old = select(line.call_id, line.position).where(line.account_id == account, line.created_at < moment)
+    for row in conn.execute(old.limit(limit)).all():
+        one = delete(transcript_lines).where(line.call_id == row.call_id, line.position == row.position)
+        dropped += conn.execute(one).rowcount
+    return dropped
+
+
+def _expire_files(conn: Connection, account: AccountId, moment: datetime, now: datetime) -> None:
+    """The sweep of files removes their bytes, then the rows."""
+    old = (files.c.account_id == account) & (files.c.created_at < moment) & (files.c.expires_at > now)
+    conn.execute(update(files).where(old).values(expires_at=now))

@@ -62,6 +62,9 @@ accounts = Table(
     Column("created_at", Instant, nullable=False),
     Column("event_seq", Integer, nullable=False, server_default="0"),
     Column("message_seq", Integer, nullable=False, server_default="0"),
+    Column("messages_days", Integer),
+    Column("files_days", Integer),
+    Column("transcripts_days", Integer),
 )
 
 agents = Table(

@@ -137,3 +137,19 @@ async def test_a_browser_session(house: House, nobody: httpx2.AsyncClient) -> No
     assert_problem(await nobody.patch("/api/profile", headers=cookie, json=name), 403, "CROSS_ORIGIN")
     ours = {**cookie, "origin": "http://127.0.0.1:8000"}
     assert (await nobody.patch("/api/profile", headers=ours, json=name)).status_code == 200
+
+
+async def test_how_long_data_is_kept(house: House, api: httpx2.AsyncClient) -> None:
+    unset = {"messages_days": None, "files_days": None, "transcripts_days": None}
+    assert (await api.get("/api/retention")).json() == unset
+    changed = await api.patch("/api/retention", json={"messages_days": 30.0})
+    assert changed.json() == unset | {"messages_days": 30}
+    changed = await api.patch("/api/retention", json={"files_days": 1, "messages_days": None})
+    assert changed.json() == unset | {"files_days": 1}
+    for wrong in (0, 3651, "7", 1.5, True):
+        refused = await api.patch("/api/retention", json={"messages_days": wrong})
+        assert_problem(refused, 422, "VALIDATION_FAILED", field="messages_days")
+    async with client_of(house, **{"x-api-key": await house.new_key(Permission.READ)}) as reader:
+        assert (await reader.get("/api/retention")).status_code == 200
+        refused = await reader.patch("/api/retention", json={"messages_days": 1})
+        assert_problem(refused, 403, "INSUFFICIENT_PERMISSIONS")

@@ -80,7 +80,7 @@ async def test_an_impossible_cursor_is_told(house: House, cursor: str) -> None:
 
 async def test_what_is_older_than_a_week_goes_and_its_cursor_is_told_as_expired(house: House) -> None:
     owner, other = await house.owner(), await house.owner()
-    retention = Retention(house.database, house.clock)
+    retention = Retention(house.database, house.clock, house.inbox.messages_removed)
     await happen(house, owner, 5)
     await happen(house, other, 1)
     await house.clock.advance(EVENTS_KEPT.total_seconds())
@@ -102,9 +102,9 @@ async def test_a_clock_that_was_set_back_keeps_what_is_young(house: House) -> No
     house.clock.jump(-timedelta(days=30).total_seconds())
     await happen(house, owner, 1)
     house.clock.jump(timedelta(days=31).total_seconds())
-    assert await Retention(house.database, house.clock).sweep() == 0
+    assert await Retention(house.database, house.clock, house.inbox.messages_removed).sweep() == 0
     await house.clock.advance(EVENTS_KEPT.total_seconds())
-    assert await Retention(house.database, house.clock).sweep() == 2
+    assert await Retention(house.database, house.clock, house.inbox.messages_removed).sweep() == 2
 
 
 async def test_a_reader_that_stalls_is_cut_and_comes_back_without_a_gap(house: House) -> None:
