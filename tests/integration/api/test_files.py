@@ -57,6 +57,9 @@ async def test_a_file_as_json(api: httpx2.AsyncClient) -> None:
     assert_problem(without, 422, "VALIDATION_FAILED", field="mime")
     broken = await api.post("/api/files", json={**data, "bytes_b64": "!!!!"})
     assert_problem(broken, 422, "VALIDATION_FAILED", field="bytes_b64")
+    for field in data:
+        wrong = await api.post("/api/files", json={**data, field: 5})
+        assert_problem(wrong, 422, "VALIDATION_FAILED", field=field)
     assert_problem(await api.post("/api/files"), 422, "VALIDATION_FAILED", field="body")
     assert_problem(await api.post("/api/files", content=b"x"), 415, "UNSUPPORTED_MEDIA_TYPE")
 

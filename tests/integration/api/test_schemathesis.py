@@ -1,6 +1,7 @@
 """Thousands of requests made from the API's own document: what it promises is what happens."""
 
 import asyncio
+import os
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from chamade_mcp.app.wiring import build
 from tests.support.elsewhere import Elsewhere
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
+HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
 EXAMPLES = 15
 BOUND_S = 240
 
@@ -84,6 +86,7 @@ def test_the_api_keeps_its_own_document(tmp_path: Path) -> None:
                 "--phases", "coverage,fuzzing,stateful", "--max-examples", str(EXAMPLES),
                 "--checks", "all", "--seed", "20261120", "--wait-for-schema", "10",
             ],
+            env=os.environ | {"SCHEMATHESIS_HOOKS": str(HOOKS)},
             cwd=tmp_path, capture_output=True, text=True, timeout=BOUND_S, check=False,
         )  # fmt: skip
     assert finished.returncode == 0, finished.stdout + finished.stderr
