@@ -173,7 +173,7 @@ async def test_a_refused_microphone_is_explained_and_no_obstacle(house: House, m
     async with calling(house) as call:
         page = await visit(mute_browser, call.meeting_url, "Ann")
         await page.click("#mic-check")
-        assert "The microphone is blocked" in await page.inner_text("#mic-problem")
+        await page.wait_for_selector("#mic-problem:has-text('The microphone is blocked')")
         assert await page.inner_text("#join") == "Join without microphone"
         await join(page)
         await page.wait_for_selector(".who[data-status=muted]")
