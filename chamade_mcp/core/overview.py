@@ -45,6 +45,9 @@ _SECRET_COLUMNS = frozenset(
         "meeting_url_sealed",
         "id_sha256",
         "credential",
+        "secret_sealed",
+        "old_secret_sealed",
+        "old_secret_until",
     }
 )
 _EXPORTED: Sequence[tuple[str, Table]] = (
@@ -59,6 +62,9 @@ _EXPORTED: Sequence[tuple[str, Table]] = (
     ("files", schema.files),
     ("grants", schema.oauth_grants),
     ("mcp_sessions", schema.mcp_sessions),
+    ("webhooks", schema.webhooks),
+    ("webhook_deliveries", schema.webhook_deliveries),
+    ("webhook_attempts", schema.webhook_attempts),
 )
 
 

@@ -1,55 +1,25 @@
 """The tables. Every row that belongs to somebody carries `account_id`, and every query is bound to it."""
 
-from datetime import UTC, datetime
-
 from sqlalchemy import (
     JSON,
     Boolean,
     Column,
-    Dialect,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     false,
     text,
 )
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-class Instant(TypeDecorator[datetime]):
-    """An aware UTC datetime, stored as text that sorts in the order of time on every database."""
-
-    impl = String(27)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
-        if value is None:
-            return None
-        # Not strftime: it writes the year 999 with three digits, which sort behind every other.
-        return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else datetime.fromisoformat(value)
-
-
-def _owner() -> Column[str]:
-    return Column("account_id", String(32), ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False)
-
+from chamade_mcp.store.columns import Instant, metadata, owner
+from chamade_mcp.store.webhook_tables import webhook_attempts as webhook_attempts
+from chamade_mcp.store.webhook_tables import webhook_deliveries as webhook_deliveries
+from chamade_mcp.store.webhook_tables import webhooks as webhooks
 
 accounts = Table(
     "accounts",
@@ -71,7 +41,7 @@ agents = Table(
     "agents",
     metadata,
     Column("id", String(32), primary_key=True),
-    _owner(),
+    owner(),
     Column("name", String(100), nullable=False),
     Column("is_default", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
@@ -82,7 +52,7 @@ api_keys = Table(
     "api_keys",
     metadata,
     Column("id", String(32), primary_key=True),
-    _owner(),
+    owner(),
     Column("agent_id", String(32), ForeignKey("agents.id", ondelete="CASCADE"), nullable=False),
     Column("name", String(100), nullable=False),
     Column("secret_sha256", String(64), nullable=False),
@@ -98,7 +68,7 @@ sessions = Table(
     "sessions",
     metadata,
     Column("token_sha256", String(64), primary_key=True),
-    _owner(),
+    owner(),
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
     Index(None, "account_id"),
@@ -108,7 +78,7 @@ calls = Table(
     "calls",
     metadata,
     Column("id", String(32), primary_key=True),
-    _owner(),
+    owner(),
     Column("agent_id", String(32), nullable=False),
     Column("platform", String(40), nullable=False),
     Column("state", String(20), nullable=False),
@@ -130,7 +100,7 @@ transcript_lines = Table(
     metadata,
     Column("call_id", String(32), ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True),
     Column("position", Integer, primary_key=True, autoincrement=False),
-    _owner(),
+    owner(),
     Column("speaker", String(200), nullable=False),
     Column("text", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
@@ -140,7 +110,7 @@ conversations = Table(
     "conversations",
     metadata,
     Column("id", String(32), primary_key=True),
-    _owner(),
+    owner(),
     Column("agent_id", String(32), nullable=False),
     Column("platform", String(40), nullable=False),
     Column("ref", String(200), nullable=False),
@@ -157,7 +127,7 @@ messages = Table(
     "messages",
     metadata,
     Column("id", String(32), primary_key=True),
-    _owner(),
+    owner(),
     Column("conversation_id", String(32), ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
     Column("seq", Integer, nullable=False),
     Column("direction", String(10), nullable=False),
@@ -226,7 +196,7 @@ links = Table(
     "links",
     metadata,
     Column("id", String(32), primary_key=True),
-    _owner(),
+    owner(),
     Column("agent_id", String(32), nullable=False),
     Column("platform", String(40), nullable=False),
     Column("kind", String(10), nullable=False),
@@ -244,7 +214,7 @@ files = Table(
     "files",
     metadata,
     Column("id", String(32), primary_key=True),
-    _owner(),
+    owner(),
     Column("agent_id", String(32), nullable=False),
     Column("name", String(255), nullable=False),
     Column("mime", String(127), nullable=False),
@@ -276,7 +246,7 @@ oauth_consents = Table(
     "oauth_consents",
     metadata,
     Column("token_sha256", String(64), primary_key=True),
-    _owner(),
+    owner(),
     Column("session_sha256", String(64), nullable=False),
     Column("request", JSON, nullable=False),
     Column("expires_at", Instant, nullable=False),
@@ -288,7 +258,7 @@ oauth_grants = Table(
     "oauth_grants",
     metadata,
     Column("id", String(32), primary_key=True),
-    _owner(),
+    owner(),
     Column("agent_id", String(32), ForeignKey("agents.id", ondelete="CASCADE"), nullable=False),
     Column("client_id", String(512), nullable=False),
     Column("client_name", String(100), nullable=False),
@@ -304,7 +274,7 @@ oauth_families = Table(
     "oauth_families",
     metadata,
     Column("id", String(32), primary_key=True),
-    _owner(),
+    owner(),
     Column("grant_id", String(32), ForeignKey("oauth_grants.id", ondelete="CASCADE"), nullable=False),
     Column("audience", String(500), nullable=False),
     Column("permissions", String(100), nullable=False),
@@ -322,7 +292,7 @@ oauth_codes = Table(
     "oauth_codes",
     metadata,
     Column("code_sha256", String(64), primary_key=True),
-    _owner(),
+    owner(),
     Column("family_id", String(32), ForeignKey("oauth_families.id", ondelete="CASCADE"), nullable=False),
     Column("redirect_uri", String(2000), nullable=False),
     Column("challenge", String(43), nullable=False),
@@ -336,7 +306,7 @@ oauth_tokens = Table(
     "oauth_tokens",
     metadata,
     Column("token_sha256", String(64), primary_key=True),
-    _owner(),
+    owner(),
     Column("family_id", String(32), ForeignKey("oauth_families.id", ondelete="CASCADE"), nullable=False),
     Column("kind", String(10), nullable=False),
     Column("permissions", String(100), nullable=False),
@@ -353,7 +323,7 @@ mcp_sessions = Table(
     "mcp_sessions",
     metadata,
     Column("id_sha256", String(64), primary_key=True),
-    _owner(),
+    owner(),
     Column("agent_id", String(32), nullable=False),
     Column("credential", String(64), nullable=False),
     Column("protocol_version", String(20), nullable=False),

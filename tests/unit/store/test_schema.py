@@ -104,6 +104,18 @@ async def sign_in_a_client(house: House, owner: Principal) -> None:
     )
 
 
+def point_a_webhook(conn: Connection, owner: Principal) -> None:
+    """One endpoint, to which one delivery was tried once."""
+    ids = {"webhooks": "whk_1", "webhook_deliveries": "whd_1"}
+    for table in (schema.webhooks, schema.webhook_deliveries, schema.webhook_attempts):
+        values = {c.name: value_for(c, owner.account) for c in table.c}
+        values |= {"id": ids[table.name]} if table.name in ids else {}
+        values |= {"webhook_id": "whk_1"} if "webhook_id" in values else {}
+        values |= {"delivery_id": "whd_1"} if "delivery_id" in values else {}
+        values |= {"agent_id": owner.scope.agent} if "agent_id" in values else {}
+        conn.execute(table.insert().values(values))
+
+
 async def test_an_account_that_was_used_leaves_nothing(house: House) -> None:
     account = await house.accounts.create("a@example.org", "a long password", verified=True)
     owner = await house.accounts.authenticate_session(
@@ -123,6 +135,7 @@ async def test_an_account_that_was_used_leaves_nothing(house: House) -> None:
     await sign_in_a_client(house, owner)
     await McpSessions(house.database, house.clock).create(owner, "2025-11-25", {}, {})
     await Repeats(house.database, house.clock, house.box).begin(Request(owner.scope, "key", "digest"))
+    await house.database.write(lambda conn: point_a_webhook(conn, owner))
     before = await house.database.read(rows)
     assert all(before.values()), before
     await house.accounts.delete(owner, "a long password")
