@@ -7,7 +7,7 @@ from sqlalchemy import Connection, inspect, text
 from chamade_mcp.store.database import immediate, sqlite_engine
 from chamade_mcp.store.schema import metadata
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest revision in ``migrations/versions``; a test compares the two."""
 
 
@@ -33,11 +33,15 @@ def migrate(path: Path) -> None:
             if found is not None and found > HEAD:
                 raise RuntimeError(f"{path} was made by a newer version of the gateway (revision {found})")
             conn.rollback()
+            # SQLite changes a table by making it anew, and must not take that for the deletion of its rows;
+            # inside a transaction this cannot be said any more.
+            conn.exec_driver_sql("PRAGMA foreign_keys=OFF")
             with immediate(conn):
                 if current(conn) is None:
                     _create(conn)
                 else:
                     _upgrade(conn)
+                    _check_references(conn)
     finally:
         engine.dispose()
 
@@ -58,3 +62,9 @@ def _upgrade(conn: Connection) -> None:
     config.set_main_option("script_location", "chamade_mcp.store:migrations")
     config.attributes["connection"] = conn
     command.upgrade(config, "head")
+
+
+def _check_references(conn: Connection) -> None:
+    broken = conn.exec_driver_sql("PRAGMA foreign_key_check").all()
+    if broken:
+        raise RuntimeError(f"upgrading left {len(broken)} rows that refer to nothing")

@@ -17,6 +17,9 @@ from sqlalchemy import (
 )
 
 from chamade_mcp.store.columns import Instant, metadata, owner
+from chamade_mcp.store.connection_tables import connections as connections
+from chamade_mcp.store.connection_tables import pairing_tokens as pairing_tokens
+from chamade_mcp.store.connection_tables import pairings as pairings
 from chamade_mcp.store.webhook_tables import webhook_attempts as webhook_attempts
 from chamade_mcp.store.webhook_tables import webhook_deliveries as webhook_deliveries
 from chamade_mcp.store.webhook_tables import webhooks as webhooks
@@ -92,6 +95,7 @@ calls = Table(
     Column("sample_rate_hz", Integer),
     Column("created_at", Instant, nullable=False),
     Column("ended_at", Instant),
+    Column("connection_id", String(32), nullable=False, server_default=text("''")),
     Index(None, "account_id", "created_at"),
 )
 
@@ -119,7 +123,9 @@ conversations = Table(
     Column("created_at", Instant, nullable=False),
     Column("last_message_at", Instant, nullable=False),
     Column("last_inbound_at", Instant),
-    UniqueConstraint("account_id", "platform", "ref"),
+    # Empty where the platform's one link serves everybody. The same person has the same ref with every bot.
+    Column("connection_id", String(32), nullable=False, server_default=text("''")),
+    UniqueConstraint("account_id", "agent_id", "platform", "connection_id", "ref"),
     Index(None, "account_id", "last_message_at"),
 )
 
@@ -138,6 +144,8 @@ messages = Table(
     Column("status", String(20), nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("detail", Text),
+    Column("sender_ref", String(200), nullable=False, server_default=text("''")),
+    Column("trust", String(10), nullable=False, server_default=text("''")),
     UniqueConstraint("account_id", "seq"),
     # A platform that repeats a delivery repeats its ref: the second insert is refused here.
     UniqueConstraint("conversation_id", "direction", "ref"),

@@ -83,6 +83,37 @@ def test_an_older_database_is_brought_to_the_same(tmp_path: Path) -> None:
     engine.dispose()
 
 
+def test_what_refers_to_a_table_that_is_made_anew_stays(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    engine = sqlite_engine(path)
+    config = Config()
+    config.set_main_option("script_location", "chamade_mcp.store:migrations")
+    with engine.connect() as conn:
+        config.attributes["connection"] = conn
+        command.upgrade(config, "0006")
+        conn.exec_driver_sql(
+            "INSERT INTO accounts (id, email, name, password_hash, created_at)"
+            " VALUES ('a', 'e', 'n', '-', '')"
+        )
+        conn.exec_driver_sql(
+            "INSERT INTO conversations VALUES ('c','a','g','web','r','Al','active','','','')"
+        )
+        conn.exec_driver_sql(
+            "INSERT INTO messages (id, account_id, conversation_id, seq, direction, ref, sender_name, text,"
+            " attachments, status, created_at)"
+            " VALUES ('m','a','c',1,'inbound','r','Al','hello','[]','received','')"
+        )
+        conn.commit()
+    migrate(path)
+    with engine.connect() as conn:
+        row = conn.exec_driver_sql(
+            "SELECT text, sender_ref, connection_id FROM messages"
+            " JOIN conversations ON conversations.id = conversation_id"
+        ).one()
+        assert tuple(row) == ("hello", "", "")
+    engine.dispose()
+
+
 def test_head_is_the_newest_revision() -> None:
     config = Config()
     config.set_main_option("script_location", "chamade_mcp.store:migrations")

@@ -116,6 +116,15 @@ def point_a_webhook(conn: Connection, owner: Principal) -> None:
         conn.execute(table.insert().values(values))
 
 
+def connect_a_bot(conn: Connection, owner: Principal) -> None:
+    """One connection, by which one person is paired and another may be."""
+    for table in (schema.connections, schema.pairings, schema.pairing_tokens):
+        values = {c.name: value_for(c, owner.account) for c in table.c} | {"connection_id": "conn_1"}
+        values |= {"agent_id": owner.scope.agent} if "agent_id" in table.c else {}
+        values |= {"id": "conn_1"} if table is schema.connections else {}
+        conn.execute(table.insert().values({name: v for name, v in values.items() if name in table.c}))
+
+
 async def test_an_account_that_was_used_leaves_nothing(house: House) -> None:
     account = await house.accounts.create("a@example.org", "a long password", verified=True)
     owner = await house.accounts.authenticate_session(
@@ -136,6 +145,7 @@ async def test_an_account_that_was_used_leaves_nothing(house: House) -> None:
     await McpSessions(house.database, house.clock).create(owner, "2025-11-25", {}, {})
     await Repeats(house.database, house.clock, house.box).begin(Request(owner.scope, "key", "digest"))
     await house.database.write(lambda conn: point_a_webhook(conn, owner))
+    await house.database.write(lambda conn: connect_a_bot(conn, owner))
     before = await house.database.read(rows)
     assert all(before.values()), before
     await house.accounts.delete(owner, "a long password")
