@@ -1,6 +1,6 @@
 """The audio of one call: platform legs on one side, agents on the other, at the room's native rate."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import TypeAlias
 
@@ -18,6 +18,9 @@ __all__ = ["AgentAudio", "AgentStats", "CallMixer", "PcmSink"]
 Overhear: TypeAlias = Callable[[ParticipantRef, Samples], None]
 Tap: TypeAlias = Callable[[Overhear | None], None]
 """Asks a leg with one mixed port for each participant's own sound, too, or no longer."""
+Keep: TypeAlias = Callable[[float, Sequence[tuple[ParticipantRef, Samples]], Sequence[Samples]], None]
+"""`keep(at, others, agents)`: 20 ms of each who is audible. The arrays stay as they are and may be held; the
+sequences may not. It must not block."""
 
 
 class CallMixer:
@@ -31,6 +34,7 @@ class CallMixer:
         self._agents: tuple[AgentAudio, ...] = ()
         self._tap: Tap | None = None
         self._tapped = False
+        self._keep: Keep | None = None
         self._overheard: list[tuple[ParticipantRef, Samples]] = []
         self._numbers = count(1)
         self._voices: list[tuple[AgentAudio, Samples]] = []
@@ -61,8 +65,14 @@ class CallMixer:
         self._tap, self._tapped = tap, False
         self._retap()
 
+    def set_keep(self, keep: Keep | None) -> None:
+        """Who is given all that is heard, each voice apart, on every beat; None: nobody any more."""
+        self._keep = keep
+        self._retap()
+
     def _retap(self) -> None:
-        wanted = any(agent.receiving == "participants" for agent in self._agents)
+        apart = any(agent.receiving == "participants" for agent in self._agents)
+        wanted = apart or self._keep is not None
         if self._tap is not None and wanted != self._tapped:
             self._tapped = wanted
             self._tap(self._overhear if wanted else None)
@@ -106,6 +116,10 @@ class CallMixer:
             if frame is not None:
                 heard.append(frame)
                 each.append((key, frame))
+        if self._tapped:
+            each = self._overheard
+        if self._keep is not None:
+            self._keep(at, each, [voice for _, voice in self._voices])
         room: Samples | None = None
         summed = False
         for agent in self._agents:
@@ -113,7 +127,7 @@ class CallMixer:
                 continue
             others = [(speaker.ref, voice) for speaker, voice in self._voices if speaker is not agent]
             if agent.receiving == "participants":
-                agent.hear_each((self._overheard if self._tapped else each) + others, at)
+                agent.hear_each(each + others, at)
             elif others:
                 agent.hear(self._summer.total(heard + [voice for _, voice in others]))
             else:

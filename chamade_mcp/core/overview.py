@@ -56,6 +56,8 @@ _EXPORTED: Sequence[tuple[str, Table]] = (
     ("api_keys", schema.api_keys),
     ("calls", schema.calls),
     ("transcripts", schema.transcript_lines),
+    ("recordings", schema.recordings),
+    ("recording_tracks", schema.recording_tracks),
     ("conversations", schema.conversations),
     ("messages", schema.messages),
     ("operators", schema.operators),

@@ -20,6 +20,8 @@ from chamade_mcp.store.columns import Instant, metadata, owner
 from chamade_mcp.store.connection_tables import connections as connections
 from chamade_mcp.store.connection_tables import pairing_tokens as pairing_tokens
 from chamade_mcp.store.connection_tables import pairings as pairings
+from chamade_mcp.store.recording_tables import recording_tracks as recording_tracks
+from chamade_mcp.store.recording_tables import recordings as recordings
 from chamade_mcp.store.webhook_tables import webhook_attempts as webhook_attempts
 from chamade_mcp.store.webhook_tables import webhook_deliveries as webhook_deliveries
 from chamade_mcp.store.webhook_tables import webhooks as webhooks
@@ -38,6 +40,7 @@ accounts = Table(
     Column("messages_days", Integer),
     Column("files_days", Integer),
     Column("transcripts_days", Integer),
+    Column("recordings_days", Integer),
 )
 
 agents = Table(

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -284,3 +286,47 @@ def test_two_agents_meet_in_an_embedded_room_within_one_beat() -> None:
     for call in calls.values():
         call.mixer.deliver(100.0)
     assert np.array_equal(as_samples(heard[0]), ramp(960))
+
+
+class Tapped:
+    """A leg that hears its room's people apart."""
+
+    def __init__(self) -> None:
+        self.sink: Callable[[ParticipantRef, Samples], None] | None = None
+
+    def overhear(self, sink: Callable[[ParticipantRef, Samples], None] | None) -> None:
+        self.sink = sink
+
+
+def test_who_keeps_the_call_gets_each_voice_apart_without_anybody_listening() -> None:
+    call = Call()
+    leg = Tapped()
+    call.mixer.set_tap(leg.overhear)
+    agent, _ = call.agent(receive=False)
+    assert leg.sink is None, "nobody wants it: the leg is not asked"
+    kept: list[tuple[float, list[tuple[ParticipantRef, Samples]], list[Samples]]] = []
+    call.mixer.set_keep(lambda at, others, agents: kept.append((at, list(others), list(agents))))
+    ann, ben, said = (np.full(960, level, np.int16) for level in (1, 2, 3))
+    agent.push_pcm(said.tobytes(), call.now)
+    call.now += FRAME_S
+    call.mixer.gather(call.now)
+    assert leg.sink is not None
+    leg.sink(ParticipantRef("ann"), ann)
+    leg.sink(ParticipantRef("ben"), ben)
+    call.mixer.deliver(call.now)
+    at, others, agents = kept.pop()
+    assert at == call.now
+    assert [(ref, frame[0]) for ref, frame in others] == [("ann", 1), ("ben", 2)]
+    assert [frame[0] for frame in agents] == [3]
+    call.mixer.set_keep(None)
+    assert leg.sink is None
+    call.beat()
+    assert not kept
+
+
+def test_without_a_tap_who_keeps_the_call_gets_the_legs() -> None:
+    call = Call()
+    kept: list[tuple[ParticipantRef, Samples]] = []
+    call.mixer.set_keep(lambda _at, others, _agents: kept.extend(others))
+    call.beat(np.full(960, 7, np.int16))
+    assert [(ref, frame[0]) for ref, frame in kept] == [(ROOM, 7)]

@@ -125,6 +125,15 @@ def connect_a_bot(conn: Connection, owner: Principal) -> None:
         conn.execute(table.insert().values({name: v for name, v in values.items() if name in table.c}))
 
 
+def keep_a_recording(conn: Connection, owner: Principal) -> None:
+    for table, ids in (
+        (schema.recordings, {"id": "rec_1", "agent_id": owner.scope.agent}),
+        (schema.recording_tracks, {"id": "trk_1", "recording_id": "rec_1"}),
+    ):
+        values = {c.name: value_for(c, owner.account) for c in table.c}
+        conn.execute(table.insert().values(values | ids))
+
+
 async def test_an_account_that_was_used_leaves_nothing(house: House) -> None:
     account = await house.accounts.create("a@example.org", "a long password", verified=True)
     owner = await house.accounts.authenticate_session(
@@ -146,6 +155,7 @@ async def test_an_account_that_was_used_leaves_nothing(house: House) -> None:
     await Repeats(house.database, house.clock, house.box).begin(Request(owner.scope, "key", "digest"))
     await house.database.write(lambda conn: point_a_webhook(conn, owner))
     await house.database.write(lambda conn: connect_a_bot(conn, owner))
+    await house.database.write(lambda conn: keep_a_recording(conn, owner))
     before = await house.database.read(rows)
     assert all(before.values()), before
     await house.accounts.delete(owner, "a long password")
