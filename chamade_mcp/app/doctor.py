@@ -3,6 +3,7 @@
 Looks only: makes no file, no key and no table.
 """
 
+import asyncio
 import os
 import shutil
 import socket
@@ -25,6 +26,8 @@ from chamade_mcp.app.settings import Settings, own_url
 from chamade_mcp.kit.clock import SystemClock
 from chamade_mcp.kit.manifest import capability_list
 from chamade_mcp.kit.registry import discover
+from chamade_mcp.model.errors import Unavailable
+from chamade_mcp.store.bucket import BucketBlobs
 from chamade_mcp.store.migrate import HEAD
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
@@ -55,6 +58,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield check_data_dir(settings.data_dir)
     yield check_secret_key(settings)
     yield check_database(settings.database_path)
+    if settings.files_bucket:
+        yield check_bucket(settings.files_bucket)
     running = ask(own_url(settings.host, settings.port))
     yield check_port(settings, running)
     yield check_public_url(settings, running is not None)
@@ -136,6 +141,16 @@ def check_database(path: Path) -> Finding:
     return Finding(
         name, Verdict.FAILED, f"{path} was made by a newer version (schema {revision})", "upgrade the gateway"
     )
+
+
+def check_bucket(url: str) -> Finding:
+    name = "bucket"
+    try:
+        asyncio.run(BucketBlobs(url).check())
+    except Unavailable as error:
+        fix = "look at CHAMADE_FILES_BUCKET, and at the driver's own variables: credentials, region, endpoint"
+        return Finding(name, Verdict.FAILED, f"{url} does not let us in ({error.__cause__})", fix)
+    return Finding(name, Verdict.OK, f"{url} takes, gives and removes files")
 
 
 def ask(url: str) -> str | None:

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from chamade_mcp.app.problems import SettingsError
 from chamade_mcp.model.audio import Engine
+from chamade_mcp.store.bucket import driver
 
 PREFIX: Final = "CHAMADE_"
 FILE_SUFFIX: Final = "_FILE"
@@ -50,6 +51,8 @@ class Settings(BaseSettings):
     files_max_size_mb: int = Field(default=25, ge=1, le=2048)
     files_quota_mb: int = Field(default=2048, ge=1, le=1024 * 1024)
     """Of all files that one account has at a time."""
+    files_bucket: str | None = None
+    """As fsspec names it (``s3://bucket/prefix``); without one, files lie in a folder of `data_dir`."""
     resampler: Engine = "swresample"
     """"samplerate" costs ten times as much and is a little better; see docs/performance.md."""
     max_concurrent_calls: int = Field(default=100, ge=1, le=10_000)
@@ -96,6 +99,22 @@ class Settings(BaseSettings):
             return value.expanduser().resolve()
         except (OSError, RuntimeError) as error:
             raise ValueError(f"is not a usable path ({error})") from None
+
+    @field_validator("files_bucket")
+    @classmethod
+    def _files_bucket(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        url = value.strip().rstrip("/")
+        parts = urlsplit(url)
+        if not parts.scheme or not parts.netloc:
+            raise ValueError("must name a bucket, such as s3://my-bucket/chamade")
+        if parts.username or parts.password or parts.query:
+            raise ValueError(
+                "holds no credentials: they go into the driver's own variables, such as AWS_ACCESS_KEY_ID"
+            )
+        driver(url)
+        return url
 
     @field_validator("log_level", mode="before")
     @classmethod

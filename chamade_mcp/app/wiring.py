@@ -42,6 +42,7 @@ from chamade_mcp.model.ids import Platform
 from chamade_mcp.oauth.places import Places
 from chamade_mcp.sessions.endpoint import Sessions
 from chamade_mcp.store.blobs import LocalBlobs
+from chamade_mcp.store.bucket import BucketBlobs
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.migrate import migrate
 from chamade_mcp.store.secrets import SecretBox
@@ -86,7 +87,9 @@ def _files(settings: Settings, database: Database, clock: Clock, outbound: Outbo
         FilesDeps(
             database=database,
             clock=clock,
-            blobs=LocalBlobs(settings.data_dir / "files"),
+            blobs=BucketBlobs(settings.files_bucket)
+            if settings.files_bucket
+            else LocalBlobs(settings.data_dir / "files"),
             fetcher=Fetcher(outbound, clock),
             public_url=settings.public_url,
             max_bytes=settings.files_max_size_bytes,

@@ -1,6 +1,7 @@
 """`chamade serve` as a process that can be killed and started again on the same data and the same port."""
 
 import asyncio
+import os
 import re
 import sys
 from collections.abc import AsyncGenerator
@@ -16,13 +17,15 @@ CHAMADE = Path(sys.executable).parent / "chamade"
 
 
 class GatewayProcess:
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, **settings: str) -> None:
         self._data_dir = data_dir
+        self._environment = {**os.environ, **settings}
         self._port = free_port()
         self._process: asyncio.subprocess.Process | None = None
         self.url = f"http://127.0.0.1:{self._port}"
         self.key = ""
-        """Of the first account."""
+        """Of the first account, as its password."""
+        self.password = ""
 
     @property
     def pid(self) -> int:
@@ -35,6 +38,7 @@ class GatewayProcess:
         with log.open("ab") as out:
             self._process = await asyncio.create_subprocess_exec(
                 *(CHAMADE, "serve", "--port", str(self._port), "--data-dir", self._data_dir),
+                env=self._environment,
                 stdout=out,
                 stderr=out,
             )
@@ -42,9 +46,9 @@ class GatewayProcess:
             while not await self._ready(http):
                 assert self._process.returncode is None, log.read_text()
                 await asyncio.sleep(0.02)
-        found = re.search(r"Bearer (chmd_\w+)", log.read_text())
-        assert found is not None
-        self.key = found[1]
+        told = re.search(r"Password +(\S+).*Bearer (chmd_\w+)", log.read_text(), re.DOTALL)
+        assert told is not None
+        self.password, self.key = told.groups()
 
     async def _ready(self, http: httpx2.AsyncClient) -> bool:
         try:
@@ -66,8 +70,8 @@ class GatewayProcess:
 
 
 @asynccontextmanager
-async def gateway_process(data_dir: Path) -> AsyncGenerator[GatewayProcess]:
-    gateway = GatewayProcess(data_dir)
+async def gateway_process(data_dir: Path, **settings: str) -> AsyncGenerator[GatewayProcess]:
+    gateway = GatewayProcess(data_dir, **settings)
     try:
         await gateway.start()
         yield gateway
