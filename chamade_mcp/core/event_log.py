@@ -28,6 +28,7 @@ def append(conn: Connection, happened: Sequence[Event], at: datetime) -> list[En
                 seq=seq,
                 agent_id=event.agent,
                 type=str(event.type),
+                call_id=event.payload.get("call_id"),
                 payload=event.payload,
                 created_at=at,
             )
@@ -73,8 +74,8 @@ def of_call(conn: Connection, scope: Scope, call: CallId, cursor: Cursor, limit:
         _EVENTS.where(
             events.c.account_id == scope.account,
             events.c.agent_id == scope.agent,
+            events.c.call_id == call,
             events.c.seq > cursor,
-            events.c.payload["call_id"].as_string() == call,
         )
         .order_by(events.c.seq)
         .limit(limit)

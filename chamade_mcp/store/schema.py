@@ -199,8 +199,18 @@ events = Table(
     Column("seq", Integer, primary_key=True, autoincrement=False),
     Column("agent_id", String(32), nullable=False),
     Column("type", String(40), nullable=False),
+    Column("call_id", String(32)),
     Column("payload", JSON, nullable=False),
     Column("created_at", Instant, nullable=False),
+)
+_of_a_call = events.c.call_id.is_not(None)
+Index(
+    "ix_events_account_id_call_id_seq",
+    events.c.account_id,
+    events.c.call_id,
+    events.c.seq,
+    sqlite_where=_of_a_call,
+    postgresql_where=_of_a_call,
 )
 
 links = Table(

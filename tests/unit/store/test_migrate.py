@@ -114,6 +114,31 @@ def test_what_refers_to_a_table_that_is_made_anew_stays(tmp_path: Path) -> None:
     engine.dispose()
 
 
+def test_events_of_an_older_version_know_their_call(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    engine = sqlite_engine(path)
+    config = Config()
+    config.set_main_option("script_location", "chamade_mcp.store:migrations")
+    with engine.connect() as conn:
+        config.attributes["connection"] = conn
+        command.upgrade(config, "0006")
+        conn.exec_driver_sql(
+            "INSERT INTO accounts (id, email, name, password_hash, created_at)"
+            " VALUES ('acc', 'a@b', '', '', '')",
+        )
+        for seq, payload in enumerate(['{"call_id":"call_a"}', '{"type":"dm_chat"}'], start=1):
+            conn.exec_driver_sql(
+                "INSERT INTO events VALUES ('acc', ?, 'agent', 'x', ?, '')",
+                (seq, payload),
+            )
+        conn.commit()
+    migrate(path)
+    with engine.connect() as conn:
+        rows = conn.exec_driver_sql("SELECT seq, call_id FROM events ORDER BY seq").all()
+    assert [tuple(row) for row in rows] == [(1, "call_a"), (2, None)]
+    engine.dispose()
+
+
 def test_head_is_the_newest_revision() -> None:
     config = Config()
     config.set_main_option("script_location", "chamade_mcp.store:migrations")
