@@ -393,7 +393,7 @@ async def test_streams_tell_their_own_calls_events_until_it_ends(house: House) -
             return [event.get("text") or event["state"] async for event in stream.events()]
 
     listening = [asyncio.create_task(listen()) for _ in range(2)]
-    await until(lambda: house.hub.subscribers == 2)
+    await until(lambda: len(house.engine.find(owner.scope, call).listeners) == 2)
     await house.calls.add_transcript(house.engine.find(owner.scope, other), "Bob", "elsewhere")
     await house.calls.add_transcript(house.engine.find(owner.scope, call), "Alice", "hello")
     await house.calls.leave(owner, call)
