@@ -53,8 +53,8 @@ class Settings(BaseSettings):
     """Of all files that one account has at a time."""
     files_bucket: str | None = None
     """As fsspec names it (``s3://bucket/prefix``); without one, files lie in a folder of `data_dir`."""
-    resampler: Engine = "swresample"
-    """"samplerate" costs ten times as much and is a little better; see docs/performance.md."""
+    resampler: Engine = "polyphase"
+    """"samplerate" costs fifteen times as much and is a little better; see docs/performance.md."""
     max_concurrent_calls: int = Field(default=100, ge=1, le=10_000)
     """Of one account, ringing ones included."""
     reply_timeout_s: int = Field(default=60, ge=0, le=3600)

@@ -42,7 +42,7 @@ class AgentAudio:
         sink: PcmSink,
         rate_hz: int | None = None,
         tell: Tell | None = None,
-        engine: Engine = "swresample",
+        engine: Engine = "polyphase",
         ref: ParticipantRef = ParticipantRef("agent"),  # noqa: B008 - a string
         configured: Callable[[], None] | None = None,
     ) -> None:

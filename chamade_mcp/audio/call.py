@@ -26,7 +26,7 @@ sequences may not. It must not block."""
 class CallMixer:
     """Served in two phases of the beat, so that an embedded room between them answers within it."""
 
-    def __init__(self, format: AudioFormat, engine: Engine = "swresample") -> None:
+    def __init__(self, format: AudioFormat, engine: Engine = "polyphase") -> None:
         self.format = format
         self._engine: Engine = engine
         self._legs: dict[ParticipantRef, AudioPort] = {}

@@ -10,7 +10,7 @@ from chamade_mcp.model.audio import Engine
 class Ear:
     """Silence comes out too. A converter is made with the first sound: who hears nothing costs nothing."""
 
-    def __init__(self, native: AudioFormat, wanted: AudioFormat, engine: Engine = "swresample") -> None:
+    def __init__(self, native: AudioFormat, wanted: AudioFormat, engine: Engine = "polyphase") -> None:
         self._engine: Engine = engine
         self._native = native
         self._wanted = wanted

@@ -34,7 +34,7 @@ class Track:
 class Tracks:
     """Indices are given in the order of appearance and never to another."""
 
-    def __init__(self, native: AudioFormat, wanted: AudioFormat, engine: Engine = "swresample") -> None:
+    def __init__(self, native: AudioFormat, wanted: AudioFormat, engine: Engine = "polyphase") -> None:
         self._native = native
         self._wanted = wanted
         self._engine: Engine = engine

@@ -48,7 +48,7 @@ class TooManyMarks(Exception):
 class Voice:
     """Single-threaded. Times are seconds on the caller's monotonic clock."""
 
-    def __init__(self, native: AudioFormat, tell: Tell, engine: Engine = "swresample") -> None:
+    def __init__(self, native: AudioFormat, tell: Tell, engine: Engine = "polyphase") -> None:
         self._engine: Engine = engine
         self._native = native
         self._tell = tell

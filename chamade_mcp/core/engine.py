@@ -56,7 +56,7 @@ class EngineDeps:
     clock: Clock
     ticker: Ticker
     supervisor: Supervisor
-    resampler: Engine = "swresample"
+    resampler: Engine = "polyphase"
     """What converts between the rooms' rate and the agents'."""
 
 

@@ -2,5 +2,5 @@
 
 from typing import Literal, TypeAlias
 
-Engine: TypeAlias = Literal["swresample", "samplerate"]
-"""What converts between sample rates: FFmpeg's resampler, or libsamplerate's sinc."""
+Engine: TypeAlias = Literal["polyphase", "swresample", "samplerate"]
+"""What converts between sample rates: our own filter, FFmpeg's resampler, or libsamplerate's sinc."""

@@ -116,11 +116,13 @@ def many(calls: list[SpeakingCall]) -> Beat:
 
 def main() -> None:
     lowest = cost_us(floor(), 5_000)
-    ours, theirs = cost_us(bare("swresample"), 1_000), cost_us(bare("samplerate"), 200)
+    ours, theirs = cost_us(bare("polyphase"), 1_000), cost_us(bare("samplerate"), 200)
+    other = cost_us(bare("swresample"), 1_000)
     print(f"floor (copies)                       {lowest:8.1f} us a beat     1.0")
-    print(f"convert and mix, swresample          {ours:8.1f} us a beat  {ours / lowest:6.1f}")
+    print(f"convert and mix, polyphase           {ours:8.1f} us a beat  {ours / lowest:6.1f}")
+    print(f"convert and mix, swresample          {other:8.1f} us a beat  {other / lowest:6.1f}")
     print(f"convert and mix, sinc_medium         {theirs:8.1f} us a beat  {theirs / lowest:6.1f}")
-    print(f"sinc_medium / swresample             {theirs / ours:8.1f}")
+    print(f"sinc_medium / polyphase              {theirs / ours:8.1f}")
     for count in (1, 10, 100):
         speaking = cost_us(many([SpeakingCall() for _ in range(count)]), 400 // count + 20) / count
         silent = cost_us(many([SilentCall() for _ in range(count)]), 400 // count + 20) / count

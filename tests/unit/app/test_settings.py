@@ -81,7 +81,7 @@ def test_each_variable_is_read_and_its_file_variant_too(
         ("CHAMADE_LOG_LEVEL", "loud", "'loud'"),
         ("CHAMADE_FILES_MAX_SIZE_MB", "0", "greater than or equal to 1"),
         ("CHAMADE_MAX_CONCURRENT_CALLS", "-1", "greater than or equal to 1"),
-        ("CHAMADE_RESAMPLER", "soxr", "swresample"),
+        ("CHAMADE_RESAMPLER", "soxr", "polyphase"),
         ("CHAMADE_REPLY_TIMEOUT_S", "-1", "greater than or equal to 0"),
     ],
 )

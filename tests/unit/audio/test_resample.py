@@ -11,7 +11,7 @@ from chamade_mcp.audio.resample import Engine, Resampler, make_resampler
 
 RATES = (8_000, 16_000, 24_000, 32_000, 44_100, 48_000)
 PAIRS = [(a, b) for a, b in itertools.product(RATES, RATES) if a != b]
-ENGINES: tuple[Engine, ...] = ("swresample", "samplerate")
+ENGINES: tuple[Engine, ...] = ("polyphase", "swresample", "samplerate")
 
 
 def noise(count: int, seed: int = 0) -> Samples:
@@ -30,8 +30,9 @@ def test_every_20_ms_in_is_20_ms_out(source_hz: int, target_hz: int, engine: Eng
 
 
 @pytest.mark.parametrize(("source_hz", "target_hz"), PAIRS)
-def test_delay_is_at_most_3_ms(source_hz: int, target_hz: int) -> None:
-    assert make_resampler(source_hz, target_hz).delay_s <= 0.003
+@pytest.mark.parametrize("engine", ["polyphase", "swresample"])
+def test_delay_is_at_most_3_ms(source_hz: int, target_hz: int, engine: Engine) -> None:
+    assert make_resampler(source_hz, target_hz, engine).delay_s <= 0.003
 
 
 @settings(max_examples=60, deadline=None)
