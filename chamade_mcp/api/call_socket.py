@@ -27,7 +27,7 @@ _WAITING = 64
 _REMIND_S = 1.0
 """An agent that sends audio nobody can hear is told so, but not fifty times a second."""
 
-Slow = wire.Say | wire.SendChat | wire.Transcript
+Slow = wire.Say | wire.SendChat | wire.Transcript | wire.Dtmf
 Queue = wire.AudioStatusQuery | wire.Clear | wire.Mark
 
 
@@ -170,6 +170,8 @@ class CallSocket:
             await self._stream.say(message.text)
         elif isinstance(message, wire.Transcript):
             await self._stream.transcript(message.speaker, message.text)
+        elif isinstance(message, wire.Dtmf):
+            await self._stream.dial(message.digits)
         else:
             require(self._principal, Permission.MESSAGE)
             chat = check(

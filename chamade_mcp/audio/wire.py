@@ -8,6 +8,7 @@ import base64
 import binascii
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,6 +20,9 @@ from chamade_mcp.model.limits import MAX_ATTACHMENTS, MAX_NAME, MAX_TEXT
 
 _MAX_DEPTH = 8
 """Of an attachment entry. Deeper ones would only make trouble further in."""
+
+_MOST_DIGITS = 64
+_DIGITS = re.compile(rf"[0-9*#A-Da-d]{{1,{_MOST_DIGITS}}}")
 
 Wire: TypeAlias = dict[str, object]
 
@@ -97,6 +101,14 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Dtmf:
+    """Presses keys of a telephone."""
+
+    digits: str
+    """Of ``0-9 * # A-D``."""
+
+
+@dataclass(frozen=True, slots=True)
 class StopSpeaking:
     pass
 
@@ -118,6 +130,7 @@ ClientMessage: TypeAlias = (
     | AudioStatusQuery
     | Clear
     | Mark
+    | Dtmf
     | StopSpeaking
     | Transcript
 )
@@ -201,6 +214,13 @@ def _mark(fields: dict[str, Any]) -> Mark:
     return Mark(_text(fields, "name", MAX_NAME))
 
 
+def _dtmf(fields: dict[str, Any]) -> Dtmf:
+    digits = fields.get("digits")
+    if not isinstance(digits, str) or _DIGITS.fullmatch(digits) is None:
+        raise WireError(WireCode.INVALID_FIELD, f"digits must be 1-{_MOST_DIGITS} of 0-9, *, #, A-D")
+    return Dtmf(digits.upper())
+
+
 def _stop_speaking(_: dict[str, Any]) -> StopSpeaking:
     return StopSpeaking()
 
@@ -216,6 +236,7 @@ _PARSERS: dict[str, Callable[[dict[str, Any]], ClientMessage]] = {
     "audio_config": _audio_config,
     "audio_status": lambda _: AudioStatusQuery(),
     "clear": lambda _: Clear(),
+    "dtmf": _dtmf,
     "mark": _mark,
     "stop_speaking": _stop_speaking,
     "transcript": _transcript,

@@ -20,6 +20,7 @@ from chamade_mcp.core.records import CallRecord, CallView
 from chamade_mcp.core.streams import AgentStream, as_told, ends_call, open_stream, past
 from chamade_mcp.core.supervisor import reaching
 from chamade_mcp.kit.clock import Clock
+from chamade_mcp.kit.connector import Dials
 from chamade_mcp.kit.manifest import Manifest
 from chamade_mcp.kit.waiting import to_the_end
 from chamade_mcp.model.access import Principal, Scope
@@ -35,7 +36,14 @@ from chamade_mcp.model.errors import (
     speech_not_configured,
 )
 from chamade_mcp.model.events import Cursor, Envelope, EventType
-from chamade_mcp.model.facts import CallerGaveUp, CallInvited, ChatPosted, ParticipantJoined, ParticipantLeft
+from chamade_mcp.model.facts import (
+    CallerGaveUp,
+    CallInvited,
+    ChatPosted,
+    DigitPressed,
+    ParticipantJoined,
+    ParticipantLeft,
+)
 from chamade_mcp.model.ids import (
     CallId,
     GrantId,
@@ -195,6 +203,20 @@ class CallService:
         stopped_s = sum(agent.clear() for agent in live.mixer.agents) if live.mixer else 0.0
         return {"status": "ok", "stopped_ms": round(stopped_s * 1000)}
 
+    async def dial(self, principal: Principal, call: str, digits: str) -> None:
+        """Presses ``0-9 * # A-D`` where the platform has keys."""
+        live = self._engine.find(principal.scope, call)
+        if live.leg is None:
+            raise bridge_not_ready()
+        if not isinstance(live.leg, Dials):
+            raise InvalidRequest(
+                "This call has no keys to press: the platform knows no DTMF",
+                code="NO_DTMF",
+                platform=live.record.platform,
+            )
+        with reaching(live.record.platform):
+            await live.leg.dial(digits)
+
     async def accept(self, principal: Principal, call: str) -> dict[str, object]:
         return await self._request(principal, call, Verb.ACCEPT)
 
@@ -264,6 +286,15 @@ class CallService:
             message_id=fact.ref,
         )
         await self._d.hub.publish(told)
+
+    async def digit_pressed(self, fact: DigitPressed) -> None:
+        live = self._engine.get(fact.call)
+        if live is not None:
+            who = {"sender": live.participants.get(fact.participant, ""), "participant": fact.participant}
+            told = records.event(
+                live.record, EventType.CALL_DTMF, self._d.clock.now(), digit=fact.digit, **who
+            )
+            await self._d.hub.publish(told)
 
     async def invited(self, scope: Scope, platform: Platform, fact: CallInvited) -> None:
         """Somebody rings. When the account has all the calls it may have, nobody will answer."""

@@ -25,6 +25,7 @@ from chamade_mcp.model.facts import (
     CallerGaveUp,
     CallInvited,
     ChatPosted,
+    DigitPressed,
     Fact,
     MessageReceived,
     ParticipantJoined,
@@ -72,6 +73,8 @@ def emitter(platform: Platform, calls: CallService, inbox: Inbox, relay: Permiss
                 calls.participant_joined(fact)
             case ParticipantLeft():
                 calls.participant_left(fact)
+            case DigitPressed():
+                await calls.digit_pressed(fact)
             case CallInvited():
                 await calls.invited(scope, platform, fact)
             case CallerGaveUp():

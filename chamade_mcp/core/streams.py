@@ -57,6 +57,8 @@ class Acts(Protocol):
 
     async def stop_speaking(self, principal: Principal, call: str) -> dict[str, object]: ...
 
+    async def dial(self, principal: Principal, call: str, digits: str) -> None: ...
+
     async def add_transcript(self, live: LiveCall, speaker: str, text: str) -> None: ...
 
 
@@ -165,6 +167,9 @@ class AgentStream:
         self, text: str, sender_name: str = "", attachments: Sequence[Mapping[str, Any]] = ()
     ) -> None:
         await self._acts.chat(self._principal, self.call, text, sender_name, attachments)
+
+    async def dial(self, digits: str) -> None:
+        await self._acts.dial(self._principal, self.call, digits)
 
     async def stop_speaking(self) -> None:
         await self._acts.stop_speaking(self._principal, self.call)

@@ -166,6 +166,16 @@ class Overheard(Protocol):
         ...
 
 
+@runtime_checkable
+class Dials(Protocol):
+    """A `CallLeg` with keys to press, as a telephone has. What people press comes as `DigitPressed`."""
+
+    async def dial(self, digits: str) -> None:
+        """Presses ``0-9 * # A-D``, one after another, and returns once all are pressed. Raises
+        `PlatformUnavailable`, or `PlatformRefused` with the platform's reason."""
+        ...
+
+
 class Calls(Protocol):
     async def create(self, scope: Scope, agent_name: str) -> str:
         """A new room's meeting URL. Only where the manifest says `creates_rooms`."""

@@ -29,7 +29,7 @@ from chamade_mcp.kit.markdown.render import Format
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.capabilities import VOICE, Capability
 from chamade_mcp.model.errors import FieldError, ValidationFailed
-from chamade_mcp.model.facts import CallerGaveUp, CallInvited, ChatPosted, MessageReceived
+from chamade_mcp.model.facts import CallerGaveUp, CallInvited, ChatPosted, DigitPressed, MessageReceived
 from chamade_mcp.model.ids import CallId, ConversationRef, MessageRef, ParticipantRef, Platform, RoomRef
 from chamade_mcp.model.messages import Attachment, Delivery, DeliveryState, Outgoing, Sender
 
@@ -118,7 +118,7 @@ class ScriptedLeg:
         self.chat: list[Outgoing] = []
         self.captions: list[tuple[str, str]] = []
         self.typed = 0
-        self._platform = platform
+        self.platform = platform
         rate_hz = platform.manifest.sample_rate_hz
         self._pair = PortPair(AudioFormat(rate_hz)) if rate_hz else None
         self._over: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
@@ -133,7 +133,7 @@ class ScriptedLeg:
         return {ROOM: self._pair.near} if self._pair else {}
 
     async def send_chat(self, message: Outgoing) -> Delivery:
-        delivery = await self._platform.answer_send(message)
+        delivery = await self.platform.answer_send(message)
         self.chat.append(message)
         return delivery
 
@@ -151,6 +151,18 @@ class ScriptedLeg:
             self._over.set_result(reason)
 
 
+class TelephoneLeg(ScriptedLeg):
+    """A `ScriptedLeg` that `Dials`."""
+
+    def __init__(self, platform: "ScriptedConnector", call: CallId) -> None:
+        super().__init__(platform, call)
+        self.dialled = ""
+
+    async def dial(self, digits: str) -> None:
+        await self.platform.wait_or_fail()
+        self.dialled += digits
+
+
 @dataclass(slots=True)
 class _ScriptedLink:
     calls: "ScriptedCalls | None"
@@ -158,7 +170,7 @@ class _ScriptedLink:
 
 
 class ScriptedConnector:
-    """A `Connector` of one platform, and that platform. Facets follow the capabilities and `inbox`."""
+    """A `Connector` of one platform, and that platform. Facets follow the capabilities, `inbox`, `dials`."""
 
     def __init__(
         self,
@@ -168,7 +180,9 @@ class ScriptedConnector:
         platform: Platform = SCRIPTED,
         creates_rooms: bool = True,
         inbox: bool = True,
+        dials: bool = False,
     ) -> None:
+        self.leg: type[ScriptedLeg] = TelephoneLeg if dials else ScriptedLeg
         self.manifest = scripted_manifest(
             capabilities, platform=platform, creates_rooms=creates_rooms, inbox=inbox
         )
@@ -208,11 +222,14 @@ class ScriptedConnector:
 
     async def answer_send(self, message: Outgoing) -> Delivery:
         """What the platform says to a message."""
+        await self.wait_or_fail()
+        return Delivery(self.script.delivery, MessageRef(f"sent-{message.key}"))
+
+    async def wait_or_fail(self) -> None:
         if self.script.hold is not None:
             await self.script.hold.wait()
         if self.script.send_error is not None:
             raise self.script.send_error
-        return Delivery(self.script.delivery, MessageRef(f"sent-{message.key}"))
 
     # --- the people's side ---------------------------------------------------------------------------------
 
@@ -252,6 +269,11 @@ class ScriptedConnector:
         await self.context.emit(
             scope, ChatPosted(call, MessageRef(self._number("post")), Sender(sender, sender), text)
         )
+
+    async def press(self, scope: Scope, room: RoomRef, digit: str, *, participant: str = "alice") -> None:
+        """A person presses a key of a telephone."""
+        call = self.legs[room].call
+        await self.context.emit(scope, DigitPressed(call, ParticipantRef(participant), digit))
 
     def close_room(self, room: RoomRef) -> None:
         self.legs[room].end(EndReason.ENDED)
@@ -298,7 +320,7 @@ class ScriptedCalls:
             await script.hold.wait()
         if script.join_error is not None:
             raise script.join_error
-        leg = self._platform.legs[room] = ScriptedLeg(self._platform, call)
+        leg = self._platform.legs[room] = self._platform.leg(self._platform, call)
         try:
             yield leg
         finally:

@@ -22,6 +22,7 @@ class EventType(StrEnum):
     CALL_STATE = "call_state"
     CALL_CHAT = "call_chat"
     CALL_TRANSCRIPT = "call_transcript"
+    CALL_DTMF = "call_dtmf"
     CALL_ERROR = "call_error"
 
 

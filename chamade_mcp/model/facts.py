@@ -44,6 +44,16 @@ class ParticipantLeft:
 
 
 @dataclass(frozen=True, slots=True)
+class DigitPressed:
+    """Somebody in the call pressed a key of a telephone (DTMF)."""
+
+    call: CallId
+    participant: ParticipantRef
+    digit: str
+    """One of ``0-9 * # A-D``."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallInvited:
     """Somebody rings. `room` is what `Calls.join` takes once the agent has accepted."""
 
@@ -61,4 +71,12 @@ class CallerGaveUp:
     room: RoomRef
 
 
-Fact = MessageReceived | ChatPosted | ParticipantJoined | ParticipantLeft | CallInvited | CallerGaveUp
+Fact = (
+    MessageReceived
+    | ChatPosted
+    | ParticipantJoined
+    | ParticipantLeft
+    | DigitPressed
+    | CallInvited
+    | CallerGaveUp
+)

@@ -14,6 +14,7 @@ _WHO: Final = {
     EventType.DM_CHAT: "sender",
     EventType.CALL_CHAT: "sender",
     EventType.CALL_TRANSCRIPT: "speaker",
+    EventType.CALL_DTMF: "sender",
     EventType.CALL_INVITE: "caller",
 }
 """Events with people's own words, and where these say whose they are."""

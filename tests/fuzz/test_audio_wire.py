@@ -19,6 +19,7 @@ TYPES = st.sampled_from(
         "audio_config",
         "audio_status",
         "clear",
+        "dtmf",
         "mark",
         "stop_speaking",
         "transcript",

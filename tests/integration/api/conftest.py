@@ -1,5 +1,6 @@
 """The real gateway in this process, with one account, one key and platforms that behave as told."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from types import MappingProxyType
 import httpx2
 import pytest
 
+from chamade_mcp.app.server import Server, listen
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import Gateway, build
 from chamade_mcp.kit.registry import Registry, discover
@@ -52,7 +54,7 @@ class House:
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncGenerator[House]:
-    scripted = ScriptedConnector()
+    scripted = ScriptedConnector(dials=True)
     ears = ScriptedConnector(
         frozenset({Capability.AUDIO_IN, Capability.READ, Capability.WRITE}), platform=Platform("ears")
     )
@@ -90,3 +92,15 @@ async def nobody(house: House) -> AsyncGenerator[httpx2.AsyncClient]:
     """Calls without one."""
     async with client_of(house) as client:
         yield client
+
+
+@pytest.fixture
+async def ws_url(house: House) -> AsyncGenerator[str]:
+    listener = listen(Settings(host="127.0.0.1", port=0))
+    server = Server(house.gateway.app, drain=house.gateway.drain)
+    serving = asyncio.create_task(server.serve([listener]))
+    try:
+        yield f"ws://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await asyncio.wait_for(serving, 10)

@@ -4,39 +4,22 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncGenerator
-from typing import Any
 from urllib.parse import quote
 
 import httpx2
 import numpy as np
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
 
-from chamade_mcp.app.server import Server, listen
-from chamade_mcp.app.settings import Settings
 from chamade_mcp.model.access import Permission
 from chamade_mcp.model.facts import ParticipantJoined, ParticipantLeft
-from chamade_mcp.model.ids import CallId, ParticipantRef, RoomRef
+from chamade_mcp.model.ids import CallId, ParticipantRef
+from tests.integration.api.call_sockets import BOUND_S, closed, message, new_call, socket
 from tests.integration.api.conftest import EMAIL, PASSWORD, House, client_of
 from tests.support.requirement import requirement
 from tests.support.waiting import until
 
-BOUND_S = 10.0
 FRAME = 960
 """Samples in 20 ms at 48 kHz."""
-
-
-@pytest.fixture
-async def ws_url(house: House) -> AsyncGenerator[str]:
-    listener = listen(Settings(host="127.0.0.1", port=0))
-    server = Server(house.gateway.app, drain=house.gateway.drain)
-    serving = asyncio.create_task(server.serve([listener]))
-    try:
-        yield f"ws://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await asyncio.wait_for(serving, BOUND_S)
 
 
 @pytest.fixture(autouse=True)
@@ -44,37 +27,6 @@ async def no_task_is_left_behind() -> AsyncGenerator[None]:
     yield
     left = [t for t in asyncio.all_tasks() if "CallSocket" in repr(t) or "Outbox" in repr(t)]
     assert left == []
-
-
-async def new_call(house: House, api: httpx2.AsyncClient, platform: str = "scripted") -> tuple[str, RoomRef]:
-    """Call id and room of a call whose leg is in."""
-    made = (await api.post("/api/call", json={"platform": platform})).json()
-    legs = (house.ears if platform == "ears" else house.scripted).legs
-    await until(lambda: made["room_id"] in legs)
-    return made["call_id"], RoomRef(made["room_id"])
-
-
-def socket(ws_url: str, call: str, query: str, **options: Any) -> connect:
-    return connect(f"{ws_url}/api/call/{call}/stream{query}", compression=None, proxy=None, **options)
-
-
-async def message(ws: ClientConnection) -> dict[str, Any]:
-    """The next text frame; audio between is skipped."""
-    async with asyncio.timeout(BOUND_S):
-        while True:
-            frame = await ws.recv()
-            if isinstance(frame, str):
-                return json.loads(frame)
-
-
-async def closed(ws: ClientConnection) -> int:
-    """The code the socket is closed with; what comes before is skipped."""
-    async with asyncio.timeout(BOUND_S):
-        try:
-            while True:
-                await ws.recv()
-        except ConnectionClosed as over:
-            return over.rcvd.code if over.rcvd is not None else 1006
 
 
 # --- who may in ------------------------------------------------------------------------------------------
