@@ -12,6 +12,7 @@ from chamade_mcp.core.operators import Operators
 from chamade_mcp.core.relay import PermissionRelay
 from chamade_mcp.model.access import Permission, Principal
 from chamade_mcp.model.errors import Forbidden
+from chamade_mcp.model.permissions import PermissionRequest
 
 
 class OperatorBody(Body):
@@ -27,6 +28,22 @@ class OperatorWire(Wire):
 
 class OperatorAnswerWire(Wire):
     operator: OperatorWire | None
+
+
+class QuestionBody(Body):
+    session: Annotated[
+        str,
+        Field(description="The SHA-256 of the MCP session's id, in hexadecimal"),
+        StringConstraints(pattern=r"^[0-9a-f]{64}$"),
+    ]
+    request_id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    tool_name: Annotated[str, StringConstraints(max_length=4_000)] = ""
+    description: Annotated[str, StringConstraints(max_length=4_000)] = ""
+    input_preview: Annotated[str, StringConstraints(max_length=4_000)] = ""
+
+
+class QuestionAnswerWire(Wire):
+    asked: Annotated[bool, Field(description="False: nobody is asked, so nobody will answer")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +64,11 @@ class OperatorGroup:
         _require_owner(asked.principal)
         await self.relay.dismiss(asked.principal)
         return {"status": "ok"}
+
+    async def ask(self, asked: Asked[QuestionBody, None]) -> Answer:
+        body = asked.body
+        request = PermissionRequest(body.request_id, body.tool_name, body.description, body.input_preview)
+        return {"asked": await self.relay.requested(asked.principal, body.session, request)}
 
     def group(self) -> Group:
         manage, path = Permission.MANAGE, "/api/operator"
@@ -71,6 +93,18 @@ class OperatorGroup:
                 ),
                 Operation(
                     "DELETE", path, "Ask nobody any more", self.dismiss, manage, reply=OkWire, errors=grants
+                ),
+                Operation(
+                    "POST",
+                    f"{path}/questions",
+                    "Ask for permission to use a tool",
+                    self.ask,
+                    Permission.READ,
+                    body=QuestionBody,
+                    reply=QuestionAnswerWire,
+                    errors={404: ("SESSION_NOT_FOUND",)},
+                    notes="What the MCP endpoint does with a client's `permission_request`. The verdict goes "
+                    "to that session's stream as `notifications/claude/channel/permission`.",
                 ),
             ),
         )

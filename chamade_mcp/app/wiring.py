@@ -8,22 +8,18 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp
 
+from chamade_mcp.app.front import Front
 from chamade_mcp.app.main import create_app
 from chamade_mcp.app.secret_key import load_secret_key, prepare_data_dir
 from chamade_mcp.app.settings import Settings
-from chamade_mcp.core.accounts import Accounts
 from chamade_mcp.core.calls import CallDeps, CallService
-from chamade_mcp.core.clients import ClientRegistry
 from chamade_mcp.core.consents import Consents
 from chamade_mcp.core.engine import CallEngine, EngineDeps
 from chamade_mcp.core.fetch import Fetcher
 from chamade_mcp.core.files import Files, FilesDeps
 from chamade_mcp.core.gateway import Core, emitter
-from chamade_mcp.core.grants import Grants
-from chamade_mcp.core.hub import MemoryHub
 from chamade_mcp.core.inbox import Inbox, InboxDeps, InboxHistory
 from chamade_mcp.core.invitations import Invitations
-from chamade_mcp.core.mcp_sessions import McpSessions
 from chamade_mcp.core.operators import Operators
 from chamade_mcp.core.overview import Overview
 from chamade_mcp.core.platforms import Platforms
@@ -32,15 +28,12 @@ from chamade_mcp.core.relay import PermissionRelay
 from chamade_mcp.core.repeats import Repeats
 from chamade_mcp.core.retention import Retention
 from chamade_mcp.core.supervisor import Supervisor
-from chamade_mcp.core.tokens import ACCESS
 from chamade_mcp.kit.clock import Clock, SystemClock
 from chamade_mcp.kit.connector import Context
 from chamade_mcp.kit.outbound import Outbound
 from chamade_mcp.kit.registry import Registry, discover
 from chamade_mcp.kit.ticker import Ticker
 from chamade_mcp.model.ids import Platform
-from chamade_mcp.oauth.places import Places
-from chamade_mcp.sessions.endpoint import Sessions
 from chamade_mcp.store.blobs import LocalBlobs
 from chamade_mcp.store.bucket import BucketBlobs
 from chamade_mcp.store.database import Database
@@ -116,11 +109,9 @@ class _House:
         self._outbound = outbound
         self._draining = False
         self._supervisor = Supervisor(registry.connectors, clock)
-        hub = MemoryHub(database, clock)
+        self._front = front = Front(url, database, box, clock)
+        hub, accounts, grants = front.hub, front.accounts, front.grants
         platforms = Platforms(registry)
-        accounts = Accounts(database, clock)
-        grants = Grants(database, clock, key=box.derive("oauth tokens"), audience=Places(url).resource)
-        accounts.accept(ACCESS, grants.authenticate)
         self._invitations = Invitations(database, clock, platforms, self._supervisor)
         files = _files(settings, database, clock, outbound)
         self._engine = CallEngine(
@@ -128,16 +119,12 @@ class _House:
         )
         limit, patience_s = settings.max_concurrent_calls, settings.reply_timeout_s
         calls = CallService(CallDeps(self._engine, database, box, hub, clock, platforms, files, url, limit))
-        probes = Probes(hub, clock, keys=accounts.keys.list, grants=grants.list)
+        probes = Probes(hub, front.neighbours, clock, keys=accounts.keys.list, grants=grants.list)
         inbox = Inbox(InboxDeps(database, hub, clock, platforms, self._supervisor, files, probes, patience_s))
         operators = Operators(database, clock)
-        relay = PermissionRelay(operators, inbox, clock)
-        self._sessions = Sessions(McpSessions(database, clock), hub, clock, relay)
-        probes.presence = self._sessions
-        accounts.keys.on_revoke(self._sessions.end_sessions)
-        grants.on_revoke(self._sessions.end_sessions)
-        accounts.keys.on_revoke(calls.revoke_tokens)
-        grants.on_revoke(calls.revoke_tokens)
+        relay = PermissionRelay(operators, inbox, front.stored, clock)
+        probes.presence = relay.line = front.sessions
+        front.on_revoke(calls.revoke_tokens)
         self._core = Core(
             accounts=accounts,
             overview=Overview(database, accounts, platforms, calls, inbox, operators),
@@ -150,7 +137,7 @@ class _House:
             operators=operators,
             relay=relay,
             hub=hub,
-            clients=ClientRegistry(database, clock),
+            clients=front.clients,
             consents=Consents(database, clock),
             grants=grants,
             repeats=Repeats(database, clock, box),
@@ -159,7 +146,7 @@ class _House:
         )
         for leave in (self._engine.end_all, self._invitations.revoke_all, files.remove_all, inbox.forget):
             accounts.on_delete(leave)
-        for leave in (grants.revoke_all, self._sessions.leave, probes.forget, operators.forget, relay.forget):
+        for leave in (grants.revoke_all, front.sessions.leave, probes.forget, operators.forget, relay.forget):
             accounts.on_delete(leave)
 
     @asynccontextmanager
@@ -173,14 +160,14 @@ class _House:
             lambda: not self._draining,
             self._clock,
             self._outbound,
-            self._sessions,
+            self._front.sessions,
         )
         sweeps = [
             asyncio.create_task(self._core.files.sweep_forever(), name="file sweep"),
             asyncio.create_task(self._core.retention.sweep_forever(), name="retention"),
         ]
         try:
-            async with app.run():
+            async with self._front.neighbours.run(), app.run():
                 yield Gateway(app.asgi, self._core, self._drain)
         finally:
             for sweep in sweeps:
@@ -190,7 +177,7 @@ class _House:
 
     async def _drain(self) -> None:
         self._draining = True
-        self._sessions.drain()
+        self._front.sessions.drain()
         for stop in (self._engine.stop, self._core.inbox.stop, self._supervisor.stop):
             try:
                 await stop()

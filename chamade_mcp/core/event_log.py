@@ -1,10 +1,22 @@
 """The account's event log in the database: the truth behind every live stream."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Row,
+    Select,
+    delete,
+    func,
+    literal_column,
+    select,
+    update,
+)
 
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.events import Cursor, Envelope, Event, EventType
@@ -92,7 +104,43 @@ def after(conn: Connection, account: AccountId, cursor: Cursor, limit: int) -> l
     return [_envelope(account, row) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The newest event of all accounts that a reader has seen, by the order in which they were stored."""
+
+    row: int
+    account: AccountId
+    cursor: Cursor
+
+
+def end(conn: Connection) -> Place | None:
+    """Behind everything; None while there is no event at all."""
+    newest = conn.execute(_PLACED.order_by(_ROW.desc()).limit(1)).one_or_none()
+    return None if newest is None else _place(newest)
+
+
+def behind(conn: Connection, place: Place | None, limit: int) -> list[tuple[Place, Envelope]] | None:
+    """What was stored after `place`, whoever it belongs to.
+
+    None when the place cannot be found again: its event was removed, and SQLite may give its row's number to
+    another one.
+    """
+    first = 0 if place is None else place.row
+    found = conn.execute(_PLACED.where(first <= _ROW).order_by(_ROW).limit(limit + 1))
+    events_ = [(_place(row), _envelope(AccountId(row.account_id), row)) for row in found]
+    if place is None:
+        return events_
+    return events_[1:] if events_ and events_[0][0] == place else None
+
+
 _EVENTS: Select[*tuple[Any, ...]] = select(events.c.seq, events.c.agent_id, events.c.type, events.c.payload)
+
+_ROW: ColumnElement[int] = literal_column("events.rowid", Integer)
+_PLACED: Select[*tuple[Any, ...]] = _EVENTS.add_columns(events.c.account_id, _ROW.label("row"))
+
+
+def _place(row: Row[*tuple[Any, ...]]) -> Place:
+    return Place(row.row, AccountId(row.account_id), Cursor(row.seq))
 
 
 def _envelope(account: AccountId, row: Row[*tuple[Any, ...]]) -> Envelope:

@@ -122,7 +122,7 @@ class Grants:
             return
         now = self._clock.now()
         ended = await self._database.write(partial(tokens.revoke, token=token, client_id=client_id, now=now))
-        self._forget()
+        self.forget()
         if ended is not None:
             audit.info("signed out: %s, by client %s", ended, client_id)
             await to_the_end(self._end_if_over(ended))
@@ -134,7 +134,7 @@ class Grants:
             return result
         if result.family_ended is not None:
             audit.warning("replay: a used code or refresh token of %s came again", result.family_ended)
-            self._forget()
+            self.forget()
             await to_the_end(self._end_if_over(result.family_ended))
         raise result
 
@@ -220,7 +220,7 @@ class Grants:
             return [GrantId(one) for one in conn.execute(query).scalars()]
 
         revoked = await self._database.write(stamp)
-        self._forget()
+        self.forget()
         for one in revoked:
             audit.info("grant revoked: %s of %s", one, account)
             await self._end(one)
@@ -240,6 +240,7 @@ class Grants:
             except Exception:
                 log.exception("not everything of %s could be ended", grant)
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Every token is looked up anew."""
         self._forgotten += 1
         self._known.clear()

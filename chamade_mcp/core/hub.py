@@ -133,6 +133,13 @@ class MemoryHub:
                 following.told(event)
                 wake()
 
+    def look_again(self) -> None:
+        """Events were stored that nobody can name: everybody reads the log."""
+        for channel in self._channels.values():
+            channel.tail.clear()
+            for wake in channel.wakes.values():
+                wake()
+
     @asynccontextmanager
     async def subscribe(
         self, scope: Scope, *, after: Cursor | None

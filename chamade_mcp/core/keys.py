@@ -161,6 +161,11 @@ class Keys:
         self._forgotten += 1
         self._known = {k: v for k, v in self._known.items() if v.principal.account != account}
 
+    def forget_all(self) -> None:
+        """Every key is looked up anew: another process has revoked one."""
+        self._forgotten += 1
+        self._known.clear()
+
     async def _look_up(self, key: str) -> _Known:
         shape = _SHAPE.fullmatch(key)
         if shape is None:

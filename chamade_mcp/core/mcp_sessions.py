@@ -5,21 +5,22 @@ credential that opened it, and ends with it.
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Row, Update, bindparam, delete, func, select, update
 
 from chamade_mcp.core import event_log
+from chamade_mcp.core.notices import Kind, Notices
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.events import Cursor
 from chamade_mcp.model.ids import AccountId, AgentId
 from chamade_mcp.store.database import Database
-from chamade_mcp.store.schema import api_keys, mcp_sessions, oauth_grants
+from chamade_mcp.store.schema import api_keys, mcp_sessions, notices, oauth_grants
 from chamade_mcp.store.secrets import token_hash
 
 IDLE_DAYS: Final = 30
@@ -50,15 +51,17 @@ class SessionRecord:
     stream: str
     """Names the stream opened last, in whatever process."""
 
+    def belongs_to(self, principal: Principal) -> bool:
+        """To the agent, and to the key or the grant that opened it."""
+        return self.scope == principal.scope and self.credential == credential_of(principal)
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What has become of a session since it was last noted."""
+    """How far a session's events have been pushed."""
 
     key: SessionKey
     position: Cursor
-    log_level: str
-    subscriptions: frozenset[str]
 
 
 def key_of(session_id: str) -> SessionKey:
@@ -71,9 +74,10 @@ def credential_of(principal: Principal) -> str:
 
 
 class McpSessions:
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, notices: Notices) -> None:
         self._database = database
         self._clock = clock
+        self._notices = notices
 
     async def create(
         self,
@@ -137,47 +141,72 @@ class McpSessions:
 
         return await self._database.read(query)
 
-    async def opened_stream(self, key: SessionKey, stream: str) -> None:
-        """Noted so that another process lets go of the stream it may still hold."""
+    async def opened_stream(self, key: SessionKey, stream: str) -> list[str]:
+        """Makes another process let go of the stream it may still hold; gives the mail for this one."""
+
+        def note(conn: Connection) -> list[str]:
+            which = update(mcp_sessions).where(mcp_sessions.c.id_sha256 == key)
+            self._changed(conn, key, which.values(stream=stream, last_seen_at=self._clock.now()))
+            return _take_mail(conn, key)
+
+        return await self._database.write(note)
+
+    async def wish(self, key: SessionKey, log_level: str, subscriptions: Collection[str]) -> None:
+        """What the client wants to be told; kept before it is told so."""
 
         def note(conn: Connection) -> None:
-            conn.execute(
-                update(mcp_sessions)
-                .where(mcp_sessions.c.id_sha256 == key)
-                .values(stream=stream, last_seen_at=self._clock.now())
-            )
+            which = update(mcp_sessions).where(mcp_sessions.c.id_sha256 == key)
+            self._changed(conn, key, which.values(log_level=log_level, subscriptions=sorted(subscriptions)))
 
         await self._database.write(note)
 
     async def note(self, progress: Sequence[Progress]) -> None:
-        """What was seen of live sessions, many at once."""
+        """How far live sessions are, many at once. Another process may be further: nothing goes back."""
         if not progress:
             return
-        now = self._clock.now()
         statement = (
             update(mcp_sessions)
             .where(mcp_sessions.c.id_sha256 == bindparam("b_key"))
             .values(
-                position=bindparam("b_position"),
-                log_level=bindparam("b_log_level"),
-                subscriptions=bindparam("b_subscriptions"),
-                last_seen_at=now,
+                position=func.max(mcp_sessions.c.position, bindparam("b_position")),
+                last_seen_at=self._clock.now(),
             )
         )
-        rows = [
-            {
-                "b_key": each.key,
-                "b_position": each.position,
-                "b_log_level": each.log_level,
-                "b_subscriptions": sorted(each.subscriptions),
-            }
-            for each in progress
-        ]
+        rows = [{"b_key": each.key, "b_position": each.position} for each in progress]
 
         def store(conn: Connection) -> None:
             conn.execute(statement, rows)
 
         await self._database.write(store)
+
+    # --- between processes ---------------------------------------------------------------------------------
+
+    async def mail(self, key: SessionKey, frame: str) -> None:
+        """Leaves a frame for whoever has the session's stream, or opens it in the next minutes."""
+        await self.pass_on(key, Kind.MAIL, frame)
+
+    async def take_mail(self, key: SessionKey) -> list[str]:
+        """Each frame is taken once, whoever else wants it."""
+        return await self._database.write(partial(_take_mail, key=key))
+
+    async def pass_on(self, key: SessionKey, kind: Kind, body: object) -> None:
+        """Something for the other processes that know the session; nothing when it has ended."""
+
+        def tell(conn: Connection) -> None:
+            alive = (mcp_sessions.c.id_sha256 == key) & mcp_sessions.c.ended_at.is_(None)
+            account = conn.execute(select(mcp_sessions.c.account_id).where(alive)).scalar_one_or_none()
+            if account is not None:
+                self._notices.add(conn, AccountId(account), kind, key, body)
+
+        await self._database.write(tell)
+
+    def _changed(self, conn: Connection, key: SessionKey, statement: Update) -> None:
+        """Runs what changes a session, and tells the others."""
+        account = conn.execute(statement.returning(mcp_sessions.c.account_id)).scalar_one_or_none()
+        if account is not None:
+            self._notices.add(conn, AccountId(account), Kind.SESSION, key)
+
+    # --- ends ----------------------------------------------------------------------------------------------
 
     async def current(self, keys: Sequence[SessionKey]) -> dict[SessionKey, str]:
         """Those of `keys` that have not ended, each with the name of its newest stream."""
@@ -196,39 +225,45 @@ class McpSessions:
 
         return await self._database.read(query)
 
-    async def void(self, credentials: Sequence[str]) -> set[str]:
-        """Those of `credentials`, keys and grants, that no longer let anybody in."""
+    async def void(self, credentials: Collection[str]) -> set[str]:
+        """Those of `credentials`, keys and grants, that do not let anybody in (any more)."""
+        asked = sorted(credentials)
 
         def query(conn: Connection) -> set[str]:
-            now, found = self._clock.now(), set[str]()
-            for start in range(0, len(credentials), _MOST_IDS):
-                some = credentials[start : start + _MOST_IDS]
+            now, good = self._clock.now(), set[str]()
+            for start in range(0, len(asked), _MOST_IDS):
+                some = asked[start : start + _MOST_IDS]
+                expired = api_keys.c.expires_at.is_not(None) & (api_keys.c.expires_at <= now)
                 keys = select(api_keys.c.id).where(
-                    api_keys.c.id.in_(some),
-                    api_keys.c.revoked_at.is_not(None) | (api_keys.c.expires_at <= now),
+                    api_keys.c.id.in_(some), api_keys.c.revoked_at.is_(None), ~expired
                 )
                 grants = select(oauth_grants.c.id).where(
-                    oauth_grants.c.id.in_(some), oauth_grants.c.revoked_at.is_not(None)
+                    oauth_grants.c.id.in_(some), oauth_grants.c.revoked_at.is_(None)
                 )
-                found.update(conn.execute(keys.union_all(grants)).scalars())
-            return found
+                good.update(conn.execute(keys.union_all(grants)).scalars())
+            return set(asked) - good
 
         return await self._database.read(query)
 
     async def end(self, key: SessionKey) -> None:
-        await self._end(mcp_sessions.c.id_sha256 == key)
+        def stamp(conn: Connection) -> None:
+            which = (mcp_sessions.c.id_sha256 == key) & mcp_sessions.c.ended_at.is_(None)
+            self._changed(conn, key, update(mcp_sessions).where(which).values(ended_at=self._clock.now()))
+
+        await self._database.write(stamp)
 
     async def end_of(self, credential: str) -> None:
         """All sessions opened with a key or by a grant."""
-        await self._end(mcp_sessions.c.credential == credential)
-
-    async def _end(self, which: Any) -> None:
-        now = self._clock.now()
+        which = (mcp_sessions.c.credential == credential) & mcp_sessions.c.ended_at.is_(None)
 
         def stamp(conn: Connection) -> None:
-            conn.execute(
-                update(mcp_sessions).where(which, mcp_sessions.c.ended_at.is_(None)).values(ended_at=now)
-            )
+            conn.execute(update(mcp_sessions).where(which).values(ended_at=self._clock.now()))
+            for holders in (api_keys, oauth_grants):
+                account = conn.execute(
+                    select(holders.c.account_id).where(holders.c.id == credential)
+                ).scalar_one_or_none()
+                if account is not None:
+                    self._notices.add(conn, AccountId(account), Kind.CREDENTIAL, credential)
 
         await self._database.write(stamp)
 
@@ -254,11 +289,18 @@ class McpSessions:
                         mcp_sessions.c.account_id == account, mcp_sessions.c.id_sha256.not_in(newest)
                     )
                 )
+            self._notices.sweep(conn)
 
         await self._database.write(remove)
 
     def _oldest(self) -> Any:
         return self._clock.now() - timedelta(days=IDLE_DAYS)
+
+
+def _take_mail(conn: Connection, key: SessionKey) -> list[str]:
+    which = (notices.c.subject == key) & (notices.c.kind == str(Kind.MAIL))
+    taken = conn.execute(delete(notices).where(which).returning(notices.c.number, notices.c.body)).all()
+    return [row.body for row in sorted(taken, key=lambda row: row.number)]
 
 
 def _find(conn: Connection, key: SessionKey, since: Any) -> SessionRecord | None:

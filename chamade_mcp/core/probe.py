@@ -12,6 +12,8 @@ from typing import Any, Final, Protocol
 
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.mcp_sessions import credential_of
+from chamade_mcp.core.neighbours import Neighbours
+from chamade_mcp.core.notices import Kind, Notice
 from chamade_mcp.kit.clock import Clock, iso
 from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.errors import FieldError, NotFound, ValidationFailed, no_active_conversation
@@ -69,8 +71,18 @@ class _Probe:
 class Probes:
     """`presence` is set once there is one: what answers it is built on top of this."""
 
-    def __init__(self, hub: EventHub, clock: Clock, *, keys: Credentials, grants: Credentials) -> None:
+    def __init__(
+        self,
+        hub: EventHub,
+        neighbours: Neighbours,
+        clock: Clock,
+        *,
+        keys: Credentials,
+        grants: Credentials,
+    ) -> None:
         self._hub = hub
+        self._neighbours = neighbours
+        neighbours.on(Kind.REACHED, self._reached)
         self._clock = clock
         self._keys = keys
         self._grants = grants
@@ -88,7 +100,10 @@ class Probes:
         if probe is None:
             probe = _Probe(new_id("probe"), principal.scope, self._clock.now(), now + ANSWER_S)
             self._probes[probe.id] = probe
-            self._hub.tell(Event(probe.scope.account, probe.scope.agent, EventType.DM_CHAT, _event(probe)))
+            event = Event(probe.scope.account, probe.scope.agent, EventType.DM_CHAT, _event(probe))
+            self._hub.tell(event)
+            told = {"agent": event.agent, "payload": event.payload}
+            await self._neighbours.tell(event.account, Kind.PROBE, probe.id, told)
         return fresh, await self._told(probe)
 
     async def view(self, principal: Principal, probe_id: str) -> dict[str, Any]:
@@ -142,6 +157,12 @@ class Probes:
         if used is not None and datetime.fromisoformat(used) >= probe.at - _RECENT:
             return Verdict.USED_RECENTLY
         return Verdict.NOT_CONNECTED
+
+    async def _reached(self, notice: Notice) -> None:
+        """Told by a process whose streams the probe came to."""
+        probe = self._probes.get(notice.subject)
+        if probe is not None:
+            probe.reached.update(notice.body)
 
     # --- the agents' side ----------------------------------------------------------------------------------
 

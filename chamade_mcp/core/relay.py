@@ -9,17 +9,18 @@ import logging
 import re
 import secrets
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from chamade_mcp.core.inbox import Inbox
+from chamade_mcp.core.mcp_sessions import McpSessions
 from chamade_mcp.core.operators import Operator, Operators
-from chamade_mcp.core.permissions import PermissionRequest, VerdictLine
 from chamade_mcp.core.replies import Correspondent
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.model.access import Principal, Scope
-from chamade_mcp.model.errors import GatewayError
+from chamade_mcp.model.errors import GatewayError, NotFound
 from chamade_mcp.model.facts import MessageReceived
 from chamade_mcp.model.ids import AccountId, ConversationId, Platform
+from chamade_mcp.model.permissions import PermissionRequest
 
 log = logging.getLogger(__name__)
 audit = logging.getLogger("chamade_mcp.audit")
@@ -35,22 +36,29 @@ _MOST_NAME, _MOST_WORDS = 80, 300
 """Characters of the tool's name, and of what is said about its use."""
 
 
+class VerdictLine(Protocol):
+    """The way back to the client that asked; harmless once its session is over."""
+
+    async def tell_verdict(self, session: str, request_id: str, *, allow: bool) -> None: ...
+
+
 @dataclass(slots=True)
 class _Question:
     whom: Correspondent
     code: str
     session: str
     request: PermissionRequest
-    line: VerdictLine
     expires: float
     allowed: bool | None = None
 
 
 class PermissionRelay:
-    """The `PermissionDesk` of a gateway. Without an operator it asks nobody."""
+    """Without an operator it asks nobody. `line` is set once there is one: it is built on top of this."""
 
-    def __init__(self, operators: Operators, inbox: Inbox, clock: Clock) -> None:
+    def __init__(self, operators: Operators, inbox: Inbox, sessions: McpSessions, clock: Clock) -> None:
+        self.line: VerdictLine | None = None
         self._operators = operators
+        self._sessions = sessions
         self._inbox = inbox
         self._clock = clock
         self._asked: dict[tuple[ConversationId, str], _Question] = {}
@@ -59,32 +67,34 @@ class PermissionRelay:
 
     # --- from the client -----------------------------------------------------------------------------------
 
-    async def requested(
-        self, principal: Principal, session: str, request: PermissionRequest, line: VerdictLine
-    ) -> None:
-        """`PermissionDesk`. A question that cannot be put is dropped: the client's own dialog stays."""
+    async def requested(self, principal: Principal, session: str, request: PermissionRequest) -> bool:
+        """Whether somebody is asked. One that cannot be put is dropped: the client's own dialog stays.
+
+        Raises `NotFound` for a session that the caller did not open: its client would take the verdict.
+        """
+        record = await self._sessions.find(session)
+        if record is None or not record.belongs_to(principal):
+            raise NotFound("MCP session not found", code="SESSION_NOT_FOUND")
         try:
             operator = await self._operators.of(principal.scope)
-            if operator is not None:
-                await self._ask(operator, session, request, line)
+            return operator is not None and await self._ask(operator, session, request)
         except GatewayError as error:
             log.warning("a request for permission was not relayed: %s", error)
+            return False
 
-    async def _ask(
-        self, operator: Operator, session: str, request: PermissionRequest, line: VerdictLine
-    ) -> None:
+    async def _ask(self, operator: Operator, session: str, request: PermissionRequest) -> bool:
         whom, now = operator.whom, self._clock.monotonic()
         self._tidy(now)
         open_ = [q for q in self._asked.values() if q.whom == whom and q.allowed is None and now < q.expires]
         if any(q.session == session and q.request.id == request.id for q in open_):
-            return
+            return True
         if len(open_) >= MOST_OPEN:
             log.warning(
                 "a request for permission was not relayed: %s has %s open", whom.conversation, MOST_OPEN
             )
-            return
+            return False
         code = self._code(whom.conversation, request.id)
-        question = _Question(whom, code, session, request, line, now + ANSWER_S)
+        question = _Question(whom, code, session, request, now + ANSWER_S)
         self._asked[whom.conversation, code] = question
         audit.info(
             "permission asked: %s for tool %r of session %s, agent %s, operator %s",
@@ -99,6 +109,7 @@ class PermissionRelay:
         except GatewayError:
             del self._asked[whom.conversation, code]
             raise
+        return True
 
     def _code(self, conversation: ConversationId, wanted: str) -> str:
         """The client's own where it is free: the person may see it there, too."""
@@ -146,7 +157,8 @@ class PermissionRelay:
             whom.scope.agent,
             whom.conversation,
         )
-        await question.line.tell_verdict(question.session, question.request.id, allow=allow)
+        if self.line is not None:
+            await self.line.tell_verdict(question.session, question.request.id, allow=allow)
         return (
             f"Passed on: {'yes' if allow else 'no'} to {_one_line(question.request.tool_name, _MOST_NAME)}."
         )

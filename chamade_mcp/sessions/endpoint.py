@@ -5,9 +5,12 @@ from contextlib import asynccontextmanager
 
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.mcp_sessions import McpSessions
-from chamade_mcp.core.permissions import PermissionDesk
+from chamade_mcp.core.neighbours import Neighbours
 from chamade_mcp.kit.clock import Clock
+from chamade_mcp.model.access import Scope
 from chamade_mcp.model.ids import AccountId
+from chamade_mcp.sessions.desk import NoDesk, PermissionDesk
+from chamade_mcp.sessions.elsewhere import Elsewhere
 from chamade_mcp.sessions.handshake import Handshake
 from chamade_mcp.sessions.http import Endpoint
 from chamade_mcp.sessions.listen import Listening
@@ -35,12 +38,10 @@ class Sessions:
         store: McpSessions,
         hub: EventHub,
         clock: Clock,
-        desk: PermissionDesk,
         *,
         retry_ms: int = RETRY_MS,
     ) -> None:
         self._live = LiveSessions(store, hub, clock, retry_ms=retry_ms)
-        self._desk = desk
 
     @property
     def streams(self) -> int:
@@ -50,6 +51,10 @@ class Sessions:
     def live(self, credential: str) -> bool:
         """Whether a session opened with this key or grant has its stream of events open."""
         return self._live.live(credential)
+
+    def listening(self, scope: Scope) -> frozenset[str]:
+        """The keys and grants by which this agent's events are streamed to somebody."""
+        return self._live.listening(scope)
 
     @property
     def event_streams(self) -> Streams:
@@ -66,12 +71,17 @@ class Sessions:
         async with self._live.run():
             yield
 
-    def endpoint(self, surface: Surface) -> Endpoint:
+    def hear(self, neighbours: Neighbours) -> None:
+        """Goes by what other processes on the store say of sessions that are known here, too."""
+        Elsewhere(self._live).attend(neighbours)
+
+    def endpoint(self, surface: Surface, desk: PermissionDesk | None = None) -> Endpoint:
+        """Without a desk nobody is asked for permission."""
         methods = Methods(surface)
         handshake = Handshake(methods)
         return Endpoint(
             Stateless(methods, handshake, Listening(surface, self._live.streams)),
-            Stateful(methods, handshake, self._live, self._desk),
+            Stateful(methods, handshake, self._live, desk or NoDesk()),
         )
 
     def drain(self) -> None:
@@ -82,10 +92,14 @@ class Sessions:
         """Of a key or a grant that was revoked: its id. They are over at once, streams included."""
         await self._live.end_sessions(credential)
 
+    def drop_of(self, credential: str) -> None:
+        """The same, said by another process: there is nothing left to write down."""
+        self._live.drop_of(credential)
+
     async def leave(self, account: AccountId) -> None:
         """The account goes."""
         await self._live.leave(account)
 
     async def tell_verdict(self, session: str, request_id: str, *, allow: bool) -> None:
-        """What the operator said to a client's request for permission; see `core.permissions`."""
+        """What the operator said to a client's request for permission; see `sessions.desk`."""
         await self._live.tell_verdict(session, request_id, allow=allow)

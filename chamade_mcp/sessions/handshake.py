@@ -18,6 +18,8 @@ from chamade_mcp.sessions.surface import JsonObject, ProtocolFault
 from chamade_mcp.sessions.turn import Turn
 
 _EMPTY = b"{}"
+WISHES = frozenset({"logging/setLevel", "resources/subscribe", "resources/unsubscribe"})
+"""Methods that change what a session remembers."""
 
 
 class Wishes(Protocol):

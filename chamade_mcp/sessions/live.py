@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from chamade_mcp.core.hub import EventHub
-from chamade_mcp.core.mcp_sessions import McpSessions, Progress, SessionRecord, credential_of, key_of
+from chamade_mcp.core.mcp_sessions import McpSessions, Progress, SessionRecord, key_of
+from chamade_mcp.core.notices import Kind
 from chamade_mcp.kit.clock import Clock
-from chamade_mcp.model.access import Principal
+from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.errors import Unavailable
 from chamade_mcp.model.events import Cursor
 from chamade_mcp.model.ids import AccountId
@@ -72,7 +73,12 @@ class LiveSession:
         return self.stream is None and not self.waiting and not self.running and not self.waiting_frames
 
     def progress(self) -> Progress:
-        return Progress(self.record.key, self.position, self.log_level, frozenset(self.subscriptions))
+        return Progress(self.record.key, self.position)
+
+    def wishes(self, record: SessionRecord) -> None:
+        """As the client told them last, to whatever process."""
+        self.log_level = record.log_level
+        self.subscriptions = set(record.subscriptions)
 
     def close(self) -> None:
         """Whoever waits here is let go."""
@@ -138,7 +144,7 @@ class LiveSessions:
         live = self._live.get(key)
         if live is None or afresh or now - live.checked_at >= _TRUST_S:
             live = await self._look_up(key, now)
-        if live is None or not _owns(principal, live.record):
+        if live is None or not live.record.belongs_to(principal):
             return None
         live.used_at = now
         self._unnoted.add(live)
@@ -153,8 +159,10 @@ class LiveSessions:
             return None
         if live is None:
             live = self._live[key] = LiveSession(record, now)
-        elif live.stream is None and record.position > live.position:
-            live.position = record.position  # another process has served it meanwhile
+        else:
+            live.wishes(record)
+            if live.stream is None and record.position > live.position:
+                live.position = record.position  # another process has served it meanwhile
         live.checked_at = now
         return live
 
@@ -163,7 +171,9 @@ class LiveSessions:
         before, live.stream = live.stream, stream
         if before is not None:
             before.close()
-        await self._store.opened_stream(live.record.key, stream.name)
+        live.waiting_frames.extend(
+            mail.encode() for mail in await self._store.opened_stream(live.record.key, stream.name)
+        )
         live.noted_stream = stream.name
 
     def closed_stream(self, live: LiveSession, stream: EventStream) -> None:
@@ -176,10 +186,22 @@ class LiveSessions:
             live.position = cursor
             self._unnoted.add(live)
 
+    async def wished(self, live: LiveSession) -> None:
+        """The client has other wishes; kept before it is told so."""
+        await self._store.wish(live.record.key, live.log_level, live.subscriptions)
+
     def live(self, credential: str) -> bool:
         """Whether events reach somebody who came with this key or grant."""
         return any(
             live.stream is not None and live.record.credential == credential for live in self._live.values()
+        )
+
+    def listening(self, scope: Scope) -> frozenset[str]:
+        """The keys and grants by which this agent's events reach somebody."""
+        return frozenset(
+            live.record.credential
+            for live in self._live.values()
+            if live.stream is not None and live.record.scope == scope
         )
 
     # --- ends ----------------------------------------------------------------------------------------------
@@ -190,11 +212,15 @@ class LiveSessions:
 
     async def end_sessions(self, credential: str) -> None:
         """A key or a grant is revoked: its sessions and streams are over at once."""
+        self.drop_of(credential)
+        await self._store.end_of(credential)
+
+    def drop_of(self, credential: str) -> None:
+        """The same as far as this process goes."""
         for live in tuple(self._live.values()):
             if live.record.credential == credential:
                 self._drop(live)
         self.streams.close_of(credential)
-        await self._store.end_of(credential)
 
     async def leave(self, account: AccountId) -> None:
         """The account goes; its records go with it."""
@@ -210,15 +236,60 @@ class LiveSessions:
         self._unnoted.discard(live)
         live.close()
 
-    # --- the way back --------------------------------------------------------------------------------------
+    # --- the way back, from whatever process has something to say ------------------------------------------
 
     async def tell_verdict(self, session: str, request_id: str, *, allow: bool) -> None:
-        """`core.permissions.VerdictLine`."""
+        """`core.relay.VerdictLine`."""
+        verdict = frame(verdict_message(request_id, allow=allow))
         live = self._live.get(session)
-        if live is not None:
-            live.waiting_frames.append(frame(verdict_message(request_id, allow=allow)))
-            if live.stream is not None:
-                live.stream.poke()
+        if live is None or live.stream is None:
+            await self._store.mail(session, verdict.decode())
+        else:
+            live.waiting_frames.append(verdict)
+            live.stream.poke()
+
+    async def pass_on(self, live: LiveSession, kind: Kind, body: object) -> None:
+        """What came here for something that is not here: another process may be waiting for it."""
+        await self._store.pass_on(live.record.key, kind, body)
+
+    async def mailed(self, session: str) -> None:
+        """There is mail; to be taken if this process can send it on."""
+        live = self._live.get(session)
+        if live is not None and live.stream is not None:
+            live.waiting_frames.extend(mail.encode() for mail in await self._store.take_mail(session))
+            live.stream.poke()
+
+    async def changed(self, session: str) -> None:
+        """Another process has ended it, has taken its stream over, or has heard other wishes."""
+        live = self._live.get(session)
+        if live is None:
+            return
+        record = await self._store.find(session)
+        if record is None:
+            self._drop(live)
+            return
+        live.wishes(record)
+        # One that is being opened right now is not in the store yet.
+        if live.stream is not None and record.stream != live.stream.name == live.noted_stream:
+            live.stream.close()
+
+    def answered(self, session: str, response: Response) -> bool:
+        """Whether that was waited for here."""
+        live = self._live.get(session)
+        asked = None if live is None else live.waiting.pop(response.id, None)
+        if asked is None or asked.done():
+            return False
+        asked.set_result(response)
+        return True
+
+    def cancelled(self, session: str, request: RequestId) -> bool:
+        """Whether that was going on here."""
+        live = self._live.get(session)
+        work = None if live is None else live.running.get(request)
+        if work is None:
+            return False
+        work.cancel()
+        return True
 
     # --- housekeeping --------------------------------------------------------------------------------------
 
@@ -284,7 +355,3 @@ class LiveSessions:
             if live.idle:
                 self._live.pop(live.record.key, None)
                 self._unnoted.discard(live)
-
-
-def _owns(principal: Principal, record: SessionRecord) -> bool:
-    return record.scope == principal.scope and record.credential == credential_of(principal)

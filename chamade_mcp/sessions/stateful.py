@@ -7,17 +7,20 @@ with it; only one that has ended, has expired or is somebody else's is not found
 import asyncio
 import logging
 import secrets
+from dataclasses import asdict
 from typing import Final, cast
 
 from starlette.types import Receive, Scope, Send
 
 from chamade_mcp.core.mcp_sessions import credential_of
-from chamade_mcp.core.permissions import PermissionDesk, PermissionRequest
+from chamade_mcp.core.notices import Kind
 from chamade_mcp.model.access import Caller
 from chamade_mcp.model.errors import GatewayError
+from chamade_mcp.model.permissions import PermissionRequest
 from chamade_mcp.sessions import jsonrpc
 from chamade_mcp.sessions.channel import missed_message
-from chamade_mcp.sessions.handshake import Handshake, negotiated
+from chamade_mcp.sessions.desk import PermissionDesk
+from chamade_mcp.sessions.handshake import WISHES, Handshake, negotiated
 from chamade_mcp.sessions.jsonrpc import Message, Notification, Request, RequestId, Response
 from chamade_mcp.sessions.live import LiveSession, LiveSessions
 from chamade_mcp.sessions.methods import Methods
@@ -41,6 +44,8 @@ ASK_S: Final = 300.0
 _MOST_TOLD: Final = 8 * 1024
 """Bytes that a client may say about itself."""
 _MOST_CHARACTERS: Final = 4_000
+_MOST_PASSED_ON: Final = 256 * 1024
+"""Bytes of an answer that is waited for in another process."""
 _NEEDS: Final = {
     "sampling/createMessage": "sampling",
     "elicitation/create": "elicitation",
@@ -74,9 +79,7 @@ class Stateful:
         else:
             await reply.empty(202)
             if isinstance(message, Response):
-                asked = live.waiting.pop(message.id, None)
-                if asked is not None and not asked.done():
-                    asked.set_result(message)
+                await self._take(live, message)
             else:
                 await self._note(caller, live, message)
 
@@ -159,6 +162,8 @@ class Stateful:
         turn = Turn(caller, message.params, reply, live.record.client_capabilities, live.log_level, ask)
         try:
             result = await self._done(live, message, turn, receive)
+            if message.method in WISHES:
+                await self._sessions.wished(live)
             await reply.answer(jsonrpc.answer(message.id, result))
         except ProtocolFault as fault:
             await reply.answer(jsonrpc.error(message.id, fault.code, fault.message, fault.data))
@@ -188,17 +193,26 @@ class Stateful:
             log.exception("%s failed", message.method)
             raise ProtocolFault(INTERNAL_ERROR, "Internal error") from None
 
+    async def _take(self, live: LiveSession, response: Response) -> None:
+        """To whoever asked: a client's connections may end in different processes."""
+        if not self._sessions.answered(live.record.key, response):
+            told = asdict(response)
+            if len(jsonrpc.encode(told)) <= _MOST_PASSED_ON:
+                await self._sessions.pass_on(live, Kind.ANSWER, told)
+
     # --- notifications -------------------------------------------------------------------------------------
 
     async def _note(self, caller: Caller, live: LiveSession, message: Notification) -> None:
         if message.method == "notifications/cancelled":
-            work = live.running.get(cast(RequestId, message.params.get("requestId")))
-            if work is not None:
-                work.cancel()
+            request_id = message.params.get("requestId")
+            if type(request_id) not in (int, str):
+                return
+            if not self._sessions.cancelled(live.record.key, cast(RequestId, request_id)):
+                await self._sessions.pass_on(live, Kind.CANCEL, request_id)
         elif message.method == CHANNEL_PERMISSION_REQUEST:
             request = _permission_request(message.params)
             if request is not None:
-                await self._desk.requested(caller.principal, live.record.key, request, self._sessions)
+                await self._desk.requested(caller, live.record.key, request)
 
 
 def _permission_request(params: JsonObject) -> PermissionRequest | None:

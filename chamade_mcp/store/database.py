@@ -21,6 +21,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from chamade_mcp.model.errors import Unavailable
+from chamade_mcp.store.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +126,13 @@ class Database:
             self._require_open()
             reading = loop.run_in_executor(self._readers, self._run_read, fn)
         return await reading
+
+    def watch(
+        self, look: Callable[[Connection], tuple[T, bool]], tell: Callable[[T], None], every_s: float
+    ) -> Watch[T]:
+        """Looks whenever somebody has written, here or elsewhere. To be closed before this is."""
+        self._require_open()
+        return Watch(self._engine.connect(), look, tell, every_s)
 
     async def scrub(self) -> bool:
         """Empties the write-ahead log, in which what was deleted still stands. False when somebody read or

@@ -22,6 +22,8 @@ from chamade_mcp.store.connection_tables import pairing_tokens as pairing_tokens
 from chamade_mcp.store.connection_tables import pairings as pairings
 from chamade_mcp.store.recording_tables import recording_tracks as recording_tracks
 from chamade_mcp.store.recording_tables import recordings as recordings
+from chamade_mcp.store.session_tables import mcp_sessions as mcp_sessions
+from chamade_mcp.store.session_tables import notices as notices
 from chamade_mcp.store.webhook_tables import webhook_attempts as webhook_attempts
 from chamade_mcp.store.webhook_tables import webhook_deliveries as webhook_deliveries
 from chamade_mcp.store.webhook_tables import webhooks as webhooks
@@ -338,27 +340,4 @@ oauth_tokens = Table(
     Index(None, "account_id"),
     Index(None, "family_id"),
     Index(None, "expires_at"),
-)
-
-mcp_sessions = Table(
-    "mcp_sessions",
-    metadata,
-    Column("id_sha256", String(64), primary_key=True),
-    owner(),
-    Column("agent_id", String(32), nullable=False),
-    Column("credential", String(64), nullable=False),
-    Column("protocol_version", String(20), nullable=False),
-    Column("client_info", JSON, nullable=False),
-    Column("client_capabilities", JSON, nullable=False),
-    Column("log_level", String(20), nullable=False),
-    Column("subscriptions", JSON, nullable=False),
-    Column("first_cursor", Integer, nullable=False),
-    Column("position", Integer, nullable=False),
-    Column("stream", String(32), nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("last_seen_at", Instant, nullable=False),
-    Column("ended_at", Instant),
-    Index(None, "account_id", "last_seen_at"),
-    Index(None, "credential"),
-    Index(None, "last_seen_at"),
 )

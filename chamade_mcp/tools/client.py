@@ -92,6 +92,14 @@ class NewFile(TypedDict):
     mime: NotRequired[str]
 
 
+class OperatorQuestion(TypedDict):
+    session: str
+    request_id: str
+    tool_name: str
+    description: str
+    input_preview: str
+
+
 class CoreClient:
     def __init__(self, transport: CoreTransport) -> None:
         self._transport = transport
@@ -150,6 +158,9 @@ class CoreClient:
 
     async def reserve_file(self, caller: Caller, file: NewFile) -> Reply:
         return await self._ask(caller, "POST", "/api/files/reserve", body=file)
+
+    async def ask_operator(self, caller: Caller, question: OperatorQuestion) -> Reply:
+        return await self._ask(caller, "POST", "/api/operator/questions", body=question)
 
     async def _ask(
         self,

@@ -10,6 +10,7 @@ from chamade_mcp.oauth.resource import Authenticate, MetadataUrl, ProtectedResou
 from chamade_mcp.sessions.edge import Edge
 from chamade_mcp.sessions.endpoint import Sessions
 from chamade_mcp.tools.client import CoreClient
+from chamade_mcp.tools.desk import CoreDesk
 from chamade_mcp.tools.registry import Registry
 
 PATH, KEY_PATH = "/mcp", "/mcp-key"
@@ -50,7 +51,7 @@ def mcp_app(
 ) -> McpApp:
     """Build the endpoint. For hosts and origins see `sessions.edge.hosts_for` and `origins_for`."""
     endpoint, hosts, origins = (
-        sessions.endpoint(Registry(client)),
+        sessions.endpoint(Registry(client), CoreDesk(client)),
         tuple(allowed_hosts),
         tuple(allowed_origins),
     )

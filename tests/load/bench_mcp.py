@@ -40,7 +40,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from chamade_mcp.core.hub import MemoryHub
 from chamade_mcp.core.mcp_sessions import McpSessions
-from chamade_mcp.core.permissions import NoDesk
+from chamade_mcp.core.notices import Notices
 from chamade_mcp.kit.clock import SystemClock
 from chamade_mcp.model.events import Event
 from chamade_mcp.oauth.resource import ProtectedResource
@@ -113,7 +113,7 @@ def echo_app(folder: Path) -> Starlette:
     """Our transport with everything in front of it: edge checks, authentication."""
     migrate(folder / "chamade.db")
     database, clock = Database(folder / "chamade.db"), SystemClock()
-    sessions = Sessions(McpSessions(database, clock), MemoryHub(database, clock), clock, NoDesk())
+    sessions = Sessions(McpSessions(database, clock, Notices(clock)), MemoryHub(database, clock), clock)
     guarded = Edge(
         ProtectedResource(sessions.endpoint(Echo()), authenticate),
         allowed_hosts=LOOPBACK_HOSTS,

@@ -18,6 +18,9 @@ from chamade_mcp.core.gateway import emitter
 from chamade_mcp.core.hub import MemoryHub
 from chamade_mcp.core.inbox import Inbox, InboxDeps, InboxHistory
 from chamade_mcp.core.invitations import Invitations
+from chamade_mcp.core.mcp_sessions import McpSessions
+from chamade_mcp.core.neighbours import Neighbours
+from chamade_mcp.core.notices import Notices
 from chamade_mcp.core.operators import Operators
 from chamade_mcp.core.overview import Overview
 from chamade_mcp.core.platforms import Platforms
@@ -63,6 +66,7 @@ class House:
     platforms: Platforms
     probes: Probes
     operators: Operators
+    mcp_sessions: McpSessions
     relay: PermissionRelay
     overview: Overview
     platform: ScriptedConnector
@@ -154,7 +158,9 @@ def _build(
     files = Files(FilesDeps(database, clock, blobs, fetcher, PUBLIC_URL, FILE_CAP, FILE_QUOTA))
     engine = CallEngine(EngineDeps(database, box, hub, clock, ticker, supervisor))
     calls = CallService(CallDeps(engine, database, box, hub, clock, platforms, files, PUBLIC_URL, CALL_LIMIT))
-    probes = Probes(hub, clock, keys=accounts.keys.list, grants=_no_grants)
+    notices = Notices(clock)
+    mcp_sessions = McpSessions(database, clock, notices)
+    probes = Probes(hub, Neighbours(database, notices), clock, keys=accounts.keys.list, grants=_no_grants)
     inbox = Inbox(InboxDeps(database, hub, clock, platforms, supervisor, files, probes, reply_timeout_s))
     operators = Operators(database, clock)
     for leave in (engine.end_all, invitations.revoke_all, files.remove_all, inbox.forget, probes.forget):
@@ -178,7 +184,8 @@ def _build(
         platforms=platforms,
         probes=probes,
         operators=operators,
-        relay=PermissionRelay(operators, inbox, clock),
+        mcp_sessions=mcp_sessions,
+        relay=PermissionRelay(operators, inbox, mcp_sessions, clock),
         overview=Overview(database, accounts, platforms, calls, inbox, operators),
         platform=platform,
         _numbers=itertools.count(1),

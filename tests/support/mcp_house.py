@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 
 from chamade_mcp.core.hub import MemoryHub
 from chamade_mcp.core.mcp_sessions import McpSessions
-from chamade_mcp.core.permissions import NoDesk, PermissionDesk
+from chamade_mcp.core.neighbours import Neighbours
+from chamade_mcp.core.notices import Notices
 from chamade_mcp.kit.clock import Clock, SystemClock, iso
 from chamade_mcp.model.access import ALL_PERMISSIONS, Caller, Principal, Scope
 from chamade_mcp.model.errors import Unauthenticated
@@ -49,25 +50,37 @@ class McpHouse:
         admitted = Principal(scope, ALL_PERMISSIONS, True, KeyId(f"key_{credential}"[:32]))
 
         def insert(conn: Connection) -> None:
-            known = conn.execute(
-                schema.accounts.select().where(schema.accounts.c.id == scope.account)
-            ).one_or_none()
-            if known is not None:
-                return
+            account = schema.accounts.c.id == scope.account
             now = self.clock.now()
-            conn.execute(
-                schema.accounts.insert().values(
-                    id=scope.account,
-                    email=f"owner{number}@example.org",
-                    email_verified=True,
-                    name="Owner",
-                    password_hash="-",
-                    created_at=now,
+            if conn.execute(schema.accounts.select().where(account)).one_or_none() is None:
+                conn.execute(
+                    schema.accounts.insert().values(
+                        id=scope.account,
+                        email=f"owner{number}@example.org",
+                        email_verified=True,
+                        name="Owner",
+                        password_hash="-",
+                        created_at=now,
+                    )
                 )
-            )
+                conn.execute(
+                    schema.agents.insert().values(
+                        id=scope.agent,
+                        account_id=scope.account,
+                        name="Agent",
+                        is_default=True,
+                        created_at=now,
+                    )
+                )
             conn.execute(
-                schema.agents.insert().values(
-                    id=scope.agent, account_id=scope.account, name="Agent", is_default=True, created_at=now
+                schema.api_keys.insert().values(
+                    id=admitted.key,
+                    account_id=scope.account,
+                    agent_id=scope.agent,
+                    name="k",
+                    secret_sha256="-",
+                    permissions="read",
+                    created_at=now,
                 )
             )
 
@@ -88,23 +101,13 @@ class McpHouse:
 
     async def expire_key(self, credential: str, *, in_s: float) -> None:
         """Stores the key as one that expires, which `authenticate` knows nothing of."""
-        principal, now = self.keys[credential], self.clock.now()
+        key, until = self.keys[credential].key, self.clock.now() + timedelta(seconds=in_s)
 
-        def insert(conn: Connection) -> None:
-            conn.execute(
-                schema.api_keys.insert().values(
-                    id=principal.key,
-                    account_id=principal.account,
-                    agent_id=principal.scope.agent,
-                    name="k",
-                    secret_sha256="-",
-                    permissions="read",
-                    created_at=now,
-                    expires_at=now + timedelta(seconds=in_s),
-                )
-            )
+        def note(conn: Connection) -> None:
+            keys = schema.api_keys
+            conn.execute(keys.update().where(keys.c.id == key).values(expires_at=until))
 
-        await self.database.write(insert)
+        await self.database.write(note)
 
     def caller(self, credential: str) -> Caller:
         return Caller(self.keys[credential], credential, request_id="req-1")
@@ -126,15 +129,17 @@ class McpHouse:
 
 @asynccontextmanager
 async def mcp_house(
-    path: Path, *, clock: Clock | None = None, desk: PermissionDesk | None = None, retry_ms: int = 50
+    path: Path, *, clock: Clock | None = None, retry_ms: int = 50
 ) -> AsyncGenerator[McpHouse]:
     """Open, with the sessions' housekeeping running. The file at `path` may be there from before."""
     migrate(path)
     database, clock = Database(path), clock or SystemClock()
     try:
-        hub, store = MemoryHub(database, clock), McpSessions(database, clock)
-        sessions = Sessions(store, hub, clock, desk or NoDesk(), retry_ms=retry_ms)
-        async with sessions.run():
+        hub, notices = MemoryHub(database, clock), Notices(clock)
+        store, neighbours = McpSessions(database, clock, notices), Neighbours(database, notices)
+        sessions = Sessions(store, hub, clock, retry_ms=retry_ms)
+        sessions.hear(neighbours)
+        async with neighbours.run(), sessions.run():
             yield McpHouse(database, clock, hub, store, sessions)
     finally:
         database.close()

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from chamade_mcp.core.permissions import PermissionRequest
+from chamade_mcp.core.mcp_sessions import key_of
 from chamade_mcp.core.relay import MOST_OPEN
 from chamade_mcp.kit.testing import SCRIPTED
 from chamade_mcp.model.access import Principal
 from chamade_mcp.model.errors import NotFound
-from chamade_mcp.model.ids import ConversationRef
+from chamade_mcp.model.ids import ConversationRef, KeyId
+from chamade_mcp.model.permissions import PermissionRequest
 from tests.support.house import House
 from tests.support.requirement import requirement
 from tests.support.waiting import until
@@ -21,12 +22,31 @@ REQUEST = PermissionRequest("abcde", "Bash", "Run the tests", "make test")
 
 @dataclass
 class Line:
-    """Towards the client: what it was told."""
+    """Towards the clients: what they were told."""
 
     verdicts: list[tuple[str, str, bool]] = field(default_factory=list[tuple[str, str, bool]])
+    sessions: dict[str, str] = field(default_factory=dict[str, str])
+    """By the keys that the gateway knows them by."""
 
     async def tell_verdict(self, session: str, request_id: str, *, allow: bool) -> None:
-        self.verdicts.append((session, request_id, allow))
+        self.verdicts.append((self.sessions[session], request_id, allow))
+
+
+def line_of(house: House) -> Line:
+    line = house.relay.line or Line()
+    assert isinstance(line, Line)
+    house.relay.line = line
+    return line
+
+
+async def session_of(house: House, owner: Principal, name: str = "s1") -> str:
+    """The key of a session that the owner's client has opened."""
+    line = line_of(house)
+    key = next((key for key, known in line.sessions.items() if known == name), None)
+    if key is None:
+        key = key_of((await house.mcp_sessions.create(owner, "2025-11-25", {}, {}))[0])
+        line.sessions[key] = name
+    return key
 
 
 async def conversation_of(house: House, owner: Principal, name: str) -> str:
@@ -52,12 +72,12 @@ async def asked(
     house: House, owner: Principal, request: PermissionRequest = REQUEST, session: str = "s1"
 ) -> tuple[Line, str]:
     """The way back, and the code that the operator was given."""
-    line, before = Line(), len(said(house, "olga"))
-    await house.relay.requested(owner, session, request, line)
+    before = len(said(house, "olga"))
+    assert await house.relay.requested(owner, await session_of(house, owner, session), request)
     await until(lambda: len(said(house, "olga")) > before)
     found = re.search(r'"yes ([a-z]{5})"', said(house, "olga")[-1])
     assert found is not None
-    return line, found[1]
+    return line_of(house), found[1]
 
 
 async def answer(house: House, owner: Principal, text: str, *, who: str = "olga") -> str:
@@ -80,7 +100,7 @@ async def inbound(house: House, owner: Principal) -> list[str]:
 async def test_without_an_operator_nobody_is_asked(house: House) -> None:
     owner = await house.owner()
     await house.platform.write(owner.scope, "hello")
-    await house.relay.requested(owner, "s1", REQUEST, Line())
+    assert not await house.relay.requested(owner, await session_of(house, owner), REQUEST)
     await house.inbox.stop()
     assert house.platform.delivered == []
     await house.platform.write(owner.scope, "yes abcde")
@@ -154,10 +174,10 @@ async def test_unknown_used_and_expired_codes_are_told(house: House) -> None:
     assert "no question" in await answer(house, owner, "yes zzzzz")
     await answer(house, owner, "no abcde")
     assert "was answered before: no" in await answer(house, owner, "yes abcde")
-    second, code = await asked(house, owner, PermissionRequest("fghij", "Edit", "", ""))
+    _, code = await asked(house, owner, PermissionRequest("fghij", "Edit", "", ""))
     await house.clock.advance(600)
     assert "has expired" in await answer(house, owner, f"yes {code}")
-    assert (line.verdicts, second.verdicts) == ([("s1", "abcde", False)], [])
+    assert line.verdicts == [("s1", "abcde", False)]
     assert await inbound(house, owner) == ["hello"]
 
 
@@ -176,11 +196,11 @@ async def test_a_repeated_delivery_answers_once(house: House) -> None:
 
 async def test_two_sessions_with_one_code_get_two(house: House) -> None:
     owner = await with_operator(house)
-    first, code = await asked(house, owner)
-    second, other = await asked(house, owner, session="s2")
+    line, code = await asked(house, owner)
+    _, other = await asked(house, owner, session="s2")
     assert (code, other != code, re.fullmatch("[a-km-z]{5}", other) is not None) == ("abcde", True, True)
     await answer(house, owner, f"yes {other}")
-    assert (first.verdicts, second.verdicts) == ([], [("s2", "abcde", True)])
+    assert line.verdicts == [("s2", "abcde", True)]
 
 
 @pytest.mark.parametrize("wanted", ["abcd", "abcdef", "abcdl", "abc1e", "ab de"])
@@ -206,18 +226,21 @@ async def test_a_clients_words_cannot_look_like_ours(house: House) -> None:
 
 async def test_the_same_question_is_put_once(house: House) -> None:
     owner = await with_operator(house)
-    line, _ = await asked(house, owner)
+    await asked(house, owner)
     before = len(said(house, "olga"))
-    await house.relay.requested(owner, "s1", REQUEST, line)
+    assert await house.relay.requested(owner, await session_of(house, owner), REQUEST)
     await house.inbox.stop()
     assert len(said(house, "olga")) == before
 
 
 async def test_a_client_cannot_flood_its_operator(house: House) -> None:
     owner = await with_operator(house)
-    before = len(said(house, "olga"))
-    for number in range(MOST_OPEN + 5):
-        await house.relay.requested(owner, "s1", PermissionRequest(str(number), "Bash", "", ""), Line())
+    before, session = len(said(house, "olga")), await session_of(house, owner)
+    put = [
+        await house.relay.requested(owner, session, PermissionRequest(str(number), "Bash", "", ""))
+        for number in range(MOST_OPEN + 5)
+    ]
+    assert put == [True] * MOST_OPEN + [False] * 5
     await until(lambda: len(said(house, "olga")) >= before + MOST_OPEN)
     await house.clock.advance(600)
     await asked(house, owner)
@@ -228,9 +251,18 @@ async def test_a_platform_that_is_down_leaves_the_clients_dialog(house: House) -
     owner = await with_operator(house)
     house.platform.break_link()
     await until(lambda: not house.supervisor.links)
-    line = Line()
-    await house.relay.requested(owner, "s1", REQUEST, line)
-    assert line.verdicts == []
+    assert not await house.relay.requested(owner, await session_of(house, owner), REQUEST)
+
+
+async def test_nobody_asks_in_the_name_of_anothers_session(house: House) -> None:
+    """Its client would take the verdict for its own."""
+    owner, mallory = await with_operator(house), await house.owner()
+    session = await session_of(house, owner)
+    stranger = Principal(owner.scope, owner.permissions, True, KeyId("key_other"))
+    for caller, named in ((mallory, session), (stranger, session), (owner, "0" * 64)):
+        with pytest.raises(NotFound):
+            await house.relay.requested(caller, named, REQUEST)
+    assert len(said(house, "olga")) == 1
 
 
 async def test_it_is_in_the_audit_log_without_anybodys_words(

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from chamade_mcp.core.mcp_sessions import key_of
-from chamade_mcp.core.permissions import PermissionRequest, VerdictLine
 from chamade_mcp.kit.testing import VirtualClock
-from chamade_mcp.model.access import Caller, Principal
+from chamade_mcp.model.access import Caller
 from chamade_mcp.model.events import EventType
+from chamade_mcp.model.permissions import PermissionRequest
 from chamade_mcp.sessions import turn
 from chamade_mcp.sessions.http import Endpoint
 from chamade_mcp.tools.client import CoreClient
@@ -53,21 +53,19 @@ class Desk:
     """Remembers what it was asked."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[Principal, str, PermissionRequest, VerdictLine]] = []
+        self.asked: list[tuple[Caller, str, PermissionRequest]] = []
 
-    async def requested(
-        self, principal: Principal, session: str, request: PermissionRequest, line: VerdictLine
-    ) -> None:
-        self.asked.append((principal, session, request, line))
+    async def requested(self, caller: Caller, session: str, request: PermissionRequest) -> None:
+        self.asked.append((caller, session, request))
 
 
 async def test_permission_requests_reach_the_desk_and_verdicts_the_client(
     database_path: Path, core_client: CoreClient
 ) -> None:
     desk = Desk()
-    async with mcp_house(database_path, clock=VirtualClock(), desk=desk) as world:
+    async with mcp_house(database_path, clock=VirtualClock()) as world:
         await world.admit("ada")
-        ada, endpoint = world.caller("ada"), world.sessions.endpoint(Registry(core_client))
+        ada, endpoint = world.caller("ada"), world.sessions.endpoint(Registry(core_client), desk)
         session = await initialize(endpoint, ada)
         params = {"request_id": "abcde", "tool_name": "Bash", "description": "runs", "input_preview": "ls"}
         note = {
@@ -76,12 +74,12 @@ async def test_permission_requests_reach_the_desk_and_verdicts_the_client(
             "params": params,
         }
         assert (await ask(endpoint, ada, note, in_session(session))).status == 202
-        ((principal, named, asked, line),) = desk.asked
-        assert (principal, named) == (ada.principal, key_of(session))
+        ((caller, named, asked),) = desk.asked
+        assert (caller, named) == (ada, key_of(session))
         assert asked == PermissionRequest("abcde", "Bash", "runs", "ls")
         async with listening(endpoint, ada, session) as got:
-            await line.tell_verdict(named, "abcde", allow=True)
-            await line.tell_verdict("somebody else's", "abcde", allow=False)
+            await world.sessions.tell_verdict(named, "abcde", allow=True)
+            await world.sessions.tell_verdict("somebody else's", "abcde", allow=False)
             (verdict,) = await got.receive_some(1)
         assert verdict["method"] == "notifications/claude/channel/permission"
         assert verdict["params"] == {"request_id": "abcde", "behavior": "allow"}
@@ -92,9 +90,9 @@ async def test_broken_permission_requests_reach_nobody(
     database_path: Path, core_client: CoreClient, params: Document
 ) -> None:
     desk = Desk()
-    async with mcp_house(database_path, clock=VirtualClock(), desk=desk) as world:
+    async with mcp_house(database_path, clock=VirtualClock()) as world:
         await world.admit("ada")
-        ada, endpoint = world.caller("ada"), world.sessions.endpoint(Registry(core_client))
+        ada, endpoint = world.caller("ada"), world.sessions.endpoint(Registry(core_client), desk)
         session = await initialize(endpoint, ada)
         note = {
             "jsonrpc": "2.0",

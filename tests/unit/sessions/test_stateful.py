@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from chamade_mcp.core.mcp_sessions import McpSessions
-from chamade_mcp.core.permissions import NoDesk
+from chamade_mcp.core.notices import Notices
 from chamade_mcp.kit.testing import VirtualClock
 from chamade_mcp.model.access import Caller
 from chamade_mcp.sessions.endpoint import Sessions
@@ -153,10 +153,10 @@ async def test_an_idle_session_expires(
     session = await initialize(endpoint, ada)
     clock = cast(VirtualClock, world.clock)
     clock.jump(29 * 86400)
-    again = Sessions(world.store, world.hub, clock, NoDesk()).endpoint(Registry(core_client))
+    again = Sessions(world.store, world.hub, clock).endpoint(Registry(core_client))
     assert (await ask(again, ada, request("ping"), in_session(session))).status == 200
     clock.jump(2 * 86400)
-    again = Sessions(world.store, world.hub, clock, NoDesk()).endpoint(Registry(core_client))
+    again = Sessions(world.store, world.hub, clock).endpoint(Registry(core_client))
     assert (await ask(again, ada, request("ping"), in_session(session))).status == 404
 
 
@@ -210,7 +210,7 @@ async def test_a_session_goes_on_in_another_process(
 ) -> None:
     """Two sets of sessions on one store, each with its own memory."""
     clock = cast(VirtualClock, world.clock)
-    other = Sessions(McpSessions(world.database, clock), world.hub, clock, NoDesk(), retry_ms=50)
+    other = Sessions(McpSessions(world.database, clock, Notices(clock)), world.hub, clock, retry_ms=50)
     elsewhere = other.endpoint(Registry(core_client))
     async with other.run():
         session = await initialize(endpoint, ada)
