@@ -58,7 +58,7 @@ def value_for(column: Column[Any], account: str) -> object:
 def fill(conn: Connection, account: str) -> None:
     """One row in every table."""
     for table in metadata.sorted_tables:
-        values = {c.name: value_for(c, account) for c in table.c if c.name != "number"}
+        values = {c.name: value_for(c, account) for c in table.c if c is not table.autoincrement_column}
         if "id" in values:
             values["id"] = account if table.name == "accounts" else f"{account} {table.name}"
         conn.execute(table.insert().values(values))
