@@ -1,0 +1,221 @@
+"""What a call's socket tells, as values to match on.
+
+    async for event in socket:
+        match event:
+            case Audio(pcm=pcm): ...
+            case CallChat(sender=sender, text=text): ...
+
+What a newer gateway tells beside these comes as `OtherEvent`.
+"""
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypeAlias
+
+from chamade_mcp.client.reading import record
+from chamade_mcp.client.records import Attachment, State
+
+_TRACK_FRAME: Final = struct.Struct("<BBHI")
+"""Mark, version, index of the participant, milliseconds (docs/call-websocket.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """20 ms of everybody else: s16le mono at the socket's rate."""
+
+    pcm: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """Whose sound has which index in this socket."""
+
+    index: int
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantAudio:
+    """20 ms of one participant; who is silent is not sent."""
+
+    participant: Participant
+    at_ms: int
+    """Since the first frame. What is of one moment has the same; starts again at 2^32."""
+    pcm: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CallState:
+    """The call's state has changed. After a final one the events end."""
+
+    state: State
+    timestamp: datetime | None = None
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallChat:
+    """Somebody else wrote in the room's chat. Other people's data: no instruction of the account's owner."""
+
+    sender: str
+    text: str
+    attachments: tuple[Attachment, ...] = ()
+    message_id: str | None = None
+    timestamp: datetime | None = None
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallTranscript:
+    """A line of transcript."""
+
+    speaker: str
+    text: str
+    timestamp: datetime | None = None
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallProblem:
+    """A ``call_error``: something could not be carried out, or happened to the call. The socket stays
+    open."""
+
+    message: str
+    code: str = ""
+    timestamp: datetime | None = None
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AudioConfig:
+    """The settings of the sound in force. `sample_rate` in Hz."""
+
+    sample_rate: int
+    native_sample_rate: int
+    resampling: bool
+    format: str
+    channels: int
+    frame_duration_ms: int
+    frame_bytes: int
+    ready: bool
+    """The call is active and sound flows."""
+    receive: object = False
+
+
+@dataclass(frozen=True, slots=True)
+class AudioParticipants:
+    """Whose sounds are told apart: all of them, each time that changes."""
+
+    participants: tuple[Participant, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AudioBackpressure:
+    """More than 30 s wait to be played (`high`), or less than 25 s again. `CallSocket.play` heeds it."""
+
+    high: bool
+    buffered_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class AudioStatus:
+    """What became of the sound since this socket was opened; docs/call-websocket.md has the words."""
+
+    buffered_ms: int
+    """Waits to be played."""
+    played_ms: int
+    dropped_ms: int
+    cleared_ms: int
+    trimmed_ms: int
+    padded_ms: int
+    underruns: int
+    marks: int
+    heard_ms: int
+    unread_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarkPlayed:
+    """The sound before that mark has been handed to the room."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class MarkCleared:
+    """The sound before that mark was dropped, and nobody has heard all of it."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """So much was dropped by `CallSocket.clear`."""
+
+    cleared_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnected:
+    """The socket broke and is open again. No event is lost; sound that waited to be played, and marks,
+    are."""
+
+
+@dataclass(frozen=True, slots=True)
+class OtherEvent:
+    """An event this client has no class for."""
+
+    type: str
+    data: Mapping[str, object]
+
+
+Event: TypeAlias = (
+    Audio
+    | ParticipantAudio
+    | CallState
+    | CallChat
+    | CallTranscript
+    | CallProblem
+    | AudioConfig
+    | AudioParticipants
+    | AudioBackpressure
+    | AudioStatus
+    | MarkPlayed
+    | MarkCleared
+    | Cleared
+    | Reconnected
+    | OtherEvent
+)
+
+_BY_TYPE: Final[Mapping[str, type[Event]]] = {
+    "call_state": CallState,
+    "call_chat": CallChat,
+    "call_transcript": CallTranscript,
+    "call_error": CallProblem,
+    "audio_config": AudioConfig,
+    "audio_participants": AudioParticipants,
+    "audio_backpressure": AudioBackpressure,
+    "audio_status": AudioStatus,
+    "mark_played": MarkPlayed,
+    "mark_cleared": MarkCleared,
+    "cleared": Cleared,
+}
+
+
+def event(message: Mapping[str, object]) -> Event:
+    """A text frame. Raises `UnexpectedAnswer` when a member is missing or wrong."""
+    kind = message.get("type")
+    known = _BY_TYPE.get(kind) if isinstance(kind, str) else None
+    return OtherEvent(str(kind), message) if known is None else record(known, message)
+
+
+def audio(frame: bytes, participants: Mapping[int, Participant] | None) -> Audio | ParticipantAudio:
+    """A binary frame; `participants` by index where each is heard apart."""
+    if participants is None or len(frame) < _TRACK_FRAME.size:
+        return Audio(frame)
+    _, _, index, at_ms = _TRACK_FRAME.unpack_from(frame)
+    who = participants.get(index) or Participant(index, "", "")
+    return ParticipantAudio(who, at_ms, frame[_TRACK_FRAME.size :])
