@@ -21,7 +21,7 @@ from chamade_mcp.kit.manifest import Manifest
 from chamade_mcp.kit.ticker import Ticker
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.facts import Fact
-from chamade_mcp.model.ids import CallId, ConversationRef, ParticipantRef, RoomRef
+from chamade_mcp.model.ids import CallId, ConversationRef, MessageRef, ParticipantRef, RoomRef
 from chamade_mcp.model.messages import Attachment, Delivery, Outgoing
 
 ROOM = ParticipantRef("room")
@@ -38,6 +38,13 @@ class PlatformUnavailable(Exception):
     def __init__(self, reason: str, retry_after: float | None = None) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
+
+
+class WindowClosed(Exception):
+    """The platform takes nothing for this person until they have written again; nothing was sent.
+
+    Only where the manifest has a `window`, and its clock and ours disagree.
+    """
 
 
 class EndReason(StrEnum):
@@ -202,9 +209,10 @@ class Calls(Protocol):
 
 class Messages(Protocol):
     async def send(self, to: ConversationRef, message: Outgoing) -> Delivery:
-        """Sends once per `message.key`; raises `PlatformRefused` with the platform's reason.
+        """Sends once per `message.key`; raises `PlatformRefused` with the reason, or `WindowClosed`.
 
-        A platform that did not answer in time is no error: the delivery's state is then `unknown`.
+        `Unavailable`, with the platform's `retry_after` where it names one, is tried again: also for a rate
+        limit. A platform that did not answer in time is no error: the delivery's state is then `unknown`.
         """
         ...
 
@@ -214,6 +222,51 @@ class Messages(Protocol):
 
     async def invite(self, scope: Scope, agent_name: str) -> tuple[str, Invite]:
         """A URL a person opens to start a conversation, and what it opens."""
+        ...
+
+
+@runtime_checkable
+class Edits(Protocol):
+    """`Messages` of a platform with the feature `edit`."""
+
+    async def edit(self, to: ConversationRef, ref: MessageRef, message: Outgoing) -> None:
+        """Puts `message`'s text in the place of what the agent said as `ref`; attachments stay as they are.
+
+        The same text again is harmless. Raises `PlatformRefused`, as when it is too old or gone.
+        """
+        ...
+
+
+@runtime_checkable
+class Deletes(Protocol):
+    """`Messages` of a platform with the feature `delete`."""
+
+    async def delete(self, to: ConversationRef, ref: MessageRef) -> None:
+        """Takes back what the agent said; one that is gone already is no error. Raises `PlatformRefused`."""
+        ...
+
+
+@runtime_checkable
+class Reacts(Protocol):
+    """`Messages` of a platform with the feature `react`."""
+
+    async def react(self, to: ConversationRef, ref: MessageRef, emoji: str, *, on: bool) -> None:
+        """Puts the agent's `emoji` on anybody's message, or takes it away; either twice is harmless.
+
+        Raises `PlatformRefused` for an emoji or a message that the platform does not take.
+        """
+        ...
+
+
+@runtime_checkable
+class Nudges(Protocol):
+    """`Messages` of a platform with a `window`."""
+
+    async def nudge(self, to: ConversationRef, key: str, preview: str) -> None:
+        """Asks the person to write again, in the way the platform allows then: once per `key`.
+
+        `preview` is the beginning of what waits for them, one line without markup. Raises `PlatformRefused`.
+        """
         ...
 
 

@@ -3,20 +3,24 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from importlib.resources.abc import Traversable
 from typing import Any, TypeVar, cast
 
 from chamade_mcp.audio.frame import MAX_RATE_HZ, MIN_RATE_HZ
+from chamade_mcp.kit.markdown.limits import Unit
 from chamade_mcp.kit.markdown.render import Format
-from chamade_mcp.model.capabilities import VOICE, Capability
+from chamade_mcp.model.capabilities import VOICE, Capability, MessageFeature
 from chamade_mcp.model.ids import Platform
 
 T = TypeVar("T")
+Named = TypeVar("Named", bound=StrEnum)
 
 _KNOWN = frozenset(
     {
         "platform", "title", "capabilities", "sample_rate_hz", "text_limit", "available", "embedded",
-        "creates_rooms", "inbox", "needs_meeting_url", "unconnected", "status", "format",
+        "creates_rooms", "inbox", "needs_meeting_url", "unconnected", "status", "format", "text_unit",
+        "messages", "window",
     }
 )  # fmt: skip
 
@@ -30,6 +34,16 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """A platform on which an agent may speak only for a while after the person has written."""
+
+    open_s: float
+    """After each message of the person's."""
+    keep_s: float
+    """How long what was said later waits for the person to write again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     platform: Platform
     title: str
@@ -37,9 +51,10 @@ class Manifest:
     sample_rate_hz: int | None
     """Native rate of a room; None on a platform without voice."""
     text_limit: int | None
-    """Characters per message; None where there is no chat."""
+    """Units per message, as `kit.markdown.limits` counts; None where there is no chat."""
+    text_unit: Unit
     format: Format
-    """What the connector renders an agent's Markdown to, with `kit.markdown.render`."""
+    """What the gateway renders an agent's Markdown to, before the limit and the connector see it."""
     available: bool
     """False: the platform is described, but this build has no connector for it."""
     embedded: bool
@@ -51,6 +66,10 @@ class Manifest:
     unconnected: Refusal
     """Answer to a call while no connection is there; `meeting_url` names the rule below first."""
     needs_meeting_url: bool
+    messages: frozenset[MessageFeature]
+    """Each needs its facet of `kit.connector`, where there is one."""
+    window: Window | None
+    """None: the agent may write whenever it likes."""
     status: str
     """The words of `GET /api/account` while it is not connected."""
 
@@ -58,6 +77,10 @@ class Manifest:
 def capability_list(capabilities: frozenset[Capability]) -> list[str]:
     """In the contract's order, whatever the set's."""
     return [str(c) for c in Capability if c in capabilities]
+
+
+def feature_list(features: frozenset[MessageFeature]) -> list[str]:
+    return [str(f) for f in MessageFeature if f in features]
 
 
 def parse_manifest(text: str) -> Manifest:
@@ -68,7 +91,7 @@ def parse_manifest(text: str) -> Manifest:
         raise ValueError(f"manifest: {error}") from None
     fields.forbid_all_but(_KNOWN)
     title = fields.get("title", str)
-    capabilities = _capabilities(cast("list[Any]", fields.get("capabilities", list)))
+    capabilities = fields.names("capabilities", Capability)
     unconnected: dict[str, Any] = fields.get("unconnected", dict, {})
     refusal = _Fields(unconnected, "unconnected.")
     refusal.forbid_all_but({"code", "detail"})
@@ -78,7 +101,8 @@ def parse_manifest(text: str) -> Manifest:
         capabilities=capabilities,
         sample_rate_hz=fields.optional("sample_rate_hz", int),
         text_limit=fields.optional("text_limit", int),
-        format=_format(fields.get("format", str, "plain")),
+        text_unit=fields.name("text_unit", Unit, Unit.CHARACTERS),
+        format=fields.name("format", Format, Format.PLAIN),
         available=fields.get("available", bool),
         embedded=fields.get("embedded", bool, False),
         creates_rooms=fields.get("creates_rooms", bool, False),
@@ -89,6 +113,8 @@ def parse_manifest(text: str) -> Manifest:
             refusal.get("detail", str, f"{title} is not connected"),
         ),
         needs_meeting_url=fields.get("needs_meeting_url", bool, True),
+        messages=fields.names("messages", MessageFeature, ()),
+        window=_window(fields),
         status=fields.get("status", str, "not_configured"),
     )
     _check_agreement(manifest)
@@ -128,20 +154,30 @@ class _Fields:
             raise ValueError(f"manifest: field {self._path + name!r} must be of type {kind.__name__}")
         return cast("T | None", value)
 
+    def name(self, name: str, kind: type[Named], default: Named) -> Named:
+        """One of the names of `kind`."""
+        return self._named(name, kind, self.get(name, str, str(default)))
 
-def _capabilities(names: list[Any]) -> frozenset[Capability]:
-    known = {str(c) for c in Capability}
-    for name in names:
-        if name not in known:
-            raise ValueError(f"manifest: field 'capabilities' has the unknown {name!r}")
-    return frozenset(Capability(name) for name in names)
+    def names(
+        self, name: str, kind: type[Named], default: tuple[Named, ...] | None = None
+    ) -> frozenset[Named]:
+        found = self.get(name, list, None if default is None else list(default))
+        return frozenset(self._named(name, kind, one) for one in cast("list[Any]", found))
+
+    def _named(self, field: str, kind: type[Named], name: object) -> Named:
+        for known in kind:
+            if name == known:
+                return known
+        raise ValueError(f"manifest: field {self._path + field!r} has the unknown {name!r}")
 
 
-def _format(name: str) -> Format:
-    try:
-        return Format(name)
-    except ValueError:
-        raise ValueError(f"manifest: field 'format' has the unknown {name!r}") from None
+def _window(manifest: _Fields) -> Window | None:
+    raw: dict[str, Any] = manifest.get("window", dict, {})
+    if not raw:
+        return None
+    fields = _Fields(raw, "window.")
+    fields.forbid_all_but({"open_hours", "keep_days"})
+    return Window(fields.get("open_hours", int) * 3600.0, fields.get("keep_days", int) * 86400.0)
 
 
 def _check_agreement(manifest: Manifest) -> None:
@@ -153,5 +189,7 @@ def _check_agreement(manifest: Manifest) -> None:
         raise ValueError(f"manifest: field 'sample_rate_hz' must be {MIN_RATE_HZ}-{MAX_RATE_HZ}")
     if (Capability.WRITE in manifest.capabilities) != (manifest.text_limit is not None):
         raise ValueError("manifest: field 'text_limit' stands exactly where messages can be written")
+    if not manifest.inbox and (manifest.messages or manifest.window):
+        raise ValueError("manifest: fields 'messages' and 'window' stand only where there is an inbox")
     if manifest.embedded and not manifest.available:
         raise ValueError("manifest: field 'embedded' needs a connector that is available")

@@ -19,25 +19,38 @@ from chamade_mcp.kit.connector import (
     CallLeg,
     Context,
     EndReason,
-    Invite,
-    InviteKind,
     Link,
     PlatformUnavailable,
 )
-from chamade_mcp.kit.manifest import Manifest, Refusal
-from chamade_mcp.kit.markdown.render import Format
+from chamade_mcp.kit.manifest import Window
+from chamade_mcp.kit.scripted_manifest import scripted_manifest
+from chamade_mcp.kit.scripted_messages import URL, ScriptedMessages, ref_of
 from chamade_mcp.model.access import Scope
-from chamade_mcp.model.capabilities import VOICE, Capability
+from chamade_mcp.model.capabilities import Capability, MessageFeature
 from chamade_mcp.model.errors import FieldError, ValidationFailed
-from chamade_mcp.model.facts import CallerGaveUp, CallInvited, ChatPosted, DigitPressed, MessageReceived
-from chamade_mcp.model.ids import CallId, ConversationRef, MessageRef, ParticipantRef, Platform, RoomRef
+from chamade_mcp.model.facts import (
+    CallerGaveUp,
+    CallInvited,
+    ChatPosted,
+    DigitPressed,
+    Fact,
+    MessageReceived,
+)
+from chamade_mcp.model.ids import (
+    CallId,
+    ConversationRef,
+    MessageRef,
+    ParticipantRef,
+    Platform,
+    RoomRef,
+    ThreadRef,
+)
 from chamade_mcp.model.messages import Attachment, Delivery, DeliveryState, Outgoing, Sender
 
 _SETTLE_TURNS = 20
 """Turns of the event loop in which tasks that were woken go on as far as they can by themselves."""
 
 SCRIPTED = Platform("scripted")
-_URL = "https://scripted.test/"
 
 
 class VirtualClock:
@@ -181,23 +194,37 @@ class ScriptedConnector:
         creates_rooms: bool = True,
         inbox: bool = True,
         dials: bool = False,
+        messages: frozenset[MessageFeature] = frozenset(MessageFeature),
+        window: Window | None = None,
     ) -> None:
         self.leg: type[ScriptedLeg] = TelephoneLeg if dials else ScriptedLeg
         self.manifest = scripted_manifest(
-            capabilities, platform=platform, creates_rooms=creates_rooms, inbox=inbox
+            capabilities,
+            platform=platform,
+            creates_rooms=creates_rooms,
+            inbox=inbox,
+            messages=messages if inbox else frozenset(),
+            window=window,
         )
         self.script = Script()
         self.legs: dict[RoomRef, ScriptedLeg] = {}
         """Where the agent is now."""
         self.left: list[RoomRef] = []
         self.refused: list[RoomRef] = []
-        self.delivered: list[tuple[ConversationRef, Outgoing]] = []
-        """Direct messages that arrived, each key once."""
-        self.typed: list[ConversationRef] = []
+        self.messages = ScriptedMessages(lambda: self.context, self.answer_send)
         self.opened = 0
         self._numbers = itertools.count(1)
         self._ctx: Context | None = None
         self._broken: asyncio.Future[None] | None = None
+
+    @property
+    def delivered(self) -> list[tuple[ConversationRef, Outgoing]]:
+        """Direct messages that arrived, each key once."""
+        return self.messages.delivered
+
+    @property
+    def typed(self) -> list[ConversationRef]:
+        return self.messages.typed
 
     # --- the gateway's side --------------------------------------------------------------------------------
 
@@ -211,7 +238,7 @@ class ScriptedConnector:
         try:
             async with asyncio.TaskGroup() as group:
                 breaking = group.create_task(_wait_for(self._broken))
-                yield _ScriptedLink(ScriptedCalls(self), ScriptedMessages(self) if has_messages else None)
+                yield _ScriptedLink(ScriptedCalls(self), self.messages if has_messages else None)
                 breaking.cancel()
         except ExceptionGroup as broken:
             raise broken.exceptions[0] from None
@@ -223,7 +250,7 @@ class ScriptedConnector:
     async def answer_send(self, message: Outgoing) -> Delivery:
         """What the platform says to a message."""
         await self.wait_or_fail()
-        return Delivery(self.script.delivery, MessageRef(f"sent-{message.key}"))
+        return Delivery(self.script.delivery, ref_of(message))
 
     async def wait_or_fail(self) -> None:
         if self.script.hold is not None:
@@ -236,7 +263,7 @@ class ScriptedConnector:
     async def ring(self, scope: Scope, caller: str = "Alice", *, auto_answer: bool = False) -> RoomRef:
         room = self.new_room()
         invited = CallInvited(
-            room, Sender(caller, caller), f"{_URL}{room}", "AI Agent", auto_answer=auto_answer
+            room, Sender(caller, caller), f"{URL}{room}", "AI Agent", auto_answer=auto_answer
         )
         await self.context.emit(scope, invited)
         return room
@@ -252,6 +279,11 @@ class ScriptedConnector:
         conversation: str = "alice",
         ref: str | None = None,
         attachments: Sequence[Attachment] = (),
+        reply_to: str | None = None,
+        thread: str | None = None,
+        group: str | None = None,
+        mentions_me: bool = False,
+        sent_at: datetime | None = None,
     ) -> None:
         """A person sends a direct message; with the `ref` of an earlier one, sends it again."""
         fact = MessageReceived(
@@ -260,7 +292,16 @@ class ScriptedConnector:
             Sender(conversation, conversation.title()),
             text,
             tuple(attachments),
+            None if reply_to is None else MessageRef(reply_to),
+            None if thread is None else ThreadRef(thread),
+            group,
+            mentions_me,
+            sent_at,
         )
+        await self.tell(scope, fact)
+
+    async def tell(self, scope: Scope, fact: Fact) -> None:
+        """Whatever a platform may say."""
         await self.context.emit(scope, fact)
 
     async def post(self, scope: Scope, room: RoomRef, text: str, *, sender: str = "Alice") -> None:
@@ -304,12 +345,12 @@ class ScriptedCalls:
         self._platform = platform
 
     async def create(self, scope: Scope, agent_name: str) -> str:
-        return _URL + self._platform.new_room()
+        return URL + self._platform.new_room()
 
     async def locate(self, meeting_url: str) -> RoomRef:
-        if not meeting_url.startswith(_URL):
+        if not meeting_url.startswith(URL):
             raise ValidationFailed([FieldError("meeting_url", "is no scripted room")])
-        return RoomRef(meeting_url.removeprefix(_URL))
+        return RoomRef(meeting_url.removeprefix(URL))
 
     @asynccontextmanager
     async def join(
@@ -330,47 +371,6 @@ class ScriptedCalls:
 
     async def refuse(self, room: RoomRef) -> None:
         self._platform.refused.append(room)
-
-
-class ScriptedMessages:
-    def __init__(self, platform: ScriptedConnector) -> None:
-        self._platform = platform
-
-    async def send(self, to: ConversationRef, message: Outgoing) -> Delivery:
-        delivery = await self._platform.answer_send(message)
-        if all(message.key != sent.key for _, sent in self._platform.delivered):
-            self._platform.delivered.append((to, message))
-        return delivery
-
-    async def typing(self, to: ConversationRef) -> None:
-        self._platform.typed.append(to)
-
-    async def invite(self, scope: Scope, agent_name: str) -> tuple[str, Invite]:
-        token, invite = await self._platform.context.invites.issue(
-            scope, InviteKind.CHAT, title=f"Chat with {agent_name}", agent_name=agent_name
-        )
-        return _URL + token, invite
-
-
-def scripted_manifest(
-    capabilities: frozenset[Capability], *, platform: Platform, creates_rooms: bool, inbox: bool
-) -> Manifest:
-    return Manifest(
-        platform=platform,
-        title=platform.title(),
-        capabilities=capabilities,
-        sample_rate_hz=48_000 if capabilities & VOICE else None,
-        text_limit=10_000 if Capability.WRITE in capabilities else None,
-        format=Format.PLAIN,
-        available=True,
-        embedded=True,
-        creates_rooms=creates_rooms,
-        files=Capability.FILES in capabilities,
-        inbox=inbox,
-        unconnected=Refusal("PLATFORM_NOT_CONNECTED", f"{platform.title()} is not connected"),
-        needs_meeting_url=not creates_rooms,
-        status="ok",
-    )
 
 
 async def _wait_for(broken: asyncio.Future[None]) -> None:

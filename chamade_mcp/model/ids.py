@@ -20,6 +20,7 @@ RoomRef = NewType("RoomRef", str)
 ParticipantRef = NewType("ParticipantRef", str)
 ConversationRef = NewType("ConversationRef", str)
 MessageRef = NewType("MessageRef", str)
+ThreadRef = NewType("ThreadRef", str)
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # no 0/o, 1/i/l: ids are read aloud and typed
 _LENGTH = 20

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from chamade_mcp.model.ids import FileId, MessageRef
+from chamade_mcp.model.ids import FileId, MessageRef, ThreadRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,14 @@ class Outgoing:
 
     key: str
     text: str
+    """In the manifest's `format` and within its limit: to be sent as it is. "" with attachments alone."""
     sender_name: str = ""
     attachments: tuple[Attachment, ...] = ()
+    markdown: str = ""
+    """The Markdown that `text` was made of, for a platform whose messages are no text, such as cards."""
+    reply_to: MessageRef | None = None
+    """The message this one quotes. Gone meanwhile, it is no reason to fail: send without."""
+    thread: ThreadRef | None = None
 
 
 def well_formed(text: str) -> str:
@@ -65,7 +71,11 @@ _UNSEEN: Final = re.compile(
 
 class DeliveryState(StrEnum):
     PENDING = "pending"
+    """Stored by the gateway, and not out yet."""
+    SENT = "sent"
+    """The platform has taken it; whether it arrives, a `DeliveryChanged` tells."""
     DELIVERED = "delivered"
+    READ = "read"
     FAILED = "failed"
     UNKNOWN = "unknown"
     """A timeout is not a failure."""

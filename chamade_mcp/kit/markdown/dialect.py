@@ -50,6 +50,10 @@ class Dialect:
     def rule(self) -> str:
         return "———"
 
+    def counted(self, said: str) -> str:
+        """What of a whole message counts towards the platform's limit."""
+        return said
+
     def seam(self, left: str, right: str) -> str:
         """What must stand between two pieces of a line so that their markers stay apart."""
         return ""

@@ -57,6 +57,11 @@ def render(markdown: str, to: Format) -> str:
     return _Walk(_DIALECTS[to]).blocks(SyntaxTreeNode(_PARSER.parse(markdown))).strip("\n")
 
 
+def seen(said: str, to: Format) -> str:
+    """What a platform with the dialect `to` counts of `said`: for some, what is left once it is parsed."""
+    return said if to is Format.MARKDOWN else _DIALECTS[to].counted(said)
+
+
 class _Walk:
     def __init__(self, dialect: Dialect) -> None:
         self._say = dialect

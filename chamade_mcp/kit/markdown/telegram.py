@@ -5,6 +5,7 @@ import re
 
 from chamade_mcp.kit.markdown.dialect import Dialect
 
+_TAG = re.compile(r"<[^>]*>")
 _NESTED_QUOTE = re.compile(r"</?blockquote>")
 
 
@@ -38,3 +39,7 @@ class TelegramHtml(Dialect):
     def quote(self, inner: str) -> str:
         # Telegram refuses a quote within a quote. All other `<` in `inner` that are not tags are escaped.
         return f"<blockquote>{_NESTED_QUOTE.sub('', inner)}</blockquote>"
+
+    def counted(self, said: str) -> str:
+        # A literal `<` or `>` is escaped, in addresses too.
+        return html.unescape(_TAG.sub("", said))

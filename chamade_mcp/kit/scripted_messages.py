@@ -1,0 +1,72 @@
+"""The direct messages of the scripted platform of `kit.testing`, with every facet there is."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+
+from chamade_mcp.kit.connector import Context, Invite, InviteKind
+from chamade_mcp.model.access import Scope
+from chamade_mcp.model.errors import PlatformRefused
+from chamade_mcp.model.ids import ConversationRef, MessageRef
+from chamade_mcp.model.messages import Delivery, Outgoing
+
+URL = "https://scripted.test/"
+
+
+@dataclass(slots=True)
+class ScriptedMessages:
+    """A `Messages`, and what became of them. `answer` is what the platform says to a new message."""
+
+    context: Callable[[], Context]
+    answer: Callable[[Outgoing], Awaitable[Delivery]]
+    delivered: list[tuple[ConversationRef, Outgoing]] = field(
+        default_factory=list[tuple[ConversationRef, Outgoing]]
+    )
+    """Those that arrived, each key once, as they read now."""
+    typed: list[ConversationRef] = field(default_factory=list[ConversationRef])
+    reactions: dict[MessageRef, list[str]] = field(default_factory=dict[MessageRef, list[str]])
+    """The agent's, by the message they are on."""
+    nudged: dict[str, tuple[ConversationRef, str]] = field(
+        default_factory=dict[str, tuple[ConversationRef, str]]
+    )
+    """Whom, and the preview, by key."""
+
+    async def send(self, to: ConversationRef, message: Outgoing) -> Delivery:
+        delivery = await self.answer(message)
+        if all(message.key != sent.key for _, sent in self.delivered):
+            self.delivered.append((to, message))
+        return delivery
+
+    async def edit(self, to: ConversationRef, ref: MessageRef, message: Outgoing) -> None:
+        await self.answer(message)
+        at, sent = self._find(to, ref)
+        self.delivered[at] = to, replace(sent, text=message.text, markdown=message.markdown)
+
+    async def delete(self, to: ConversationRef, ref: MessageRef) -> None:
+        self.delivered = [(who, sent) for who, sent in self.delivered if (who, ref_of(sent)) != (to, ref)]
+
+    async def react(self, to: ConversationRef, ref: MessageRef, emoji: str, *, on: bool) -> None:
+        put = [one for one in self.reactions.get(ref, []) if one != emoji]
+        self.reactions[ref] = [*put, emoji] if on else put
+
+    async def nudge(self, to: ConversationRef, key: str, preview: str) -> None:
+        self.nudged.setdefault(key, (to, preview))
+
+    async def typing(self, to: ConversationRef) -> None:
+        self.typed.append(to)
+
+    async def invite(self, scope: Scope, agent_name: str) -> tuple[str, Invite]:
+        token, invite = await self.context().invites.issue(
+            scope, InviteKind.CHAT, title=f"Chat with {agent_name}", agent_name=agent_name
+        )
+        return URL + token, invite
+
+    def _find(self, to: ConversationRef, ref: MessageRef) -> tuple[int, Outgoing]:
+        for at, (who, sent) in enumerate(self.delivered):
+            if (who, ref_of(sent)) == (to, ref):
+                return at, sent
+        raise PlatformRefused("There is no such message")
+
+
+def ref_of(message: Outgoing) -> MessageRef:
+    """The platform's id of it."""
+    return MessageRef(f"sent-{message.key}")
