@@ -130,6 +130,7 @@ conversations = Table(
     Column("last_inbound_at", Instant),
     # Empty where the platform's one link serves everybody. The same person has the same ref with every bot.
     Column("connection_id", String(32), nullable=False, server_default=text("''")),
+    Column("is_group", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("account_id", "agent_id", "platform", "connection_id", "ref"),
     Index(None, "account_id", "last_message_at"),
 )
@@ -151,10 +152,28 @@ messages = Table(
     Column("detail", Text),
     Column("sender_ref", String(200), nullable=False, server_default=text("''")),
     Column("trust", String(10), nullable=False, server_default=text("''")),
+    # What we sent, by the platform's name for it; for what came in, `ref` is that.
+    Column("sent_ref", String(200)),
+    Column("reply_to", String(32)),
+    Column("thread", String(200)),
+    Column("mentions_me", Boolean, nullable=False, server_default=false()),
+    Column("sent_at", Instant),
+    Column("edited_at", Instant),
+    Column("reactions", JSON),
+    # Waits for the person to write again; pending otherwise.
+    Column("held", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("account_id", "seq"),
     # A platform that repeats a delivery repeats its ref: the second insert is refused here.
     UniqueConstraint("conversation_id", "direction", "ref"),
     Index(None, "conversation_id", "seq"),
+    Index(None, "account_id", "created_at"),
+    Index(
+        None,
+        "conversation_id",
+        "sent_ref",
+        sqlite_where=text("sent_ref IS NOT NULL"),
+        postgresql_where=text("sent_ref IS NOT NULL"),
+    ),
     Index(
         "ix_messages_pending",
         "account_id",
