@@ -10,6 +10,7 @@ from chamade_mcp.api.operation import Answer, Asked, Group, Operation
 from chamade_mcp.core.accounts import Accounts
 from chamade_mcp.core.overview import Overview
 from chamade_mcp.model.access import Permission
+from chamade_mcp.model.capabilities import MessageFeature
 
 
 class ProfileBody(Body):
@@ -34,6 +35,9 @@ class PlatformStateWire(Wire):
     status: Annotated[str, Field(description="`ok`, `not_configured`, or what is wrong in words")]
     capabilities: list[str]
     files: bool
+    messages: Annotated[
+        list[MessageFeature], Field(description="What direct messages can beyond being sent and received")
+    ]
 
 
 class ConcurrentCallsWire(Wire):

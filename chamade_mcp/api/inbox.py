@@ -49,12 +49,25 @@ class DmBody(MessageBody):
         Annotated[str, StringConstraints(min_length=1, max_length=64)] | None,
         Field(description="Which one; the most recently active of the platform when absent"),
     ] = None
+    reply_to: Annotated[
+        Annotated[str, StringConstraints(min_length=1, max_length=64)] | None,
+        Field(description="The id of a message to quote; it names the conversation and the thread, too"),
+    ] = None
+    thread: Annotated[
+        Annotated[str, StringConstraints(min_length=1, max_length=200)] | None,
+        Field(description="As a message that came in bears it"),
+    ] = None
     keep_typing: Annotated[bool, Field(description="Show the typing indicator again after the send")] = False
 
 
 class DmTypingBody(Body):
     platform: PlatformName
     conversation_id: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+
+
+class ReactionWire(Wire):
+    emoji: str
+    sender: Annotated[str, Field(description="Empty: the agent")]
 
 
 class MessageWire(Wire):
@@ -66,8 +79,21 @@ class MessageWire(Wire):
     ]
     text: str
     attachments: list[FileLinkWire]
-    status: Annotated[str, Field(description="`received`; `pending`, `delivered`, `failed` or `unknown`")]
+    status: Annotated[
+        str,
+        Field(
+            description="`received`; `pending`, `sent`, `delivered`, `read`, `failed` or `unknown`; `deleted`"
+        ),
+    ]
     timestamp: str
+    reply_to: Annotated[str, Field(description="The id of the message it quotes, if any")] = ""
+    thread: Annotated[str, Field(description="The thread beside the conversation it stands in")] = ""
+    mentions_me: Annotated[bool, Field(description="The agent was called by name")] = False
+    sent_at: Annotated[str, Field(description="When it was written, by the platform's clock")] = ""
+    edited_at: str = ""
+    reactions: Annotated[
+        list[ReactionWire], Field(default_factory=list[ReactionWire], description="What people put on it")
+    ]
     detail: Annotated[str, Field(description="Why it failed, where that is known")] = ""
 
 
@@ -144,6 +170,8 @@ class InboxGroup:
             attachments=body.attached(),
             conversation_id=body.conversation_id,
             message_id=asked.repeat,
+            reply_to=body.reply_to,
+            thread=body.thread,
         )
         return Reply(result.status, result.body)
 
@@ -196,8 +224,8 @@ class InboxGroup:
                     reply=SentWire,
                     also={202: "Stored; it goes out when the platform allows, or can be reached"},
                     errors={
-                        400: ("INVALID_URL", "FETCH_REFUSED"),
-                        404: ("NO_ACTIVE_CONVERSATION", "FILE_NOT_FOUND"),
+                        400: ("INVALID_URL", "FETCH_REFUSED", "CAPABILITY_MISSING"),
+                        404: ("NO_ACTIVE_CONVERSATION", "FILE_NOT_FOUND", "MESSAGE_NOT_FOUND"),
                         413: ("FILE_TOO_LARGE", "FILE_QUOTA_EXCEEDED"),
                         429: ("RATE_LIMITED",),
                         501: ("NOT_AVAILABLE",),

@@ -19,6 +19,7 @@ from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.records import CallRecord, CallView
 from chamade_mcp.core.streams import AgentStream, as_told, ends_call, open_stream, past
 from chamade_mcp.core.supervisor import reaching
+from chamade_mcp.core.wording import worded
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.connector import Dials
 from chamade_mcp.kit.manifest import Manifest
@@ -170,13 +171,11 @@ class CallService:
         leg = live.leg
         if leg is None:
             raise bridge_not_ready()
-        limit = self._d.platforms.require(live.record.platform).text_limit
-        if limit is not None and len(text) > limit:
-            raise PlatformRefused(platform=live.record.platform)
+        said = worded(self._d.platforms.require(live.record.platform), text)
         files = await self._d.files.attach(principal.scope, attachments)
         message = message_id or new_message_id()
         with reaching(live.record.platform):
-            delivery = await leg.send_chat(Outgoing(message, text, sender_name, files))
+            delivery = await leg.send_chat(Outgoing(message, said, sender_name, files, text))
         if delivery.state is DeliveryState.FAILED:
             raise PlatformRefused(platform=live.record.platform)
         if delivery.state is DeliveryState.UNKNOWN:

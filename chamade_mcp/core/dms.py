@@ -10,7 +10,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from chamade_mcp.kit.clock import iso
 from chamade_mcp.model.access import Scope
-from chamade_mcp.model.ids import ConversationId, FileId, MessageId, Platform, new_conversation_id
+from chamade_mcp.model.ids import ConversationId, FileId, MessageId, Platform, ThreadRef, new_conversation_id
 from chamade_mcp.model.messages import Attachment
 from chamade_mcp.store.schema import accounts, conversations, messages
 
@@ -19,18 +19,8 @@ GATEWAY = "Gateway"
 """The sender of what the gateway itself says to a person; what an agent says has none."""
 ASIDE = "aside"
 """The status of what a person said to the gateway and not to the agent, who does not read it."""
-
-
-_OUTBOUND = (
-    select(
-        messages,
-        conversations.c.agent_id,
-        conversations.c.platform,
-        conversations.c.ref.label("conversation_ref"),
-    )
-    .join(conversations)
-    .where(messages.c.direction == OUTBOUND)
-)
+DELETED = "deleted"
+"""The status of what was taken back: where it stood is still seen, what it said is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +34,30 @@ class NewMessage:
     attachments: tuple[Attachment, ...]
     status: str
     at: datetime
+    reply_to: MessageId | None = None
+    thread: ThreadRef | None = None
+    group: str | None = None
+    """The name of the group it was said in."""
+    mentions_me: bool = False
+    sent_at: datetime | None = None
+    """By the platform's clock; `at` is by ours."""
+
+    @property
+    def remote_name(self) -> str:
+        """Whose conversation it is, going by this message."""
+        return self.sender_name if self.group is None else self.group
 
     @property
     def past_the_agent(self) -> bool:
-        """Between the person and the gateway alone."""
-        return self.status == ASIDE or (self.direction == OUTBOUND and self.sender_name == GATEWAY)
+        return past_the_agent(self.status, self.direction, self.sender_name)
 
 
-def _mine(scope: Scope) -> ColumnElement[bool]:
+def past_the_agent(status: str, direction: str, sender_name: str) -> bool:
+    """Between the person and the gateway alone."""
+    return status == ASIDE or (direction == OUTBOUND and sender_name == GATEWAY)
+
+
+def mine(scope: Scope) -> ColumnElement[bool]:
     return (conversations.c.account_id == scope.account) & (conversations.c.agent_id == scope.agent)
 
 
@@ -62,9 +68,16 @@ def _numbered(scope: Scope) -> ColumnElement[bool]:
 
 
 def ensure_conversation(
-    conn: Connection, scope: Scope, platform: Platform, ref: str, remote_name: str, at: datetime
+    conn: Connection,
+    scope: Scope,
+    platform: Platform,
+    ref: str,
+    remote_name: str,
+    at: datetime,
+    *,
+    is_group: bool = False,
 ) -> ConversationId:
-    """The conversation with this person, made on their first message."""
+    """The conversation with this person, or in this group, made on the first message."""
     row = conn.execute(
         select(conversations.c.id).where(
             conversations.c.account_id == scope.account,
@@ -83,6 +96,7 @@ def ensure_conversation(
             platform=platform,
             ref=ref,
             remote_name=remote_name,
+            is_group=is_group,
             status="active",
             created_at=at,
             last_message_at=at,
@@ -121,6 +135,10 @@ def add_message(conn: Connection, scope: Scope, conversation: ConversationId, ne
             attachments=[{**a.to_wire(), "file_id": a.file_id} for a in new.attachments],
             status=new.status,
             created_at=new.at,
+            reply_to=new.reply_to,
+            thread=new.thread,
+            mentions_me=new.mentions_me,
+            sent_at=new.sent_at,
         )
     )
     changes: dict[str, Any] = {}
@@ -128,25 +146,19 @@ def add_message(conn: Connection, scope: Scope, conversation: ConversationId, ne
     if not new.past_the_agent:
         changes |= {"last_message_at": new.at, "status": "active"}
     if new.direction == INBOUND:
-        changes |= {"last_inbound_at": new.at, "remote_name": new.sender_name}
+        changes |= {"last_inbound_at": new.at, "remote_name": new.remote_name}
     if changes:
         conn.execute(update(conversations).where(conversations.c.id == conversation).values(**changes))
     return seq
 
 
-def set_status(conn: Connection, message: MessageId, status: str, detail: str | None = None) -> None:
-    """`detail` says why, in the platform's words where there are any."""
-    conn.execute(update(messages).where(messages.c.id == message).values(status=status, detail=detail))
+def change(conn: Connection, message: str, **values: object) -> None:
+    conn.execute(update(messages).where(messages.c.id == message).values(**values))
 
 
-def outbound(conn: Connection, scope: Scope, message: str) -> Row[Any] | None:
-    """A message of the agent's own with its conversation."""
-    return conn.execute(_OUTBOUND.where(_mine(scope), messages.c.id == message)).one_or_none()
-
-
-def pending(conn: Connection) -> Sequence[Row[Any]]:
-    """What every account has yet to send, in order, with the conversations."""
-    return conn.execute(_OUTBOUND.where(messages.c.status == "pending").order_by(messages.c.seq)).all()
+def erase(conn: Connection, message: str) -> None:
+    """What it said goes; that it was there stays."""
+    change(conn, message, status=DELETED, text="", attachments=[], reactions=None, detail=None)
 
 
 def attachments_of(row: Row[Any]) -> tuple[Attachment, ...]:
@@ -157,20 +169,20 @@ def attachments_of(row: Row[Any]) -> tuple[Attachment, ...]:
 
 def find(conn: Connection, scope: Scope, conversation: str) -> Row[Any] | None:
     return conn.execute(
-        select(conversations).where(_mine(scope), conversations.c.id == conversation)
+        select(conversations).where(mine(scope), conversations.c.id == conversation)
     ).one_or_none()
 
 
 def find_all(conn: Connection, scope: Scope, found: Sequence[str]) -> Sequence[Row[Any]]:
     """These conversations, in the order in which they are named."""
-    rows = conn.execute(select(conversations).where(_mine(scope), conversations.c.id.in_(found))).all()
+    rows = conn.execute(select(conversations).where(mine(scope), conversations.c.id.in_(found))).all()
     return sorted(rows, key=lambda row: found.index(row.id))
 
 
 def find_by_ref(conn: Connection, scope: Scope, platform: Platform, ref: str) -> Row[Any] | None:
     return conn.execute(
         select(conversations).where(
-            _mine(scope), conversations.c.platform == platform, conversations.c.ref == ref
+            mine(scope), conversations.c.platform == platform, conversations.c.ref == ref
         )
     ).one_or_none()
 
@@ -179,7 +191,7 @@ def most_recent(conn: Connection, scope: Scope, platform: str) -> Row[Any] | Non
     """The active conversation of a platform: the one somebody wrote in last."""
     return conn.execute(
         select(conversations)
-        .where(_mine(scope), conversations.c.platform == platform, conversations.c.status == "active")
+        .where(mine(scope), conversations.c.platform == platform, conversations.c.status == "active")
         .order_by(conversations.c.last_message_at.desc(), conversations.c.id)
         .limit(1)
     ).one_or_none()
@@ -191,7 +203,7 @@ def page(
     """Conversations, the one with the newest message first."""
     query = (
         select(conversations)
-        .where(_mine(scope), conversations.c.status == status)
+        .where(mine(scope), conversations.c.status == status)
         .order_by(conversations.c.last_message_at.desc(), conversations.c.id)
         .limit(limit)
         .offset(offset)
@@ -215,7 +227,7 @@ def head(conn: Connection, scope: Scope) -> Row[str, int, datetime] | None:
     return conn.execute(
         select(messages.c.id, messages.c.seq, messages.c.created_at)
         .join(conversations)
-        .where(_mine(scope), _numbered(scope))
+        .where(mine(scope), _numbered(scope))
         .order_by(messages.c.seq.desc())
         .limit(1)
     ).one_or_none()
@@ -223,7 +235,7 @@ def head(conn: Connection, scope: Scope) -> Row[str, int, datetime] | None:
 
 def seq_of(conn: Connection, scope: Scope, message: str) -> int | None:
     return conn.execute(
-        select(messages.c.seq).join(conversations).where(_mine(scope), messages.c.id == message)
+        select(messages.c.seq).join(conversations).where(mine(scope), messages.c.id == message)
     ).scalar_one_or_none()
 
 
@@ -235,7 +247,7 @@ def seq_before(conn: Connection, scope: Scope, moment: datetime) -> int:
     first = conn.execute(
         select(func.min(messages.c.seq))
         .join(conversations)
-        .where(_mine(scope), _numbered(scope), messages.c.created_at > moment)
+        .where(mine(scope), _numbered(scope), messages.c.created_at > moment)
     ).scalar_one()
     if first is not None:
         return first - 1
@@ -247,7 +259,7 @@ def since(conn: Connection, scope: Scope, seq: int, platform: str | None, limit:
     query = (
         select(messages)
         .join(conversations)
-        .where(_mine(scope), _numbered(scope), messages.c.seq > seq, messages.c.status != ASIDE)
+        .where(mine(scope), _numbered(scope), messages.c.seq > seq, messages.c.status != ASIDE)
         .order_by(messages.c.seq)
         .limit(limit)
     )
@@ -264,10 +276,12 @@ def conversation_to_wire(row: Row[Any]) -> dict[str, Any]:
         "status": row.status,
         "created_at": iso(row.created_at),
         "last_message_at": iso(row.last_message_at),
+        "group": row.is_group,
     }
 
 
 def message_to_wire(row: Row[Any]) -> dict[str, Any]:
+    """What the platform has told of it stands there only where it has."""
     wire: dict[str, Any] = {
         "id": row.id,
         "direction": row.direction,
@@ -280,6 +294,13 @@ def message_to_wire(row: Row[Any]) -> dict[str, Any]:
         "status": row.status,
         "timestamp": iso(row.created_at),
     }
-    if row.detail:
-        wire["detail"] = row.detail
-    return wire
+    told = {
+        "detail": row.detail,
+        "reply_to": row.reply_to,
+        "thread": row.thread,
+        "mentions_me": row.mentions_me,
+        "sent_at": iso(row.sent_at) if row.sent_at else None,
+        "edited_at": iso(row.edited_at) if row.edited_at else None,
+        "reactions": [{"emoji": r["emoji"], "sender": r["sender"]} for r in row.reactions or ()],
+    }
+    return wire | {name: value for name, value in told.items() if value}

@@ -25,11 +25,15 @@ from chamade_mcp.model.facts import (
     CallerGaveUp,
     CallInvited,
     ChatPosted,
+    DeliveryChanged,
     DigitPressed,
     Fact,
+    MessageDeleted,
+    MessageEdited,
     MessageReceived,
     ParticipantJoined,
     ParticipantLeft,
+    ReactionChanged,
 )
 from chamade_mcp.model.ids import Platform
 
@@ -67,6 +71,8 @@ def emitter(platform: Platform, calls: CallService, inbox: Inbox, relay: Permiss
             case MessageReceived():
                 if not await relay.took(scope, platform, fact):
                     await inbox.received(scope, platform, fact)
+            case MessageEdited() | MessageDeleted() | ReactionChanged() | DeliveryChanged():
+                await inbox.reported(scope, platform, fact)
             case ChatPosted():
                 await calls.chat_posted(fact)
             case ParticipantJoined():

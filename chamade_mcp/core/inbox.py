@@ -1,25 +1,28 @@
 """The inbox: direct messages in, and its three ways of looking at them. What goes out is in `sending`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Unpack
 
 from sqlalchemy import Connection, Row
 
-from chamade_mcp.core import dms, event_log
+from chamade_mcp.core import dms, event_log, sent
 from chamade_mcp.core.cursors import Heads, cursor_of, seq_at
+from chamade_mcp.core.dm_events import dm_chat
+from chamade_mcp.core.inbox_deps import InboxDeps
 from chamade_mcp.core.polls import Polls, SharedLooks
 from chamade_mcp.core.probe import PROBE
 from chamade_mcp.core.replies import Correspondent
-from chamade_mcp.core.sending import InboxDeps, Sending, SendResult
-from chamade_mcp.kit.clock import iso
+from chamade_mcp.core.reports import Report, Reports
+from chamade_mcp.core.sending import HowToSend, Sending, SendResult
 from chamade_mcp.kit.connector import PastMessage
 from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.errors import NotFound
-from chamade_mcp.model.events import Envelope, Event, EventType
+from chamade_mcp.model.events import Envelope
 from chamade_mcp.model.facts import MessageReceived
-from chamade_mcp.model.ids import AccountId, ConversationRef, Platform, new_message_id
+from chamade_mcp.model.ids import AccountId, ConversationRef, MessageId, Platform, new_message_id
 from chamade_mcp.model.limits import LONGEST_WAIT_S
 from chamade_mcp.model.messages import plain_line, plain_text
 from chamade_mcp.store.database import Database
@@ -35,6 +38,7 @@ class Inbox:
         self._d = deps
         self._heads = Heads()
         self._sending = Sending(deps, self._heads)
+        self._reports = Reports(deps.database, deps.hub, deps.clock)
         self._looks = SharedLooks()
         self._polls = Polls(deps.hub, deps.clock)
 
@@ -140,31 +144,12 @@ class Inbox:
     # --- writing -------------------------------------------------------------------------------------------
 
     async def send(
-        self,
-        principal: Principal,
-        platform: str,
-        text: str,
-        *,
-        keep_typing: bool = False,
-        attachments: Sequence[Mapping[str, Any]] = (),
-        conversation_id: str | None = None,
-        message_id: str | None = None,
+        self, principal: Principal, platform: str, text: str, **how: Unpack[HowToSend]
     ) -> SendResult:
-        """To the conversation named, else to the most recently active one of the platform.
-
-        `message_id` is the one it must bear; the same twice is sent once.
-        """
+        """To the conversation named, else to the most recently active one of the platform."""
         if platform == PROBE:
             return SendResult(200, self._d.probes.answer(principal, text))
-        return await self._sending.send(
-            principal,
-            platform,
-            text,
-            keep_typing=keep_typing,
-            attachments=attachments,
-            conversation_id=conversation_id,
-            message_id=message_id,
-        )
+        return await self._sending.send(principal, platform, text, **how)
 
     async def retry(self, principal: Principal, message: str) -> SendResult:
         """Once more what failed, or may have; under the same key, so that it does not arrive twice."""
@@ -182,21 +167,28 @@ class Inbox:
         """A person wrote: stored and told in one transaction; a repeated delivery changes nothing."""
         now = self._d.clock.now()
         new = _inbound(fact, "received", now)
+        is_group = fact.group is not None
 
         def store(conn: Connection) -> tuple[Correspondent, list[Envelope]]:
             conversation = dms.ensure_conversation(
-                conn, scope, platform, fact.conversation, new.sender_name, now
+                conn, scope, platform, fact.conversation, new.remote_name, now, is_group=is_group
             )
             whom = Correspondent(scope, platform, conversation, fact.conversation)
-            if not dms.add_message(conn, scope, conversation, new):
+            quoted = None if fact.reply_to is None else sent.by_ref(conn, conversation, fact.reply_to)
+            known = new if quoted is None else replace(new, reply_to=MessageId(quoted.id))
+            if not dms.add_message(conn, scope, conversation, known):
                 return whom, []
-            return whom, event_log.append(conn, [_dm_chat(scope, platform, conversation, new)], now)
+            return whom, event_log.append(conn, [dm_chat(whom, known)], now)
 
         whom, envelopes = await self._d.database.write(store)
         if envelopes:
             self._heads.advance(scope, new)
             self._sending.replies.heard(whom)
             self._d.hub.announce(envelopes)
+
+    async def reported(self, scope: Scope, platform: Platform, fact: Report) -> None:
+        """What a platform tells of a message that is there already."""
+        await self._reports.observe(scope, platform, fact)
 
     async def received_aside(self, whom: Correspondent, fact: MessageReceived) -> bool:
         """A person said something to the gateway: stored for their own page, and told to no agent. False for
@@ -247,21 +239,11 @@ def _inbound(fact: MessageReceived, status: str, at: datetime) -> dms.NewMessage
         fact.attachments,
         status,
         at,
+        thread=fact.thread,
+        group=None if fact.group is None else plain_line(fact.group),
+        mentions_me=fact.mentions_me,
+        sent_at=fact.sent_at,
     )
-
-
-def _dm_chat(scope: Scope, platform: Platform, conversation: str, new: dms.NewMessage) -> Event:
-    payload = {
-        "type": str(EventType.DM_CHAT),
-        "platform": platform,
-        "conversation_id": conversation,
-        "message_id": new.id,
-        "sender": new.sender_name,
-        "text": new.text,
-        "attachments": [a.to_wire() for a in new.attachments],
-        "timestamp": iso(new.at),
-    }
-    return Event(scope.account, scope.agent, EventType.DM_CHAT, payload)
 
 
 def _answer(found: list[dict[str, Any]], cursor: str) -> dict[str, Any]:

@@ -43,6 +43,10 @@ class Errand:
     keep_typing: bool = False
     answers: bool = True
     """Whether it is the agent's; the gateway's own words stop no clock."""
+    after: str | None = None
+    """The part before it: should that fail, this one is not sent."""
+    more: bool = False
+    """Another part comes after it."""
 
 
 Settled = DeliveryState | Exception

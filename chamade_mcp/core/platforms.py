@@ -1,7 +1,7 @@
 """What the gateway knows of platforms: manifests, and which are connected for whom."""
 
 from chamade_mcp.core.operators import Operator
-from chamade_mcp.kit.manifest import Manifest, capability_list
+from chamade_mcp.kit.manifest import Manifest, capability_list, feature_list
 from chamade_mcp.kit.registry import Registry
 from chamade_mcp.model.access import Principal
 from chamade_mcp.model.errors import FieldError, InvalidRequest, NotAvailable, ValidationFailed
@@ -82,4 +82,5 @@ class Platforms:
             "status": manifest.status,
             "capabilities": capability_list(manifest.capabilities),
             "files": manifest.files,
+            "messages": feature_list(manifest.messages),
         }

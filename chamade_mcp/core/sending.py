@@ -1,55 +1,51 @@
-"""Direct messages out: stored first, then handed to the platform; what became of it is stored too."""
+"""Direct messages out: stored first, then handed to the courier; the answer says what has become of them."""
 
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Final, TypedDict, Unpack
 
 from sqlalchemy import Connection, Row
 
-from chamade_mcp.core import dms
+from chamade_mcp.core import dms, sent
+from chamade_mcp.core.courier import Courier
 from chamade_mcp.core.cursors import Heads
-from chamade_mcp.core.files import Files
-from chamade_mcp.core.hub import EventHub
-from chamade_mcp.core.outbox import Errand, Outbox, Settled
-from chamade_mcp.core.platforms import Platforms
-from chamade_mcp.core.probe import Probes
-from chamade_mcp.core.replies import Correspondent, ReplyClock, Stopped
-from chamade_mcp.core.supervisor import Supervisor, reaching
-from chamade_mcp.kit.clock import Clock
-from chamade_mcp.kit.connector import Messages
+from chamade_mcp.core.inbox_deps import InboxDeps
+from chamade_mcp.core.outbox import Errand, Settled
+from chamade_mcp.core.replies import Correspondent, ReplyClock
+from chamade_mcp.core.supervisor import reaching
+from chamade_mcp.core.wording import require_feature, worded
+from chamade_mcp.kit.manifest import Manifest
 from chamade_mcp.kit.waiting import race, to_the_end
 from chamade_mcp.model.access import Principal, Scope
+from chamade_mcp.model.capabilities import MessageFeature
 from chamade_mcp.model.errors import (
     Action,
     Conflict,
-    FieldError,
     GatewayError,
     NotFound,
-    Outcome,
     PlatformRefused,
-    Unavailable,
     delivery_unknown,
+    message_not_found,
     no_active_conversation,
 )
 from chamade_mcp.model.ids import (
     AccountId,
-    AgentId,
     ConversationId,
     ConversationRef,
     MessageId,
     Platform,
+    ThreadRef,
     new_message_id,
 )
 from chamade_mcp.model.messages import DeliveryState, Outgoing
-from chamade_mcp.store.database import Database
 
 log = logging.getLogger(__name__)
 
 NO_REPLY = "No reply yet. Your message is kept; the agent will see it."
-_PATIENCE_S = 25.0
+_PATIENCE_S: Final = 25.0
 """How long the answer to a send waits for the platform, and for what stands before it."""
 
 
@@ -61,19 +57,18 @@ class SendResult:
     body: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class InboxDeps:
-    """What the inbox works with, in both directions."""
+class HowToSend(TypedDict, total=False):
+    """What may be said of a message beside its text."""
 
-    database: Database
-    hub: EventHub
-    clock: Clock
-    platforms: Platforms
-    supervisor: Supervisor
-    files: Files
-    probes: Probes
-    reply_timeout_s: float
-    """How long an agent has to answer before the person is told; 0: for ever."""
+    keep_typing: bool
+    attachments: Sequence[Mapping[str, Any]]
+    conversation_id: str | None
+    """The most recently active one of the platform, when absent."""
+    message_id: str | None
+    """The one it must bear; the same twice is sent once."""
+    reply_to: str | None
+    """The id of a message: it is quoted, and names the conversation and the thread, too."""
+    thread: str | None
 
 
 class Sending:
@@ -82,51 +77,53 @@ class Sending:
     def __init__(self, deps: InboxDeps, heads: Heads) -> None:
         self._d = deps
         self._heads = heads
-        self._outbox = Outbox(deps.clock, self._deliver, self._give_up)
         self.replies = ReplyClock(deps.clock, deps.reply_timeout_s, self)
+        self._courier = Courier(deps, self.replies)
 
     async def start(self) -> None:
         """Sends on its way what an earlier life of the gateway stored and did not get to."""
-        for row in await self._d.database.read(dms.pending):
-            self._outbox.put(_errand(row))
+        await self._courier.start()
 
     async def stop(self) -> None:
         """Finishes what is being sent, within reason; the rest goes out after the next start."""
         await self.replies.close()
-        await self._outbox.stop()
+        await self._courier.stop()
 
     def forget(self, account: AccountId) -> None:
         self.replies.forget(account)
-        self._outbox.forget(account)
+        self._courier.forget(account)
 
     async def send(
-        self,
-        principal: Principal,
-        platform: str,
-        text: str,
-        *,
-        keep_typing: bool = False,
-        attachments: Sequence[Mapping[str, Any]] = (),
-        conversation_id: str | None = None,
-        message_id: str | None = None,
+        self, principal: Principal, platform: str, text: str, **how: Unpack[HowToSend]
     ) -> SendResult:
         """With attachments the answer does not wait for the platform; nor does it where the platform cannot
         be reached just now, or others of the conversation wait before it. What is pending is stored.
 
         Raises `PlatformRefused`, with the outcome `unknown` when the platform did not answer in time.
         """
-        manifest = self._d.platforms.require(platform)
-        row = await self._target(principal.scope, platform, conversation_id)
-        if manifest.text_limit is not None and len(text) > manifest.text_limit:
-            over = FieldError("text", f"has {len(text)} characters; {platform} takes {manifest.text_limit}")
-            raise PlatformRefused(platform=platform, errors=[over])
-        self._messages(manifest.platform)  # one that is down is told at once, and nothing is kept for it
-        files = await self._d.files.attach(principal.scope, attachments)
-        outgoing = Outgoing(message_id or new_message_id(), text, attachments=files)
-        whom = _whom(principal.scope, row)
+        scope, manifest = principal.scope, self._d.platforms.require(platform)
+        quoted = await self._quoted(scope, manifest, how)
+        thread = how.get("thread") or (None if quoted is None else quoted.thread)
+        if thread is not None:
+            require_feature(manifest, MessageFeature.THREADS)
+        target = how.get("conversation_id") if quoted is None else quoted.conversation_id
+        whom = _whom(scope, await self._target(scope, platform, target))
+        said = worded(manifest, text)
+        self._d.messages(manifest.platform)  # one that is down is told at once, and nothing is kept for it
+        files = await self._d.files.attach(scope, how.get("attachments", ()))
+        outgoing = Outgoing(
+            how.get("message_id") or new_message_id(),
+            said,
+            attachments=files,
+            markdown=text,
+            reply_to=None if quoted is None else quoted.platform_ref,
+            thread=None if thread is None else ThreadRef(thread),
+        )
+        beginning = self._begin(whom, outgoing, quoted, keep_typing=how.get("keep_typing", False))
         # A caller who goes away does not stop a message half-way.
-        told = await to_the_end(self._begin(whom, outgoing, keep_typing=keep_typing))
+        told = await to_the_end(beginning)
         if files:
+            self._courier.promise(outgoing.key, success=False)
             return SendResult(200, {"status": "pending", "message_id": outgoing.key, "delivery": "async"})
         return await self._result(outgoing.key, told)
 
@@ -135,17 +132,16 @@ class Sending:
         scope = principal.scope
 
         def again(conn: Connection) -> Row[Any]:
-            row = dms.outbound(conn, scope, message)
+            row = sent.outbound(conn, scope, message)
             if row is None:
-                raise NotFound("Message not found", code="MESSAGE_NOT_FOUND")
-            if row.status not in (DeliveryState.FAILED, DeliveryState.UNKNOWN):
+                raise message_not_found()
+            if not sent.set_state(conn, MessageId(row.id), DeliveryState.PENDING):
                 raise Conflict(f"The message is {row.status}", code="MESSAGE_NOT_FAILED", action=Action.WAIT)
-            dms.set_status(conn, MessageId(row.id), DeliveryState.PENDING)
             return row
 
         async def begin() -> asyncio.Future[Settled]:
             row = await self._d.database.write(again)
-            return self._outbox.put(replace(_errand(row), at=self._d.clock.now()))
+            return self._courier.put(replace(self._courier.errand(row), at=self._d.clock.now()))
 
         return await self._result(message, await to_the_end(begin()))
 
@@ -155,8 +151,10 @@ class Sending:
         if isinstance(settled, Exception):
             raise settled
         if settled is DeliveryState.PENDING:
+            self._courier.promise(message)
             return SendResult(202, {"status": "pending", "message_id": message, "delivery": "async"})
-        return SendResult(200, {"status": str(settled), "message_id": message, "delivery": "sync"})
+        # The contract's one word for what the platform has; the inbox tells how far it got.
+        return SendResult(200, {"status": "delivered", "message_id": message, "delivery": "sync"})
 
     async def typing(
         self, principal: Principal, platform: str, conversation_id: str | None = None
@@ -165,14 +163,15 @@ class Sending:
         whom = _whom(principal.scope, await self._target(principal.scope, platform, conversation_id))
         self.replies.prolong(whom)
         with reaching(manifest.platform):
-            await self._messages(manifest.platform).typing(whom.ref)
+            await self._d.messages(manifest.platform).typing(whom.ref)
         return {"status": "ok"}
 
     async def say(self, whom: Correspondent, text: str) -> None:
         """The gateway itself writes to a person: stored and delivered as an agent's words are, under its
         own name. Raises `Unavailable`."""
-        self._messages(whom.platform)
-        outgoing = Outgoing(new_message_id(), text, sender_name=dms.GATEWAY)
+        self._d.messages(whom.platform)
+        said = worded(self._d.platforms.require(whom.platform), text)
+        outgoing = Outgoing(new_message_id(), said, sender_name=dms.GATEWAY, markdown=text)
         await to_the_end(self._begin(whom, outgoing))
 
     async def tell_no_reply(self, whom: Correspondent) -> None:
@@ -182,11 +181,20 @@ class Sending:
             log.warning("%s was not told that nobody answers: %s", whom.conversation, error)
 
     async def show_typing(self, whom: Correspondent) -> None:
-        try:
-            with reaching(whom.platform):
-                await self._messages(whom.platform).typing(whom.ref)
-        except GatewayError as error:
-            log.debug("typing was not shown on %s: %s", whom.platform, error)
+        await self._courier.show_typing(whom)
+
+    async def _quoted(self, scope: Scope, manifest: Manifest, how: HowToSend) -> Row[Any] | None:
+        message = how.get("reply_to")
+        if message is None:
+            return None
+        require_feature(manifest, MessageFeature.REPLY)
+        row = await self._d.database.read(partial(sent.any_message, scope=scope, message=message))
+        elsewhere = row is not None and how.get("conversation_id") not in (None, row.conversation_id)
+        if row is None or row.platform != manifest.platform or elsewhere:
+            raise NotFound(
+                "Message not found in this conversation", code="MESSAGE_NOT_FOUND", param="reply_to"
+            )
+        return row
 
     async def _target(self, scope: Scope, platform: str, conversation: str | None) -> Row[Any]:
         if conversation is not None:
@@ -201,14 +209,13 @@ class Sending:
             raise no_active_conversation(platform)
         return row
 
-    def _messages(self, platform: Platform) -> Messages:
-        messages = self._d.supervisor.link(platform).messages
-        if messages is None:
-            raise no_active_conversation(platform)
-        return messages
-
     async def _begin(
-        self, whom: Correspondent, outgoing: Outgoing, *, keep_typing: bool = False
+        self,
+        whom: Correspondent,
+        outgoing: Outgoing,
+        quoted: Row[Any] | None = None,
+        *,
+        keep_typing: bool = False,
     ) -> asyncio.Future[Settled]:
         """Stores the message and sends it on its way."""
         new = dms.NewMessage(
@@ -216,10 +223,12 @@ class Sending:
             direction=dms.OUTBOUND,
             ref=outgoing.key,
             sender_name=outgoing.sender_name,
-            text=outgoing.text,
+            text=outgoing.markdown,
             attachments=outgoing.attachments,
             status=str(DeliveryState.PENDING),
             at=self._d.clock.now(),
+            reply_to=None if quoted is None else quoted.id,
+            thread=outgoing.thread,
         )
         store = partial(dms.add_message, scope=whom.scope, conversation=whom.conversation, new=new)
         seq = await self._d.database.write(store)
@@ -227,15 +236,15 @@ class Sending:
             return await self._known(whom.scope, outgoing.key)
         self._heads.advance(whom.scope, new)
         answers = outgoing.sender_name != dms.GATEWAY
-        return self._outbox.put(Errand(seq, whom, outgoing, new.at, keep_typing, answers))
+        return self._courier.put(Errand(seq, whom, outgoing, new.at, keep_typing, answers))
 
     async def _known(self, scope: Scope, message: str) -> asyncio.Future[Settled]:
         """What has become of a message that an earlier life of the gateway stored."""
-        row = await self._d.database.read(partial(dms.outbound, scope=scope, message=message))
+        row = await self._d.database.read(partial(sent.outbound, scope=scope, message=message))
         if row is None:
-            raise NotFound("Message not found", code="MESSAGE_NOT_FOUND")
+            raise message_not_found()
         if row.status == DeliveryState.PENDING:
-            return self._outbox.put(_errand(row))
+            return self._courier.put(self._courier.errand(row))
         told: asyncio.Future[Settled] = asyncio.get_running_loop().create_future()
         state = DeliveryState(row.status)
         if state is DeliveryState.FAILED:
@@ -243,65 +252,6 @@ class Sending:
         else:
             told.set_result(delivery_unknown(row.platform) if state is DeliveryState.UNKNOWN else state)
         return told
-
-    async def _deliver(self, errand: Errand) -> DeliveryState:
-        """One attempt. What cannot be reached leaves the message pending."""
-        whom = errand.whom
-        stopped = self.replies.stop(whom.conversation) if errand.answers else None
-        try:
-            with reaching(whom.platform):
-                delivery = await self._messages(whom.platform).send(whom.ref, errand.outgoing)
-        except Unavailable:
-            if errand.answers:
-                self.replies.answered(whom.conversation)  # the agent has done its part
-            raise
-        except Exception as error:
-            known = isinstance(error, GatewayError) and error.outcome is Outcome.NOT_DONE
-            state = DeliveryState.FAILED if known else DeliveryState.UNKNOWN
-            words = error.detail if isinstance(error, GatewayError) else None
-            await self._settle(errand, state, words, stopped)
-            raise
-        await self._settle(errand, delivery.state, delivery.detail or None, stopped)
-        if delivery.state is DeliveryState.FAILED:
-            raise PlatformRefused(platform=whom.platform)
-        if delivery.state is DeliveryState.UNKNOWN:
-            raise delivery_unknown(whom.platform)
-        if errand.keep_typing:
-            self.replies.prolong(whom)
-            await self.show_typing(whom)
-        return delivery.state
-
-    async def _settle(
-        self, errand: Errand, state: DeliveryState, words: str | None, stopped: Stopped | None
-    ) -> None:
-        if state is DeliveryState.FAILED:
-            self.replies.resume(stopped)
-        elif errand.answers:
-            self.replies.answered(errand.whom.conversation)
-        await self._note(errand, state, words)
-
-    async def _give_up(self, errand: Errand, error: GatewayError) -> None:
-        log.warning("message %s was not delivered: %s", errand.outgoing.key, error.code)
-        await self._note(errand, DeliveryState.FAILED, error.detail)
-
-    async def _note(self, errand: Errand, state: DeliveryState, words: str | None) -> None:
-        # The message is out or not, whatever the database says: no error of ours may tell otherwise.
-        message = MessageId(errand.outgoing.key)
-        try:
-            await self._d.database.write(
-                partial(dms.set_status, message=message, status=str(state), detail=words)
-            )
-        except GatewayError as error:
-            log.warning("message %s is %s, which was not stored: %s", message, state, error)
-
-
-def _errand(row: Row[Any]) -> Errand:
-    """A stored message, as `dms.outbound` gives it, that is to go out."""
-    scope = Scope(AccountId(row.account_id), AgentId(row.agent_id))
-    place = ConversationId(row.conversation_id), ConversationRef(row.conversation_ref)
-    outgoing = Outgoing(row.id, row.text, row.sender_name, dms.attachments_of(row))
-    whom = Correspondent(scope, Platform(row.platform), *place)
-    return Errand(row.seq, whom, outgoing, row.created_at, answers=row.sender_name != dms.GATEWAY)
 
 
 def _whom(scope: Scope, row: Row[Any]) -> Correspondent:

@@ -231,6 +231,10 @@ def call_not_found() -> NotFound:
     return NotFound("Call not found", code="CALL_NOT_FOUND")
 
 
+def message_not_found() -> NotFound:
+    return NotFound("Message not found", code="MESSAGE_NOT_FOUND")
+
+
 def no_active_conversation(platform: str) -> NotFound:
     return NotFound(
         "No active conversation",

@@ -18,6 +18,13 @@ START = Cursor(0)
 class EventType(StrEnum):
     DM_CHAT = "dm_chat"
     DM_DELIVERED = "dm_delivered"
+    """What had to wait is out."""
+    DM_FAILED = "dm_failed"
+    """What had to wait will not go out, or may or may not have."""
+    DM_READ = "dm_read"
+    DM_EDITED = "dm_edited"
+    DM_DELETED = "dm_deleted"
+    DM_REACTION = "dm_reaction"
     CALL_INVITE = "call_invite"
     CALL_STATE = "call_state"
     CALL_CHAT = "call_chat"

@@ -6,14 +6,25 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from chamade_mcp.audio.frame import MAX_RATE_HZ, MIN_RATE_HZ
-from chamade_mcp.kit.connector import Calls, Connector, InviteKind, Link, Messages, Served
+from chamade_mcp.kit.connector import (
+    Calls,
+    Connector,
+    Deletes,
+    Edits,
+    InviteKind,
+    Link,
+    Messages,
+    Nudges,
+    Reacts,
+    Served,
+)
 from chamade_mcp.kit.manifest import Manifest
 from chamade_mcp.kit.registry import discover
 from chamade_mcp.kit.testing import ScriptedConnector
 from chamade_mcp.model.access import Scope
-from chamade_mcp.model.capabilities import VOICE, Capability
+from chamade_mcp.model.capabilities import VOICE, Capability, MessageFeature
 from chamade_mcp.model.errors import GatewayError
-from chamade_mcp.model.ids import CallId, ConversationRef, RoomRef
+from chamade_mcp.model.ids import CallId, ConversationRef, MessageRef, RoomRef, ThreadRef
 from chamade_mcp.model.messages import DeliveryState, Outgoing
 from tests.support.house import House
 
@@ -133,6 +144,36 @@ async def test_the_same_key_twice_is_sent_once(messages: Messages) -> None:
     assert first == await messages.send(to, Outgoing("key-1", "hello"))
     assert first.state is DeliveryState.DELIVERED
     await messages.typing(to)
+
+
+async def test_what_the_manifest_promises_is_there(connector: Connector, messages: Messages) -> None:
+    manifest = connector.manifest
+    assert (MessageFeature.EDIT in manifest.messages) <= isinstance(messages, Edits)
+    assert (MessageFeature.DELETE in manifest.messages) <= isinstance(messages, Deletes)
+    assert (MessageFeature.REACT in manifest.messages) <= isinstance(messages, Reacts)
+    assert (manifest.window is not None) <= isinstance(messages, Nudges)
+
+
+async def test_what_was_sent_can_be_changed_and_taken_back(connector: Connector, messages: Messages) -> None:
+    to = ConversationRef("chat_1")
+    sent = await messages.send(to, Outgoing("key-1", "hello", markdown="hello"))
+    assert sent.ref is not None
+    for _ in range(2):
+        if MessageFeature.EDIT in connector.manifest.messages:
+            assert isinstance(messages, Edits)
+            await messages.edit(to, sent.ref, Outgoing("key-1", "hello again", markdown="hello again"))
+        if MessageFeature.REACT in connector.manifest.messages:
+            assert isinstance(messages, Reacts)
+            await messages.react(to, sent.ref, "👍", on=True)
+    for _ in range(2):
+        if MessageFeature.DELETE in connector.manifest.messages:
+            assert isinstance(messages, Deletes)
+            await messages.delete(to, sent.ref)
+
+
+async def test_what_is_quoted_may_be_gone(messages: Messages) -> None:
+    quoting = Outgoing("key-1", "hello", reply_to=MessageRef("gone"), thread=ThreadRef("gone"))
+    assert (await messages.send(ConversationRef("chat_1"), quoting)).state is DeliveryState.DELIVERED
 
 
 async def test_an_invitation_is_admitted_until_it_is_revoked(

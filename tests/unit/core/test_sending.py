@@ -2,15 +2,26 @@
 
 import asyncio
 import base64
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chamade_mcp.kit.testing import SCRIPTED
+from chamade_mcp.kit.markdown.limits import Unit
+from chamade_mcp.kit.markdown.render import Format
+from chamade_mcp.kit.testing import SCRIPTED, ScriptedConnector
 from chamade_mcp.model.access import Principal
-from chamade_mcp.model.errors import GatewayError, NotFound, Outcome, PlatformRefused, Unavailable
+from chamade_mcp.model.errors import (
+    GatewayError,
+    InvalidRequest,
+    NotFound,
+    Outcome,
+    PlatformRefused,
+    Unavailable,
+)
 from chamade_mcp.model.messages import DeliveryState
-from tests.support.house import House
+from tests.support.house import House, open_house
 from tests.support.requirement import requirement
 from tests.support.waiting import until
 
@@ -122,6 +133,77 @@ async def test_what_went_wrong_is_told_and_stored(
     )
     assert await stored(house, owner) == [("answer", status)]
     assert house.platform.typed == []
+
+
+async def test_a_platform_gets_its_own_dialect_and_the_source(database_path: Path) -> None:
+    platform = ScriptedConnector()
+    platform.manifest = replace(platform.manifest, format=Format.TELEGRAM_HTML)
+    async with open_house(database_path, platform=platform) as house:
+        owner = await written_to(house)
+        await house.inbox.send(owner, SCRIPTED, "**a < b**")
+        ((_, outgoing),) = platform.delivered
+        assert (outgoing.text, outgoing.markdown) == ("<b>a &lt; b</b>", "**a < b**")
+        assert await stored(house, owner) == [("**a < b**", "delivered")]
+        with pytest.raises(PlatformRefused) as caught:
+            await house.inbox.send(owner, SCRIPTED, "[](x)")
+        assert caught.value.errors[0].message == "has nothing that can be seen"
+
+
+@requirement("R-107", "R-108")
+@pytest.mark.parametrize(
+    ("unit", "fits", "words"),
+    [
+        (Unit.CHARACTERS, "👍" * 10, "has 11 characters; scripted takes 10"),
+        (Unit.UTF16, "👍" * 5, "has 12 UTF-16 units; scripted takes 10"),
+        (Unit.BYTES, "👍" * 2, "has 12 bytes; scripted takes 10"),
+    ],
+)
+async def test_the_limit_counts_as_the_platform_does(
+    database_path: Path, unit: Unit, fits: str, words: str
+) -> None:
+    platform = ScriptedConnector()
+    platform.manifest = replace(platform.manifest, text_limit=10, text_unit=unit)
+    async with open_house(database_path, platform=platform) as house:
+        owner = await written_to(house)
+        await house.inbox.send(owner, SCRIPTED, fits)
+        with pytest.raises(PlatformRefused, match=r"^Failed to send message$") as caught:
+            await house.inbox.send(owner, SCRIPTED, fits + "👍")
+        assert caught.value.errors[0].message == words
+
+
+async def test_a_reply_quotes_and_names_its_place(house: House) -> None:
+    owner = await house.owner()
+    await house.platform.write(owner.scope, "hello", ref="m1", thread="t1")
+    await house.platform.write(owner.scope, "later", conversation="bob", ref="m2")
+    listed = (await house.inbox.snapshot(owner))["conversations"]
+    hers, his = (next(c for c in listed if c["remote_name"] == n) for n in ("Alice", "Bob"))
+    await house.inbox.send(owner, SCRIPTED, "answer", reply_to=hers["last_message"]["id"])
+    ((to, outgoing),) = house.platform.delivered
+    assert (to, outgoing.reply_to, outgoing.thread) == ("alice", "m1", "t1")
+    await house.inbox.send(owner, SCRIPTED, "and more", reply_to=outgoing.key)
+    assert house.platform.delivered[1][1].reply_to == f"sent-{outgoing.key}"
+    bobs = his["conversation_id"]
+    await house.inbox.send(owner, SCRIPTED, "elsewhere", thread="t2", conversation_id=bobs)
+    assert (house.platform.delivered[2][0], house.platform.delivered[2][1].thread) == ("bob", "t2")
+    replies = (await house.inbox.conversation(owner, hers["conversation_id"]))["messages"]
+    assert [m.get("reply_to") for m in replies] == [None, hers["last_message"]["id"], outgoing.key]
+    for wanted, place in (("msg_unknown", None), (outgoing.key, bobs)):
+        with pytest.raises(NotFound, match="Message not found") as caught:
+            await house.inbox.send(owner, SCRIPTED, "x", reply_to=wanted, conversation_id=place)
+        assert caught.value.code == "MESSAGE_NOT_FOUND"
+    with pytest.raises(NotFound, match="Message not found"):
+        await house.inbox.send(await house.owner(), SCRIPTED, "x", reply_to=outgoing.key)
+
+
+@pytest.mark.parametrize("how", [{"reply_to": "msg_x"}, {"thread": "t1"}])
+async def test_what_a_platform_cannot_do_is_told(database_path: Path, how: dict[str, str]) -> None:
+    platform = ScriptedConnector(messages=frozenset())
+    async with open_house(database_path, platform=platform) as house:
+        owner = await written_to(house)
+        with pytest.raises(InvalidRequest) as caught:
+            await house.inbox.send(owner, SCRIPTED, "x", **how)  # pyright: ignore[reportArgumentType]
+        assert caught.value.code == "CAPABILITY_MISSING"
+        assert platform.delivered == []
 
 
 async def test_a_connector_with_a_bug_leaves_the_outcome_open(house: House) -> None:

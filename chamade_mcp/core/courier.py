@@ -1,0 +1,153 @@
+"""Takes stored messages to their platforms, and keeps what became of each: in the database, and as events."""
+
+import logging
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from chamade_mcp.core import dms, event_log, sent
+from chamade_mcp.core.dm_events import dm_event
+from chamade_mcp.core.inbox_deps import InboxDeps
+from chamade_mcp.core.outbox import Errand, Outbox
+from chamade_mcp.core.replies import Correspondent, ReplyClock, Stopped
+from chamade_mcp.core.supervisor import reaching
+from chamade_mcp.core.wording import worded
+from chamade_mcp.model.access import Scope
+from chamade_mcp.model.errors import GatewayError, Outcome, PlatformRefused, Unavailable, delivery_unknown
+from chamade_mcp.model.events import Envelope, Event, EventType
+from chamade_mcp.model.ids import AccountId, AgentId, ConversationId, ConversationRef, MessageId, Platform
+from chamade_mcp.model.messages import Delivery, DeliveryState, Outgoing
+
+log = logging.getLogger(__name__)
+
+
+class Courier:
+    def __init__(self, deps: InboxDeps, replies: ReplyClock) -> None:
+        self._d = deps
+        self._replies = replies
+        self._outbox = Outbox(deps.clock, self._deliver, self._give_up)
+        self._promised: dict[str, bool] = {}
+        """Messages whose sender was told that they are pending; True: and waits to hear that they are out."""
+        self._broken: set[str] = set()
+        """Parts that failed while others were to follow."""
+        self.put = self._outbox.put
+
+    async def start(self) -> None:
+        """Sends on its way what an earlier life of the gateway stored and did not get to."""
+        for row in await self._d.database.read(sent.pending):
+            try:
+                errand = self.errand(row)
+            except GatewayError as error:  # its connector is no longer there, or takes less than it did
+                log.warning("message %s stays pending: %s", row.id, error)
+            else:
+                self.promise(row.id)
+                self.put(errand)
+
+    async def stop(self) -> None:
+        """Finishes what is being sent, within reason; the rest goes out after the next start."""
+        await self._outbox.stop()
+
+    def forget(self, account: AccountId) -> None:
+        self._outbox.forget(account)
+
+    def promise(self, message: str, *, success: bool = True) -> None:
+        """Its sender has been told that it is pending: what becomes of it, or its failure alone, will be an
+        event."""
+        self._promised[message] = success
+
+    def errand(self, row: Row[Any]) -> Errand:
+        """A stored message, as `sent.outbound` gives it, that is to go out. Raises what `worded` raises."""
+        scope = Scope(AccountId(row.account_id), AgentId(row.agent_id))
+        place = ConversationId(row.conversation_id), ConversationRef(row.conversation_ref)
+        outgoing = Outgoing(
+            row.id,
+            worded(self._d.platforms.require(row.platform), row.text),
+            row.sender_name,
+            dms.attachments_of(row),
+            row.text,
+            row.quoted_ref,
+            row.thread,
+        )
+        whom = Correspondent(scope, Platform(row.platform), *place)
+        return Errand(row.seq, whom, outgoing, row.created_at, answers=row.sender_name != dms.GATEWAY)
+
+    # --- what the outbox asks for --------------------------------------------------------------------------
+
+    async def _deliver(self, errand: Errand) -> DeliveryState:
+        """One attempt. What cannot be reached leaves the message pending."""
+        whom = errand.whom
+        if errand.after is not None and errand.after in self._broken:
+            self._broken.discard(errand.after)
+            await self._note(errand, Delivery(DeliveryState.FAILED, detail="The part before it failed"))
+            raise PlatformRefused(platform=whom.platform)
+        stopped = self._replies.stop(whom.conversation) if errand.answers else None
+        try:
+            with reaching(whom.platform):
+                delivery = await self._d.messages(whom.platform).send(whom.ref, errand.outgoing)
+        except Unavailable:
+            if errand.answers:
+                self._replies.answered(whom.conversation)  # the agent has done its part
+            raise
+        except Exception as error:
+            known = isinstance(error, GatewayError) and error.outcome is Outcome.NOT_DONE
+            state = DeliveryState.FAILED if known else DeliveryState.UNKNOWN
+            words = error.detail if isinstance(error, GatewayError) else ""
+            await self._settle(errand, Delivery(state, detail=words), stopped)
+            raise
+        await self._settle(errand, delivery, stopped)
+        if delivery.state is DeliveryState.FAILED:
+            raise PlatformRefused(platform=whom.platform)
+        if delivery.state is DeliveryState.UNKNOWN:
+            raise delivery_unknown(whom.platform)
+        if errand.keep_typing:
+            self._replies.prolong(whom)
+            await self.show_typing(whom)
+        return delivery.state
+
+    async def show_typing(self, whom: Correspondent) -> None:
+        try:
+            with reaching(whom.platform):
+                await self._d.messages(whom.platform).typing(whom.ref)
+        except GatewayError as error:
+            log.debug("typing was not shown on %s: %s", whom.platform, error)
+
+    async def _settle(self, errand: Errand, delivery: Delivery, stopped: Stopped | None) -> None:
+        if delivery.state is DeliveryState.FAILED:
+            self._replies.resume(stopped)
+        elif errand.answers:
+            self._replies.answered(errand.whom.conversation)
+        await self._note(errand, delivery)
+
+    async def _give_up(self, errand: Errand, error: GatewayError) -> None:
+        log.warning("message %s was not delivered: %s", errand.outgoing.key, error.code)
+        await self._note(errand, Delivery(DeliveryState.FAILED, detail=error.detail))
+
+    async def _note(self, errand: Errand, delivery: Delivery) -> None:
+        message = MessageId(errand.outgoing.key)
+        if delivery.state is DeliveryState.FAILED and errand.more:
+            self._broken.add(message)
+        told = self._told(errand, delivery, success=self._promised.pop(message, None))
+
+        def store(conn: Connection) -> list[Envelope]:
+            sent.set_state(conn, message, delivery.state, delivery.detail or None, delivery.ref)
+            return event_log.append(conn, told, self._d.clock.now()) if told else []
+
+        # The message is out or not, whatever the database says: no error of ours may tell otherwise.
+        try:
+            envelopes = await self._d.database.write(store)
+        except GatewayError as error:
+            log.warning("message %s is %s, which was not stored: %s", message, delivery.state, error)
+        else:
+            self._d.hub.announce(envelopes)
+
+    def _told(self, errand: Errand, delivery: Delivery, *, success: bool | None) -> list[Event]:
+        """What its sender still has to hear; `success` is what was promised, None: nothing."""
+        if success is None or not errand.answers:
+            return []
+        tell = partial(dm_event, whom=errand.whom, at=self._d.clock.now())
+        message = errand.outgoing.key
+        if delivery.state in (DeliveryState.FAILED, DeliveryState.UNKNOWN):
+            state = str(delivery.state)
+            return [tell(EventType.DM_FAILED, message_id=message, status=state, detail=delivery.detail)]
+        return [tell(EventType.DM_DELIVERED, delivered_ids=[message])] if success else []

@@ -1,0 +1,40 @@
+"""What agents are told of direct messages, as events (CONTRACT section 7.6)."""
+
+from datetime import datetime
+
+from chamade_mcp.core import dms
+from chamade_mcp.core.replies import Correspondent
+from chamade_mcp.kit.clock import iso
+from chamade_mcp.model.events import Event, EventType
+
+
+def dm_event(type: EventType, whom: Correspondent, at: datetime, **fields: object) -> Event:
+    payload = {
+        "type": str(type),
+        "platform": whom.platform,
+        "conversation_id": whom.conversation,
+        **fields,
+        "timestamp": iso(at),
+    }
+    return Event(whom.scope.account, whom.scope.agent, type, payload)
+
+
+def dm_chat(whom: Correspondent, new: dms.NewMessage) -> Event:
+    """A person wrote. What a platform may tell beside the words stands there only where it has."""
+    told = {
+        "reply_to": new.reply_to,
+        "thread": new.thread,
+        "group": new.group is not None,
+        "mentions_me": new.mentions_me,
+        "sent_at": iso(new.sent_at) if new.sent_at else None,
+    }
+    return dm_event(
+        EventType.DM_CHAT,
+        whom,
+        new.at,
+        message_id=new.id,
+        sender=new.sender_name,
+        text=new.text,
+        attachments=[a.to_wire() for a in new.attachments],
+        **{name: value for name, value in told.items() if value},
+    )
