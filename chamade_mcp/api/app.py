@@ -28,6 +28,7 @@ from chamade_mcp.api.routing import Router
 from chamade_mcp.api.sip import SipGroup
 from chamade_mcp.api.stream import CallStream
 from chamade_mcp.api.system import SystemGroup
+from chamade_mcp.api.webhooks import WebhookGroup
 from chamade_mcp.core.gateway import Core
 from chamade_mcp.kit.clock import Clock, SystemClock
 from chamade_mcp.sessions.streams import Streams
@@ -77,6 +78,7 @@ def api_app(
         CallGroup(core.calls, once).group(),
         InboxGroup(core.inbox, once).group(),
         EventGroup(core.hub, streams).group(),
+        WebhookGroup(core.webhooks).group(),
         FileGroup(core.files, large_body_bytes).group(),
         PlatformGroup(core.platforms, core.invitations).group(),
         KeyGroup(core.accounts, core.probes, clock).group(),

@@ -27,6 +27,8 @@ PATH_IDS: Mapping[str, Callable[[], NotFound]] = {
     "bot_id": _missing("Bot not found", "BOT_NOT_FOUND"),
     "connection_id": _missing("Connection not found", "CONNECTION_NOT_FOUND"),
     "link_id": _missing("Link not found", "LINK_NOT_FOUND"),
+    "webhook_id": _missing("Webhook not found", "WEBHOOK_NOT_FOUND"),
+    "delivery_id": _missing("Delivery not found", "DELIVERY_NOT_FOUND"),
     "did_id": _missing("Number not found", "NUMBER_NOT_FOUND"),
     "provider": _missing("Provider not found; one of microsoft, google, discord, zoom", "PROVIDER_NOT_FOUND"),
 }

@@ -6,6 +6,7 @@ The command line wins over the environment. A wrong value, an unknown variable o
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -26,6 +27,8 @@ CLIENT_VARIABLES: Final = frozenset({"CHAMADE_API_KEY", "CHAMADE_URL", "CHAMADE_
 """Read by the stdio shim, which may run beside the server: known, and none of our business."""
 SECRET_KEY_CHARS: Final = 32
 """The least length of a secret key: 128 bits, were it only hexadecimal digits."""
+
+_PLACE: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9_.-]*[a-z0-9])?)(?P<port>:[1-9][0-9]{0,4})?")
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -59,6 +62,8 @@ class Settings(BaseSettings):
     """Of one account, ringing ones included."""
     reply_timeout_s: int = Field(default=60, ge=0, le=3600)
     """How long an agent has to answer a direct message before the person is told; 0: for ever, unseen."""
+    webhook_private_hosts: str | None = None
+    """Where webhooks may go though it is no host of the public Internet: `host` or `host:port`, by commas."""
 
     @classmethod
     def settings_customise_sources(
@@ -83,6 +88,15 @@ class Settings(BaseSettings):
     @property
     def database_path(self) -> Path:
         return Path(self.database_url.removeprefix("sqlite:///"))
+
+    @property
+    def webhook_hosts(self) -> frozenset[str]:
+        return frozenset((self.webhook_private_hosts or "").split(",")) - {""}
+
+    @field_validator("webhook_private_hosts")
+    @classmethod
+    def _webhook_private_hosts(cls, value: str | None) -> str | None:
+        return value and ",".join(_place(one.strip().lower()) for one in value.split(",") if one.strip())
 
     @field_validator("host")
     @classmethod
@@ -211,6 +225,13 @@ def own_url(host: str, port: int) -> str:
 def default_data_dir() -> Path:
     base = os.environ.get("XDG_DATA_HOME")
     return (Path(base) if base else Path.home() / ".local" / "share") / "chamade"
+
+
+def _place(text: str) -> str:
+    found = _PLACE.fullmatch(text)
+    if found is None:
+        raise ValueError(f"must be hosts by commas, such as localhost:5678,[::1]:5678,n8n (got {text!r})")
+    return text if found["port"] else text.strip("[]")
 
 
 def variable_of(field: str) -> str:

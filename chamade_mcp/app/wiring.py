@@ -18,6 +18,7 @@ from chamade_mcp.core.engine import CallEngine, EngineDeps
 from chamade_mcp.core.fetch import Fetcher
 from chamade_mcp.core.files import Files, FilesDeps
 from chamade_mcp.core.gateway import Core, emitter
+from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.inbox import Inbox, InboxDeps, InboxHistory
 from chamade_mcp.core.invitations import Invitations
 from chamade_mcp.core.operators import Operators
@@ -28,7 +29,10 @@ from chamade_mcp.core.relay import PermissionRelay
 from chamade_mcp.core.repeats import Repeats
 from chamade_mcp.core.retention import Retention
 from chamade_mcp.core.supervisor import Supervisor
-from chamade_mcp.kit.clock import Clock, SystemClock
+from chamade_mcp.core.webhooks.carrier import Carrier
+from chamade_mcp.core.webhooks.couriers import CourierDeps, Couriers
+from chamade_mcp.core.webhooks.endpoints import WebhookDeps, Webhooks
+from chamade_mcp.kit.clock import Clock, SteadyTime, SystemClock
 from chamade_mcp.kit.connector import Context
 from chamade_mcp.kit.outbound import Outbound
 from chamade_mcp.kit.registry import Registry, discover
@@ -91,6 +95,14 @@ def _files(settings: Settings, database: Database, clock: Clock, outbound: Outbo
     )
 
 
+def _webhooks(
+    settings: Settings, database: Database, hub: EventHub, clock: Clock, box: SecretBox, outbound: Outbound
+) -> Webhooks:
+    time, carrier = SteadyTime(clock), Carrier(outbound, box, clock, settings.webhook_hosts)
+    couriers = Couriers(CourierDeps(database, hub, clock, carrier, time))
+    return Webhooks(WebhookDeps(database, clock, time, box, outbound, carrier, couriers))
+
+
 class _House:
     """The parts, in the order in which they need each other."""
 
@@ -142,18 +154,21 @@ class _House:
             grants=grants,
             repeats=Repeats(database, clock, box),
             retention=Retention(database, clock, inbox.messages_removed),
+            webhooks=_webhooks(settings, database, hub, clock, box, outbound),
             public_url=url,
         )
         for leave in (self._engine.end_all, self._invitations.revoke_all, files.remove_all, inbox.forget):
             accounts.on_delete(leave)
         for leave in (grants.revoke_all, front.sessions.leave, probes.forget, operators.forget, relay.forget):
             accounts.on_delete(leave)
+        accounts.on_delete(self._core.webhooks.leave)
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Gateway]:
         await self._engine.start()
         await self._supervisor.start(self._context)
         await self._core.inbox.start()
+        await self._core.webhooks.start()
         app = create_app(
             self._core,
             self._supervisor,
@@ -178,7 +193,8 @@ class _House:
     async def _drain(self) -> None:
         self._draining = True
         self._front.sessions.drain()
-        for stop in (self._engine.stop, self._core.inbox.stop, self._supervisor.stop):
+        core = self._core
+        for stop in (self._engine.stop, core.inbox.stop, core.webhooks.stop, self._supervisor.stop):
             try:
                 await stop()
             except Exception:  # one part that cannot stop must not keep the others from it

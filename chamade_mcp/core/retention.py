@@ -14,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, Select, delete, select, update
 
 from chamade_mcp.core import event_log, repeats
+from chamade_mcp.core.webhooks import outcomes
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.model.access import Principal
 from chamade_mcp.model.errors import GatewayError
@@ -95,6 +96,7 @@ class Retention:
 
     async def _sweep_account(self, account: AccountId, kept: Keeping, now: datetime) -> int:
         dropped = await self._drop(event_log.drop_before, account, now - kept.events())
+        dropped += await self._drop(outcomes.drop_before, account, now - kept.events())
         if kept.transcripts_days is not None:
             before = now - timedelta(days=kept.transcripts_days)
             dropped += await self._drop(_drop_transcripts, account, before)

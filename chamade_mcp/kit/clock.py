@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 
@@ -28,6 +28,18 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> Awaitable[None]:
         return asyncio.sleep(seconds)
+
+
+class SteadyTime:
+    """Moments that can be stored and compared, and do not jump: the wall clock as it was when this was made,
+    and what has passed since. What is due then comes neither early nor late when the wall clock is set."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._start, self._at = clock.now(), clock.monotonic()
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=self._clock.monotonic() - self._at)
 
 
 def iso(moment: datetime) -> str:

@@ -9,9 +9,10 @@ import asyncio
 import ipaddress
 import re
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 import httpx2
@@ -79,10 +80,26 @@ class _Target:
     scheme: str
     host: str
     port: int
+    trusted: bool = False
+    """Named by who runs the gateway: it may be anywhere."""
+
+    @property
+    def shown_host(self) -> str:
+        return f"[{self.host}]" if ":" in self.host else self.host
 
     @property
     def authority(self) -> str:
-        return self.host if self.port == _PORTS[self.scheme] else f"{self.host}:{self.port}"
+        shown = self.shown_host
+        return shown if self.port == _PORTS[self.scheme] else f"{shown}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """What goes out beside the target."""
+
+    method: str
+    headers: Mapping[str, str]
+    body: bytes | None = None
 
 
 class Outbound:
@@ -93,6 +110,7 @@ class Outbound:
     ) -> None:
         self._resolve = resolve or _resolve
         self._transport = transport
+        self._tls: ssl.SSLContext | None = None
 
     async def get(self, url: str, *, accept: str, max_bytes: int, timeout_s: float) -> Fetched:
         """A small document, over https only.
@@ -100,7 +118,8 @@ class Outbound:
         Raises `Refused` or `Failed`. Answers of any status are given back; a redirect is one of them.
         """
         target = _target(url, _SECURE)
-        async with _deadline(timeout_s, target.host), self._open(target, accept) as response:
+        asking = _Asking("GET", {"accept": accept})
+        async with _deadline(timeout_s, target.host), self._open(target, asking) as response:
             body = bytearray()
             async for chunk in _chunks(response, target.host):
                 body += chunk
@@ -118,7 +137,7 @@ class Outbound:
         target = _target(urldefrag(url).url, _WEB)
         async with _deadline(timeout_s, target.host):
             for _ in range(MAX_REDIRECTS + 1):
-                async with self._open(target, "*/*") as response:
+                async with self._open(target, _Asking("GET", {"accept": "*/*"})) as response:
                     location = response.headers.get("location")
                     if response.status_code not in _REDIRECTS or location is None:
                         chunks = _chunks(response, target.host)
@@ -129,15 +148,50 @@ class Outbound:
                 target = _next_target(target, location)
             raise Failed(f"{target.host} is reached by more than {MAX_REDIRECTS} redirects")
 
+    async def post(
+        self,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        cut_bytes: int,
+        timeout_s: float,
+        trusted: Collection[str] = (),
+    ) -> Fetched:
+        """Sends `body` over https, once. Of the answer's body there is what fits into `cut_bytes`, roughly.
+
+        `trusted` are the hosts, as `host` or `host:port`, that may be reached over http, too, and wherever
+        they are. Raises `Refused` or `Failed`. Answers of any status are given back; a redirect is one.
+        """
+        target = _target(url, _SECURE, trusted)
+        asking = _Asking("POST", headers, body)
+        async with _deadline(timeout_s, target.host), self._open(target, asking) as response:
+            start = bytearray()
+            async for chunk in _chunks(response, target.host):
+                start += chunk[:cut_bytes]
+                if len(start) >= cut_bytes:
+                    break
+            return Fetched(response.status_code, _headers(response), bytes(start[:cut_bytes]))
+
+    async def check(self, url: str, *, trusted: Collection[str] = ()) -> None:
+        """Whether `post` would try it now. Raises what that would raise before it connects."""
+        await self._addresses(_target(url, _SECURE, trusted))
+
     @asynccontextmanager
-    async def _open(self, target: _Target, accept: str) -> AsyncGenerator[httpx2.Response]:
+    async def _open(self, target: _Target, asking: _Asking) -> AsyncGenerator[httpx2.Response]:
         addresses = await self._addresses(target)
-        async with self._transport or httpx2.AsyncHTTPTransport(trust_env=False) as transport:
-            response = await _answer(transport, target, addresses, accept)
+        async with self._transport or self._own_transport() as transport:
+            response = await _answer(transport, target, addresses, asking)
             try:
                 yield response
             finally:
                 await response.aclose()
+
+    def _own_transport(self) -> httpx2.AsyncBaseTransport:
+        # Reading the certificates of all authorities takes 30 ms: once, and not for each request.
+        if self._tls is None:
+            self._tls = httpx2.create_ssl_context(trust_env=False)
+        return httpx2.AsyncHTTPTransport(verify=self._tls, trust_env=False)
 
     async def _addresses(self, target: _Target) -> Sequence[Address]:
         host = target.host
@@ -147,7 +201,7 @@ class Outbound:
             raise Failed(f"{host} cannot be resolved") from None
         if not found:
             raise Failed(f"{host} cannot be resolved")
-        if not all(is_public(address) for address in found):
+        if not target.trusted and not all(is_public(address) for address in found):
             raise Refused(f"{host} is not on the public Internet")
         return found
 
@@ -165,19 +219,21 @@ async def _deadline(timeout_s: float, host: str) -> AsyncGenerator[None]:
 
 
 async def _answer(
-    transport: httpx2.AsyncBaseTransport, target: _Target, addresses: Sequence[Address], accept: str
+    transport: httpx2.AsyncBaseTransport, target: _Target, addresses: Sequence[Address], asking: _Asking
 ) -> httpx2.Response:
     headers = {
         "host": target.authority,
-        "accept": accept,
         "accept-encoding": "identity",
         "user-agent": "chamade",
+        **asking.headers,
     }
     # The certificate is checked for the name, the connection goes to the address.
     extensions = {"sni_hostname": target.host, "timeout": _UNBOUND}
     for address in addresses:
         pinned = httpx2.URL(target.url).copy_with(host=str(address))
-        request = httpx2.Request("GET", pinned, headers=headers, extensions=extensions)
+        request = httpx2.Request(
+            asking.method, pinned, headers=headers, content=asking.body, extensions=extensions
+        )
         try:
             return await transport.handle_async_request(request)
         except httpx2.ConnectError:
@@ -215,7 +271,7 @@ def _next_target(before: _Target, location: str) -> _Target:
         raise Refused(f"{before.host} redirects to what is not fetched") from None
 
 
-def _target(url: str, schemes: frozenset[str]) -> _Target:
+def _target(url: str, schemes: frozenset[str], trusted: Collection[str] = ()) -> _Target:
     if _URL.fullmatch(url) is None or "\\" in url:
         raise BadUrl("It is not a plain URL")
     try:
@@ -223,14 +279,23 @@ def _target(url: str, schemes: frozenset[str]) -> _Target:
         port = parts.port
     except ValueError:
         raise BadUrl("It is not a plain URL") from None
-    if parts.scheme not in schemes:
-        raise BadUrl(f"Only {' and '.join(sorted(schemes))} is fetched")
+    if parts.scheme not in _WEB:
+        raise BadUrl(_only(schemes))
     if parts.username is not None or parts.password is not None or parts.fragment or port == 0:
         raise BadUrl("It must have no credentials, no fragment and a port that exists")
     host = parts.hostname or ""
+    target = _Target(url, parts.scheme, host, port or _PORTS[parts.scheme])
+    if host in trusted or f"{target.shown_host}:{target.port}" in trusted:
+        return replace(target, trusted=True)
+    if parts.scheme not in schemes:
+        raise BadUrl(_only(schemes))
     if _NAME.fullmatch(host) is None or len(host) > 253:
         raise BadUrl("It must name a host by its full domain name")
-    return _Target(url, parts.scheme, host, port or _PORTS[parts.scheme])
+    return target
+
+
+def _only(schemes: frozenset[str]) -> str:
+    return f"Only {' and '.join(sorted(schemes))} is fetched"
 
 
 async def _resolve(host: str, port: int) -> Sequence[str]:

@@ -31,6 +31,7 @@ class EventType(StrEnum):
     CALL_TRANSCRIPT = "call_transcript"
     CALL_DTMF = "call_dtmf"
     CALL_ERROR = "call_error"
+    WEBHOOK_DISABLED = "webhook_disabled"
 
 
 @dataclass(frozen=True, slots=True)

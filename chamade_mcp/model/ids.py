@@ -12,6 +12,8 @@ MessageId = NewType("MessageId", str)
 FileId = NewType("FileId", str)
 LinkId = NewType("LinkId", str)
 GrantId = NewType("GrantId", str)
+WebhookId = NewType("WebhookId", str)
+WebhookDeliveryId = NewType("WebhookDeliveryId", str)
 
 Platform = NewType("Platform", str)
 """A connector's name, as in ``manifest.toml``: the name of its folder."""
@@ -65,3 +67,11 @@ def new_link_id() -> LinkId:
 
 def new_grant_id() -> GrantId:
     return GrantId(new_id("grant"))
+
+
+def new_webhook_id() -> WebhookId:
+    return WebhookId(new_id("whk"))
+
+
+def new_webhook_delivery_id() -> WebhookDeliveryId:
+    return WebhookDeliveryId(new_id("whd"))

@@ -27,6 +27,10 @@ from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.probe import Listed, Probes
 from chamade_mcp.core.relay import PermissionRelay
 from chamade_mcp.core.supervisor import Supervisor
+from chamade_mcp.core.webhooks.carrier import Carrier
+from chamade_mcp.core.webhooks.couriers import CourierDeps, Couriers
+from chamade_mcp.core.webhooks.endpoints import WebhookDeps, Webhooks
+from chamade_mcp.kit.clock import SteadyTime
 from chamade_mcp.kit.connector import Connector, Context
 from chamade_mcp.kit.registry import Registry, discover
 from chamade_mcp.kit.testing import ScriptedConnector, VirtualClock
@@ -38,6 +42,7 @@ from chamade_mcp.store.blobs import LocalBlobs
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.secrets import SecretBox
 from tests.support.elsewhere import Elsewhere
+from tests.support.receiver import Receiver
 
 PUBLIC_URL = "http://gateway.test"
 CALL_LIMIT = 3
@@ -69,6 +74,9 @@ class House:
     mcp_sessions: McpSessions
     relay: PermissionRelay
     overview: Overview
+    webhooks: Webhooks
+    receiver: Receiver
+    """Where the account's webhooks arrive."""
     platform: ScriptedConnector
     """The scripted platform; embedded, so that it is connected for everybody."""
     _numbers: "itertools.count[int]"
@@ -127,12 +135,14 @@ async def open_house(
         await house.engine.start()
         await house.supervisor.start(house.context)
         await house.inbox.start()
+        await house.webhooks.start()
         try:
             yield house
         finally:
             await house.engine.stop()
             await house.inbox.stop()
             await house.supervisor.stop()
+            await house.webhooks.stop()
     finally:
         database.close()
 
@@ -165,6 +175,12 @@ def _build(
     operators = Operators(database, clock)
     for leave in (engine.end_all, invitations.revoke_all, files.remove_all, inbox.forget, probes.forget):
         accounts.on_delete(leave)
+    receiver, time = Receiver(), SteadyTime(clock)
+    outbound = receiver.outbound()
+    carrier = Carrier(outbound, box, clock, receiver.hosts)
+    couriers = Couriers(CourierDeps(database, hub, clock, carrier, time))
+    webhooks = Webhooks(WebhookDeps(database, clock, time, box, outbound, carrier, couriers))
+    accounts.on_delete(webhooks.leave)
     return House(
         database=database,
         clock=clock,
@@ -187,6 +203,8 @@ def _build(
         mcp_sessions=mcp_sessions,
         relay=PermissionRelay(operators, inbox, mcp_sessions, clock),
         overview=Overview(database, accounts, platforms, calls, inbox, operators),
+        webhooks=webhooks,
+        receiver=receiver,
         platform=platform,
         _numbers=itertools.count(1),
     )

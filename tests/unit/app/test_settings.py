@@ -147,6 +147,19 @@ def test_the_variables_of_the_shim_are_none_of_our_business(env: SetEnv) -> None
     assert load().port == 8000
 
 
+def test_hosts_of_webhooks_are_named_with_or_without_a_port(env: SetEnv) -> None:
+    assert load().webhook_hosts == frozenset()
+    env(CHAMADE_WEBHOOK_PRIVATE_HOSTS=" Localhost:5678, n8n ,[::1]:5678,[fd00::1],10.0.0.5,my_n8n,")
+    assert load().webhook_hosts == {"localhost:5678", "n8n", "[::1]:5678", "fd00::1", "10.0.0.5", "my_n8n"}
+
+
+@pytest.mark.parametrize("hosts", ["http://n8n", "n8n/hook", "10.0.0.0/8", "n8n:x", "*", "a b", "n8n:0"])
+def test_what_names_no_host_for_webhooks_is_refused(env: SetEnv, hosts: str) -> None:
+    env(CHAMADE_WEBHOOK_PRIVATE_HOSTS=hosts)
+    with pytest.raises(SettingsError, match=r"^CHAMADE_WEBHOOK_PRIVATE_HOSTS: must be hosts by commas"):
+        load()
+
+
 def test_an_empty_variable_is_not_set(env: SetEnv) -> None:
     env(CHAMADE_PORT="", CHAMADE_PUBLIC_URL="", CHAMADE_SECRET_KEY_FILE="")
     assert load().port == 8000
