@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from chamade_mcp.kit.clock import iso
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.ids import ConversationId, FileId, MessageId, Platform, ThreadRef, new_conversation_id
 from chamade_mcp.model.messages import Attachment
+from chamade_mcp.store.prepared import Prepared
 from chamade_mcp.store.schema import accounts, conversations, messages
 
 INBOUND, OUTBOUND = "inbound", "outbound"
@@ -21,6 +22,52 @@ ASIDE = "aside"
 """The status of what a person said to the gateway and not to the agent, who does not read it."""
 DELETED = "deleted"
 """The status of what was taken back: where it stood is still seen, what it said is not."""
+
+_CONVERSATION: Final = Prepared(
+    select(conversations.c.id).where(
+        conversations.c.account_id == bindparam("account"),
+        conversations.c.platform == bindparam("platform"),
+        conversations.c.ref == bindparam("with_ref"),
+    )
+)
+_SEEN: Final = Prepared(
+    select(messages.c.id).where(
+        messages.c.conversation_id == bindparam("conversation_id"),
+        messages.c.direction == bindparam("direction"),
+        messages.c.ref == bindparam("ref"),
+    )
+)
+_NEXT: Final = Prepared(
+    update(accounts)
+    .where(accounts.c.id == bindparam("account"))
+    .values(message_seq=accounts.c.message_seq + 1)
+    .returning(accounts.c.message_seq)
+)
+_ADD: Final = Prepared(
+    messages.insert(),
+    *("id", "account_id", "conversation_id", "seq", "direction", "ref", "sender_name", "text"),
+    *("attachments", "status", "created_at", "reply_to", "thread", "mentions_me", "sent_at"),
+)
+
+
+def _touch(*, spoken: bool, heard: bool) -> Prepared:
+    changes: dict[str, Any] = {}
+    # Or the conversation would become the most recent one, where an agent's answer to somebody else goes.
+    if spoken:
+        changes |= {"last_message_at": bindparam("at"), "status": "active"}
+    if heard:
+        changes |= {"last_inbound_at": bindparam("at"), "remote_name": bindparam("name")}
+    return Prepared(
+        update(conversations).where(conversations.c.id == bindparam("conversation")).values(**changes)
+    )
+
+
+_TOUCH: Final = {
+    (INBOUND, False): _touch(spoken=True, heard=True),
+    (INBOUND, True): _touch(spoken=False, heard=True),
+    (OUTBOUND, False): _touch(spoken=True, heard=False),
+}
+"""What a message changes of its conversation, by direction and by whether it goes past the agent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +125,9 @@ def ensure_conversation(
     is_group: bool = False,
 ) -> ConversationId:
     """The conversation with this person, or in this group, made on the first message."""
-    row = conn.execute(
-        select(conversations.c.id).where(
-            conversations.c.account_id == scope.account,
-            conversations.c.platform == platform,
-            conversations.c.ref == ref,
-        )
-    ).one_or_none()
-    if row is not None:
-        return ConversationId(row.id)
+    found = _CONVERSATION.value(conn, {"account": scope.account, "platform": platform, "with_ref": ref})
+    if found is not None:
+        return ConversationId(found)
     conversation = new_conversation_id()
     conn.execute(
         conversations.insert().values(
@@ -107,48 +148,29 @@ def ensure_conversation(
 
 def add_message(conn: Connection, scope: Scope, conversation: ConversationId, new: NewMessage) -> int | None:
     """Its number; None when this ref was stored before: a platform's repeated delivery."""
-    seen = conn.execute(
-        select(messages.c.id).where(
-            messages.c.conversation_id == conversation,
-            messages.c.direction == new.direction,
-            messages.c.ref == new.ref,
-        )
-    ).first()
-    if seen is not None:
+    values: dict[str, object] = {
+        "id": new.id,
+        "account_id": scope.account,
+        "conversation_id": conversation,
+        "direction": new.direction,
+        "ref": new.ref,
+        "sender_name": new.sender_name,
+        "text": new.text,
+        "attachments": [{**a.to_wire(), "file_id": a.file_id} for a in new.attachments],
+        "status": new.status,
+        "created_at": new.at,
+        "reply_to": new.reply_to,
+        "thread": new.thread,
+        "mentions_me": new.mentions_me,
+        "sent_at": new.sent_at,
+    }
+    if _SEEN.value(conn, values) is not None:
         return None
-    seq = conn.execute(
-        update(accounts)
-        .where(accounts.c.id == scope.account)
-        .values(message_seq=accounts.c.message_seq + 1)
-        .returning(accounts.c.message_seq)
-    ).scalar_one()
-    conn.execute(
-        messages.insert().values(
-            id=new.id,
-            account_id=scope.account,
-            conversation_id=conversation,
-            seq=seq,
-            direction=new.direction,
-            ref=new.ref,
-            sender_name=new.sender_name,
-            text=new.text,
-            attachments=[{**a.to_wire(), "file_id": a.file_id} for a in new.attachments],
-            status=new.status,
-            created_at=new.at,
-            reply_to=new.reply_to,
-            thread=new.thread,
-            mentions_me=new.mentions_me,
-            sent_at=new.sent_at,
-        )
-    )
-    changes: dict[str, Any] = {}
-    # Or the conversation would become the most recent one, where an agent's answer to somebody else goes.
-    if not new.past_the_agent:
-        changes |= {"last_message_at": new.at, "status": "active"}
-    if new.direction == INBOUND:
-        changes |= {"last_inbound_at": new.at, "remote_name": new.remote_name}
-    if changes:
-        conn.execute(update(conversations).where(conversations.c.id == conversation).values(**changes))
+    seq: int = _NEXT.value(conn, {"account": scope.account})
+    _ADD.run(conn, values | {"seq": seq})
+    touch = _TOUCH.get((new.direction, new.past_the_agent))
+    if touch is not None:
+        touch.run(conn, {"conversation": conversation, "at": new.at, "name": new.remote_name})
     return seq
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
@@ -11,6 +11,7 @@ from sqlalchemy import (
     Integer,
     Row,
     Select,
+    bindparam,
     delete,
     func,
     literal_column,
@@ -21,29 +22,36 @@ from sqlalchemy import (
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.events import Cursor, Envelope, Event, EventType
 from chamade_mcp.model.ids import AccountId, AgentId, CallId
+from chamade_mcp.store.prepared import Prepared
 from chamade_mcp.store.schema import accounts, events
+
+_NEXT: Final = Prepared(
+    update(accounts)
+    .where(accounts.c.id == bindparam("account"))
+    .values(event_seq=accounts.c.event_seq + 1)
+    .returning(accounts.c.event_seq)
+)
+_ADD: Final = Prepared(
+    events.insert(), "account_id", "seq", "agent_id", "type", "call_id", "payload", "created_at"
+)
 
 
 def append(conn: Connection, happened: Sequence[Event], at: datetime) -> list[Envelope]:
     """Stores events in their order. The number is taken inside the transaction, so none is ever skipped."""
     envelopes: list[Envelope] = []
     for event in happened:
-        seq = conn.execute(
-            update(accounts)
-            .where(accounts.c.id == event.account)
-            .values(event_seq=accounts.c.event_seq + 1)
-            .returning(accounts.c.event_seq)
-        ).scalar_one()
-        conn.execute(
-            events.insert().values(
-                account_id=event.account,
-                seq=seq,
-                agent_id=event.agent,
-                type=str(event.type),
-                call_id=event.payload.get("call_id"),
-                payload=event.payload,
-                created_at=at,
-            )
+        seq = _NEXT.value(conn, {"account": event.account})
+        _ADD.run(
+            conn,
+            {
+                "account_id": event.account,
+                "seq": seq,
+                "agent_id": event.agent,
+                "type": str(event.type),
+                "call_id": event.payload.get("call_id"),
+                "payload": event.payload,
+                "created_at": at,
+            },
         )
         envelopes.append(Envelope(Cursor(seq), event))
     return envelopes

@@ -26,11 +26,16 @@ ThreadRef = NewType("ThreadRef", str)
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # no 0/o, 1/i/l: ids are read aloud and typed
 _LENGTH = 20
+_BITS = 128  # more than are used, so that each letter is as likely as the others
 
 
 def new_id(prefix: str) -> str:
     """A fresh id such as ``call_k3n...``: the prefix, an underscore, 20 characters (99 bits)."""
-    return f"{prefix}_" + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
+    bits, letters = secrets.randbits(_BITS), [prefix, "_"]
+    for _ in range(_LENGTH):
+        bits, index = divmod(bits, len(_ALPHABET))
+        letters.append(_ALPHABET[index])
+    return "".join(letters)
 
 
 def new_account_id() -> AccountId:

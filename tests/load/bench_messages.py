@@ -1,0 +1,335 @@
+"""Direct messages in and out against an empty Starlette JSON route: one run, two processes; and what one
+costs as the store fills.
+
+    .venv/bin/python tests/load/bench_messages.py [--most 1000000] [--plot docs/img/messages.svg]
+
+    inbound   a platform's webhook: JSON parsed, message and event committed, pushed; answered after that
+    outbound  POST /api/dm/chat: key checked, message committed, sent on the platform, its state committed
+
+Goals: at least 0.3 of the empty route's rate; inbound p99 under 50 ms at half of the own rate, until the
+event is at a reader of `GET /api/events`; a cost that is flat from 1,000 to 1,000,000 stored messages. The
+platform is the scripted one, which answers at once: what is measured is the gateway.
+"""
+
+import argparse
+import asyncio
+import itertools
+import json
+import os
+import re
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import uvloop
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Mount, Route
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from chamade_mcp.app.server import Server, listen
+from chamade_mcp.app.settings import Settings
+from chamade_mcp.app.wiring import build
+from chamade_mcp.kit.registry import Registry
+from chamade_mcp.kit.testing import SCRIPTED, ScriptedConnector
+from tests.load.messages_plot import draw
+
+EMAIL = "bench@example.org"
+CONNECTIONS = 16
+CONVERSATIONS = 50
+PACED_S = 5.0
+ROUNDS = 3
+_LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.I)
+_SENT = re.compile(rb"sent at (\d+\.\d+)")
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+async def serve_baseline() -> None:
+    async def empty(request: Request) -> JSONResponse:
+        del request
+        return JSONResponse({})
+
+    async def nothing_to_drain() -> None:
+        return None
+
+    listener = listen(Settings(port=0))
+    print(listener.getsockname()[1], "-", flush=True)
+    app = Starlette(routes=[Route("/{path:path}", empty, methods=["POST"])])
+    await Server(app, drain=nothing_to_drain).serve([listener])
+
+
+async def serve_gateway(data_dir: Path) -> None:
+    listener, platform = listen(Settings(port=0)), ScriptedConnector()
+    settings = Settings(data_dir=data_dir, port=listener.getsockname()[1])
+    registry = Registry({SCRIPTED: platform.manifest}, {SCRIPTED: platform})
+    async with build(settings, registry=registry) as gateway:
+        accounts = gateway.core.accounts
+        owner = await accounts.find_by_email(EMAIL)
+        if owner is None:
+            await accounts.create(EMAIL, "a password to measure", verified=True)
+            owner = await accounts.find_by_email(EMAIL)
+            assert owner is not None
+            await platform.write(owner.scope, "hello", conversation="person-0")
+        scope, key = owner.scope, await accounts.create_key(owner.scope, "bench")
+
+        async def hook(request: Request) -> JSONResponse:
+            said = json.loads(await request.body())
+            await platform.write(scope, said["text"], conversation=said["from"], ref=said["id"])
+            platform.delivered.clear()
+            return JSONResponse({})
+
+        app = Starlette(routes=[Route("/hook", hook, methods=["POST"]), Mount("/", gateway.app)])
+        print(listener.getsockname()[1], key.value, flush=True)
+        await Server(app, drain=gateway.drain).serve([listener])
+
+
+def fill(database: Path, most: int) -> None:
+    """As many stored messages and events as that: copies of the first, each in its place."""
+    with sqlite3.connect(database) as db:
+        for table, counter in (("messages", "message_seq"), ("events", "event_seq")):
+            columns: list[str] = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
+            new = {"seq": "n", "id": "'msg_' || n", "ref": "'ref_' || n"}
+            chosen = ", ".join(new.get(column, column) for column in columns)
+            last: int = db.execute(f"SELECT max(seq) FROM {table}").fetchone()[0]
+            db.execute(
+                "WITH RECURSIVE numbers(n) AS (SELECT ? UNION ALL SELECT n + 1 FROM numbers WHERE n < ?) "
+                f"INSERT INTO {table} SELECT {chosen} "
+                f"FROM numbers, (SELECT * FROM {table} ORDER BY seq LIMIT 1)",
+                [last + 1, max(last + 1, most)],
+            )
+            db.execute(f"UPDATE accounts SET {counter} = (SELECT max(seq) FROM {table})")
+
+
+@dataclass
+class Target:
+    """A way to say one message; `requests` gives each its own bytes."""
+
+    name: str
+    port: int
+    pid: int
+    requests: Callable[[], bytes]
+    rates: list[float] = field(default_factory=list[float])
+    cpu_us: list[float] = field(default_factory=list[float])
+    waits_s: list[float] = field(default_factory=list[float])
+
+    def cpu_s(self) -> float:
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+
+class Caller(asyncio.Protocol):
+    """One keep-alive connection. With `on_idle` it asks when told to, else as soon as it is answered."""
+
+    def __init__(self, target: Target, on_idle: "Callable[[Caller], None] | None" = None) -> None:
+        self.answered = 0
+        self.stopped = False
+        self._target = target
+        self._on_idle = on_idle
+        self._buffer = bytearray()
+        self._asked_at = 0.0
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._next()
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        head = self._buffer.find(b"\r\n\r\n")
+        if head < 0:
+            return
+        length = _LENGTH.search(self._buffer, 0, head)
+        assert length is not None, "an answer without a length"
+        if len(self._buffer) < head + 4 + int(length[1]):
+            return
+        assert self._buffer.startswith(b"HTTP/1.1 200"), bytes(self._buffer)
+        self._target.waits_s.append(time.perf_counter() - self._asked_at)
+        self._buffer.clear()
+        self.answered += 1
+        self._next()
+
+    def ask(self) -> None:
+        assert self._transport is not None
+        self._asked_at = time.perf_counter()
+        self._transport.write(self._target.requests())
+
+    def close(self) -> None:
+        assert self._transport is not None
+        self._transport.close()
+
+    def _next(self) -> None:
+        if self.stopped:
+            self.close()
+        elif self._on_idle is None:
+            self.ask()
+        else:
+            self._on_idle(self)
+
+
+async def flood(target: Target, seconds: float) -> None:
+    """As fast as it goes."""
+    loop = asyncio.get_running_loop()
+    cpu, started = target.cpu_s(), time.perf_counter()
+    callers = [
+        (await loop.create_connection(lambda: Caller(target), "127.0.0.1", target.port))[1]
+        for _ in range(CONNECTIONS)
+    ]
+    await asyncio.sleep(seconds)
+    answered, spent = sum(c.answered for c in callers), time.perf_counter() - started
+    target.rates.append(answered / spent)
+    target.cpu_us.append((target.cpu_s() - cpu) / answered * 1e6)
+    for caller in callers:
+        caller.stopped = True
+    await asyncio.sleep(0.05)
+
+
+async def paced(target: Target, key: str, rate: float) -> list[float]:
+    """Messages at a rate of their own, whatever the answers take: how long each was on its way to a reader of
+    `GET /api/events`, in seconds."""
+    loop = asyncio.get_running_loop()
+    reader, writer = await asyncio.open_connection("127.0.0.1", target.port, limit=1 << 20)
+    writer.write(f"GET /api/events HTTP/1.1\r\nhost: 127.0.0.1\r\nx-api-key: {key}\r\n\r\n".encode())
+    await reader.readuntil(b"ready")
+    count, idle = int(rate * PACED_S), asyncio.LifoQueue[Caller]()
+    callers = [
+        (await loop.create_connection(lambda: Caller(target, idle.put_nowait), "127.0.0.1", target.port))[1]
+        for _ in range(CONNECTIONS * 4)
+    ]
+    reading = asyncio.create_task(_arrivals(reader, count))
+    began = loop.time()
+    for number in range(count):
+        await asyncio.sleep(max(0.0, began + number / rate - loop.time()))
+        (await idle.get()).ask()
+    async with asyncio.timeout(30):
+        waits = await reading
+    for caller in callers:
+        caller.close()
+    writer.close()
+    return waits
+
+
+async def _arrivals(reader: asyncio.StreamReader, count: int) -> list[float]:
+    waits: list[float] = []
+    while len(waits) < count:
+        line = await reader.readline()
+        waits += [time.perf_counter() - float(sent) for sent in _SENT.findall(line)]
+    return waits
+
+
+def _inbound(port: int) -> Callable[[], bytes]:
+    numbers = itertools.count()
+
+    def request() -> bytes:
+        number = next(numbers)
+        said = {
+            "id": f"{os.getpid()}-{port}-{number}",
+            "from": f"person-{number % CONVERSATIONS}",
+            "text": f"sent at {time.perf_counter():.6f}",
+        }
+        return _post("/hook", port, "", said)
+
+    return request
+
+
+def _outbound(port: int, key: str) -> Callable[[], bytes]:
+    return lambda: _post("/api/dm/chat", port, key, {"platform": str(SCRIPTED), "text": "a short answer"})
+
+
+def _post(path: str, port: int, key: str, body: object) -> bytes:
+    raw = json.dumps(body).encode()
+    head = (
+        f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nx-api-key: {key}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(raw)}\r\n\r\n"
+    )
+    return head.encode() + raw
+
+
+@contextmanager
+def running(name: str, *arguments: str) -> Generator[tuple[int, int, str]]:
+    """Port, process and key of a server."""
+    command = [sys.executable, __file__, "--serve", name, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            port, key = process.stdout.readline().split()
+            yield int(port), process.pid, key
+        finally:
+            process.terminate()
+
+
+async def measure(targets: list[Target], seconds: float) -> None:
+    for target in targets:
+        await flood(target, 0.5)
+        target.rates.clear()
+        target.cpu_us.clear()
+    for _ in range(ROUNDS):
+        for target in targets:
+            await flood(target, seconds)
+
+
+def run(folder: Path, most: int, seconds: float) -> list[dict[str, float]]:
+    points: list[dict[str, float]] = []
+    arguments = ("--data-dir", str(folder))
+    with running("gateway", *arguments):
+        pass  # makes the account and the store
+    stored = 1_000
+    while stored <= most:
+        fill(folder / "chamade.db", stored)
+        with running("baseline") as (bare, bare_pid, _), running("gateway", *arguments) as (port, pid, key):
+            baseline = Target("empty route", bare, bare_pid, _outbound(bare, ""))
+            inbound = Target("inbound", port, pid, _inbound(port))
+            outbound = Target("outbound", port, pid, _outbound(port, key))
+            uvloop.run(measure([baseline, inbound, outbound], seconds))
+            waits = uvloop.run(paced(inbound, key, statistics.median(inbound.rates) / 2))
+        points.append(_point(stored, baseline, inbound, outbound, waits))
+        stored *= 10
+    return points
+
+
+def _point(
+    stored: int, baseline: Target, inbound: Target, outbound: Target, waits: list[float]
+) -> dict[str, float]:
+    rates = {t.name: statistics.median(t.rates) for t in (baseline, inbound, outbound)}
+    cpu_us = {t.name: statistics.median(t.cpu_us) for t in (baseline, inbound, outbound)}
+    p99 = statistics.quantiles(waits, n=100)[98] * 1000
+    print(f"{stored:>9,} stored messages")
+    for name, rate in rates.items():
+        ratio = rate / rates[baseline.name]
+        cost = f"{cpu_us[name]:6.1f} us of processor each"
+        print(f"  {name:>12}: {rate:8,.0f}/s, {cost}, {ratio:.2f} of the empty route")
+    p50 = statistics.median(waits) * 1000
+    print(f"  at half the inbound rate, to a reader of events: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
+    return {"stored": stored, "inbound": cpu_us["inbound"], "outbound": cpu_us["outbound"]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--serve", choices=["baseline", "gateway"], help=argparse.SUPPRESS)
+    parser.add_argument("--data-dir", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--most", type=int, default=1_000_000)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--plot", type=Path)
+    options = parser.parse_args()
+    if options.serve == "baseline":
+        uvloop.run(serve_baseline())
+    elif options.serve == "gateway":
+        uvloop.run(serve_gateway(options.data_dir))
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            points = run(Path(folder), options.most, options.seconds)
+        if options.plot is not None:
+            options.plot.write_text(draw(points))
+
+
+if __name__ == "__main__":
+    main()
