@@ -80,7 +80,7 @@ class CallSocket:
 
     # --- speaking -----------------------------------------------------------------------------------------
 
-    # Whoever speaks cannot know that the call ends meanwhile: that is told by the events, and by no exception.
+    # Whoever speaks cannot know that the call ends meanwhile: the events tell that, and no exception.
 
     async def play(self, pcm: bytes) -> bool:
         """Says `pcm` (s16le mono at the socket's rate, any length) behind what was said before.
