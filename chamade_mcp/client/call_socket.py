@@ -11,6 +11,7 @@ from chamade_mcp.client.errors import CallOver, Unreachable, refusal
 from chamade_mcp.client.events import AudioConfig, AudioStatus, Cleared, Event, Participant
 from chamade_mcp.client.http import Http
 from chamade_mcp.client.line import Line
+from chamade_mcp.client.pace import AHEAD_S
 from chamade_mcp.client.records import Attachable, Call, Receive
 from chamade_mcp.client.retry import pause
 from chamade_mcp.client.talk import Talk
@@ -82,10 +83,11 @@ class CallSocket:
 
     # Whoever speaks cannot know that the call ends meanwhile: the events tell that, and no exception.
 
-    async def play(self, pcm: bytes) -> bool:
+    async def play(self, pcm: bytes, *, ahead_s: float = AHEAD_S) -> bool:
         """Says `pcm` (s16le mono at the socket's rate, any length) behind what was said before.
 
-        Returns when the gateway has it: at once for the first half minute of sound, for more as it is played.
+        Returns when the gateway has it: at once while less than `ahead_s` of sound wait, for more as it is
+        played. With `ahead_s` of a fifth of a second a loop of short pieces keeps the pace of a loudspeaker.
         False when the rest of it was dropped: by `clear`, because the connection broke, or because the call
         is over. Raises `InvalidRequest` on a call without voice. Whether people can hear it is told by the
         call's capability ``audio_out``; where they cannot, a `CallProblem` ``NO_AUDIO_OUT`` comes.
@@ -97,7 +99,7 @@ class CallSocket:
         second, before = self.audio.sample_rate * _SAMPLE_BYTES, self._taken_back
         async with self._speaking:
             for start in range(0, len(pcm), second):
-                await self._talk.pace.room()
+                await self._talk.pace.room(ahead_s)
                 if before != self._taken_back:
                     return False
                 piece = pcm[start : start + second]

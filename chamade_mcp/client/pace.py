@@ -7,6 +7,9 @@ from typing import Final
 AHEAD_S: Final = 30.0
 """Well below the 120 s that the gateway keeps: what it plays and what is under way are not known exactly."""
 
+_SHORTEST_S: Final = 0.001
+"""Of a wait: clocks have no finer steps that would be worth a turn of the loop."""
+
 
 class Pace:
     """Sound goes out as it is played, `AHEAD_S` ahead of that, or less when the gateway says it is too
@@ -32,14 +35,11 @@ class Pace:
         self._held = high
         self._changed.set()
 
-    async def room(self) -> None:
-        """Returns once more may be sent."""
-        while self._held or self._early_s > 0:
+    async def room(self, ahead_s: float = AHEAD_S) -> None:
+        """Returns once less than `ahead_s` wait to be played."""
+        while self._held or self._silent_at - self._now() > ahead_s:
+            wait_s = None if self._held else max(_SHORTEST_S, self._silent_at - self._now() - ahead_s)
             self._changed.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout(None if self._held else self._early_s):
+                async with asyncio.timeout(wait_s):
                     await self._changed.wait()
-
-    @property
-    def _early_s(self) -> float:
-        return self._silent_at - self._now() - AHEAD_S

@@ -1,16 +1,11 @@
 """examples/hello.py, which the README shows, with somebody who writes and somebody who comes in."""
 
-import asyncio
-import os
-import sys
 from pathlib import Path
 
-import numpy as np
-
+from tests.support.example import ROOT, running_example
 from tests.support.people import person
-from tests.support.visitors import BOUND_S, RATE_HZ, open_house
+from tests.support.visitors import RATE_HZ, frequency, open_house
 
-ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "hello.py"
 
 
@@ -20,33 +15,15 @@ def test_the_readme_shows_the_file() -> None:
 
 
 async def test_it_answers_and_greets(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as house:
-        env = {
-            **os.environ, "CHAMADE_URL": house.url, "CHAMADE_API_KEY": house.key,
-            "NO_PROXY": "127.0.0.1", "PYTHONPATH": str(ROOT),
-        }  # fmt: skip
-        agent = await asyncio.create_subprocess_exec(
-            sys.executable, EXAMPLE, env=env, stdout=asyncio.subprocess.PIPE
-        )
-        assert agent.stdout is not None
-        try:
-            async with asyncio.timeout(BOUND_S):
-                links = [(await agent.stdout.readline()).decode().split()[-1] for _ in range(2)]
-            async with person(links[0]) as ann:
-                await ann.write("Hello?")
-                assert await ann.reads() == "You said: Hello?"
-            async with person(links[1], "Ben") as ben:
-                assert await ben.reads() == "Hello Ben!"
-                _is_the_chime(await ben.hears(24))
-                await ben.write("Nice")
-                assert await ben.reads() == "Ben said: Nice"
-        finally:
-            agent.terminate()
-            await agent.communicate()
-
-
-def _is_the_chime(sound: "np.ndarray[tuple[int], np.dtype[np.int16]]") -> None:
-    quarter = RATE_HZ // 4
-    for note, part in ((660, sound[: quarter - 2000]), (880, sound[quarter:])):
-        spectrum = np.abs(np.fft.rfft(part * np.hanning(len(part))))
-        assert abs(int(np.argmax(spectrum)) * RATE_HZ / len(part) - note) < 8
+    async with open_house(tmp_path) as house, running_example("hello.py", house) as agent:
+        chat, room = await agent.link(), await agent.link()
+        async with person(chat) as ann:
+            await ann.write("Hello?")
+            assert await ann.reads() == "You said: Hello?"
+        async with person(room, "Ben") as ben:
+            assert await ben.reads() == "Hello Ben!"
+            sound, quarter = await ben.hears(24), RATE_HZ // 4
+            assert abs(frequency(sound[: quarter - 2000]) - 660) < 8
+            assert abs(frequency(sound[quarter:]) - 880) < 8
+            await ben.write("Nice")
+            assert await ben.reads() == "Ben said: Nice"

@@ -165,6 +165,10 @@ def test_an_agent_is_half_a_minute_ahead_at_most() -> None:
         quiet = now()
         await pace.room()
         assert now() == quiet
+        for _ in range(50):
+            await pace.room(0.2)
+            pace.sent(0.02)
+        assert now() - quiet == pytest.approx(1 - 0.2 - 0.02, abs=0.01)
 
     run_virtual(speak())
 

@@ -1,0 +1,59 @@
+"""A program of examples/, run as its README says."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests.support.visitors import BOUND_S, House
+
+ROOT = Path(__file__).parents[2]
+START_S = 60.0
+"""Big frameworks take their time to be imported on a busy machine."""
+
+
+class Example:
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def line(self) -> str:
+        """The next that it prints."""
+        assert self._process.stdout is not None
+        async with asyncio.timeout(START_S):
+            line = (await self._process.stdout.readline()).decode()
+        assert line, (await self._process.communicate())[1].decode()
+        return line.strip()
+
+    async def link(self) -> str:
+        """The last word of the next line."""
+        return (await self.line()).split()[-1]
+
+    async def ended(self) -> None:
+        """By itself, and well."""
+        _, errors = await asyncio.wait_for(self._process.communicate(), BOUND_S)
+        assert self._process.returncode == 0, errors.decode()
+
+
+@asynccontextmanager
+async def running_example(
+    name: str, house: House, *, python: Path = Path(sys.executable), **variables: str
+) -> AsyncGenerator[Example]:
+    ours = {
+        "CHAMADE_URL": house.url,
+        "CHAMADE_API_KEY": house.key,
+        "NO_PROXY": "127.0.0.1",
+        "PYTHONPATH": str(ROOT),
+        **variables,
+    }
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        python, ROOT / "examples" / name, env={**os.environ, **ours}, stdout=pipe, stderr=pipe
+    )
+    try:
+        yield Example(process)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.communicate()
