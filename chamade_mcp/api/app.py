@@ -22,6 +22,7 @@ from chamade_mcp.api.once import Once
 from chamade_mcp.api.operation import Group
 from chamade_mcp.api.operator import OperatorGroup
 from chamade_mcp.api.platforms import PlatformGroup
+from chamade_mcp.api.recordings import RecordingGroup
 from chamade_mcp.api.reference import Reference
 from chamade_mcp.api.retention import RetentionGroup
 from chamade_mcp.api.routing import Router
@@ -76,6 +77,7 @@ def api_app(
         AccountGroup(core.accounts, core.overview).group(),
         RetentionGroup(core.retention).group(),
         CallGroup(core.calls, once).group(),
+        RecordingGroup(core.calls, core.studio).group(),
         InboxGroup(core.inbox, once).group(),
         EventGroup(core.hub, streams).group(),
         WebhookGroup(core.webhooks).group(),

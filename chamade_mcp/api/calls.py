@@ -24,6 +24,7 @@ from chamade_mcp.api.operation import Answer, AnyOperation, Asked, Group, Operat
 from chamade_mcp.core.call import Direction
 from chamade_mcp.core.calls import CallService, NewCall
 from chamade_mcp.model.access import Permission
+from chamade_mcp.model.recording import RecordingFormat
 
 _NEW_CALL = "The call WebSocket at `text_ws_url` carries events as JSON and, where there is voice, PCM."
 
@@ -38,6 +39,10 @@ class NewCallBody(Body):
     tts_voice_config_id: Annotated[UUID | None, Field(description="Text-to-speech preset of this call")] = (
         None
     )
+    recording: Annotated[
+        bool, Field(description="Record the call, and show the people so where their platform can")
+    ] = False
+    recording_format: RecordingFormat = RecordingFormat.OPUS
     transcripts: Annotated[
         bool | None, Field(description="Accepted, and without effect while there is no hosted speech-to-text")
     ] = None
@@ -65,6 +70,17 @@ class AudioWire(Wire):
     frame_bytes: int
 
 
+class RecordingStateWire(Wire):
+    state: Annotated[
+        Literal["off", "pending", "on"],
+        Field(description="`pending`: it begins once the agent is in the room"),
+    ]
+    recording_id: str | None
+    announced: Annotated[
+        bool, Field(description="The platform shows it to the people; where it cannot, tell them yourself")
+    ]
+
+
 class CallWire(Wire):
     call_id: str
     state: State
@@ -83,6 +99,7 @@ class CallWire(Wire):
     caller: Annotated[str, Field(description="Who rang; empty for outbound calls")]
     created_at: str
     ended_at: str | None
+    recording: RecordingStateWire
 
 
 class PlayoutWire(Wire):
@@ -167,6 +184,7 @@ class CallGroup:
             agent_name=body.agent_name,
             stt_voice_config_id=_text(body.stt_voice_config_id),
             tts_voice_config_id=_text(body.tts_voice_config_id),
+            record_as=body.recording_format if body.recording else None,
         )
         view = await self.calls.create(asked.principal, wanted)
         return view.to_wire(transcript=False)
@@ -239,7 +257,9 @@ class CallGroup:
                         "NO_BOT_REGISTERED",
                         "NO_SIP_TRUNK",
                         "PLATFORM_NOT_CONNECTED",
+                        "CAPABILITY_MISSING",
                     ),
+                    413: ("RECORDING_QUOTA_EXCEEDED",),
                     404: ("PRESET_NOT_FOUND",),
                     429: ("CALL_LIMIT_REACHED",),
                     501: ("NOT_AVAILABLE",),

@@ -17,12 +17,14 @@ class RetentionBody(Body):
     messages_days: Days | None = None
     files_days: Days | None = None
     transcripts_days: Days | None = None
+    recordings_days: Days | None = None
 
 
 class RetentionWire(Wire):
     messages_days: Annotated[int | None, Field(description="null: until the account is deleted")]
     files_days: Annotated[int | None, Field(description="null: each as long as files of its kind are kept")]
     transcripts_days: Annotated[int | None, Field(description="null: until the account is deleted")]
+    recordings_days: Annotated[int | None, Field(description="null: until the account is deleted")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class RetentionGroup:
     def group(self) -> Group:
         return Group(
             "Retention",
-            "How many days messages, files and transcripts are kept.",
+            "How many days messages, files, transcripts and recordings are kept.",
             (
                 Operation(
                     "GET",

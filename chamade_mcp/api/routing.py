@@ -20,6 +20,8 @@ PATH_IDS: Mapping[str, Callable[[], NotFound]] = {
     "conversation_id": _missing("Conversation not found", "CONVERSATION_NOT_FOUND"),
     "message_id": _missing("Message not found", "MESSAGE_NOT_FOUND"),
     "token": _missing("File not found", "FILE_NOT_FOUND"),
+    "recording_id": _missing("Recording not found", "RECORDING_NOT_FOUND"),
+    "track_id": _missing("Track not found", "TRACK_NOT_FOUND"),
     "upload_token": _missing("Upload URL is unknown, used or expired", "UPLOAD_URL_GONE"),
     "key_id": _missing("API key not found", "KEY_NOT_FOUND"),
     "ping_id": _missing("Ping not found", "PING_NOT_FOUND"),

@@ -16,8 +16,7 @@ from chamade_mcp.core.files import ServedFile
 from chamade_mcp.model.errors import RangeNotSatisfiable
 
 _SAFE = {
-    # The token is the key: no copy in shared caches, no address in a referrer.
-    "cache-control": "private, max-age=900",
+    # The token is the key: no address in a referrer.
     "referrer-policy": "no-referrer",
     # Whatever the file is, nothing in it runs, in our origin least of all. A player that the browser puts
     # around sound or film is let be.
@@ -42,9 +41,15 @@ class Span:
     whole: bool = False
 
 
-def answer(file: ServedFile, read: Read, method: str, headers: Mapping[bytes, bytes]) -> Response:
+def answer(
+    file: ServedFile,
+    read: Read,
+    method: str,
+    headers: Mapping[bytes, bytes],
+    cache: str = "private, max-age=900",
+) -> Response:
     """200, 206 or 304. Raises `RangeNotSatisfiable`."""
-    about = {**_SAFE, "etag": etag_of(file)}
+    about = {**_SAFE, "cache-control": cache, "etag": etag_of(file)}
     if _same(headers.get(b"if-none-match"), about["etag"]):
         return Response(status_code=304, headers=about)
     span = Span(0, file.size_bytes, whole=True)

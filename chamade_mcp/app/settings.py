@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     """Of all files that one account has at a time."""
     files_bucket: str | None = None
     """As fsspec names it (``s3://bucket/prefix``); without one, files lie in a folder of `data_dir`."""
+    recordings_quota_mb: int = Field(default=10 * 1024, ge=0, le=16 * 1024 * 1024)
+    """Of all recordings of calls that one account has at a time; 0: none."""
     resampler: Engine = "polyphase"
     """"samplerate" costs fifteen times as much and is a little better; see docs/performance.md."""
     max_concurrent_calls: int = Field(default=100, ge=1, le=10_000)
@@ -84,6 +86,10 @@ class Settings(BaseSettings):
     @property
     def files_quota_bytes(self) -> int:
         return self.files_quota_mb * 1024 * 1024
+
+    @property
+    def recordings_quota_bytes(self) -> int:
+        return self.recordings_quota_mb * 1024 * 1024
 
     @property
     def database_path(self) -> Path:

@@ -25,9 +25,11 @@ from chamade_mcp.core.operators import Operators
 from chamade_mcp.core.overview import Overview
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.probe import Probes
+from chamade_mcp.core.recordings import Recordings, RecordingsDeps
 from chamade_mcp.core.relay import PermissionRelay
 from chamade_mcp.core.repeats import Repeats
 from chamade_mcp.core.retention import Retention
+from chamade_mcp.core.studio import Studio
 from chamade_mcp.core.supervisor import Supervisor
 from chamade_mcp.core.webhooks.carrier import Carrier
 from chamade_mcp.core.webhooks.couriers import CourierDeps, Couriers
@@ -38,7 +40,7 @@ from chamade_mcp.kit.outbound import Outbound
 from chamade_mcp.kit.registry import Registry, discover
 from chamade_mcp.kit.ticker import Ticker
 from chamade_mcp.model.ids import Platform
-from chamade_mcp.store.blobs import LocalBlobs
+from chamade_mcp.store.blobs import Blobs, LocalBlobs
 from chamade_mcp.store.bucket import BucketBlobs
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.migrate import migrate
@@ -79,14 +81,18 @@ async def build(
         await asyncio.to_thread(database.close)
 
 
-def _files(settings: Settings, database: Database, clock: Clock, outbound: Outbound) -> Files:
+def _blobs(settings: Settings) -> Blobs:
+    if settings.files_bucket:
+        return BucketBlobs(settings.files_bucket)
+    return LocalBlobs(settings.data_dir / "files")
+
+
+def _files(settings: Settings, database: Database, clock: Clock, outbound: Outbound, blobs: Blobs) -> Files:
     return Files(
         FilesDeps(
             database=database,
             clock=clock,
-            blobs=BucketBlobs(settings.files_bucket)
-            if settings.files_bucket
-            else LocalBlobs(settings.data_dir / "files"),
+            blobs=blobs,
             fetcher=Fetcher(outbound, clock),
             public_url=settings.public_url,
             max_bytes=settings.files_max_size_bytes,
@@ -101,6 +107,12 @@ def _webhooks(
     time, carrier = SteadyTime(clock), Carrier(outbound, box, clock, settings.webhook_hosts)
     couriers = Couriers(CourierDeps(database, hub, clock, carrier, time))
     return Webhooks(WebhookDeps(database, clock, time, box, outbound, carrier, couriers))
+
+
+def _studio(settings: Settings, database: Database, hub: EventHub, clock: Clock, blobs: Blobs) -> Studio:
+    folder = settings.data_dir / "recordings"
+    deps = RecordingsDeps(database, hub, clock, blobs, folder, settings.public_url)
+    return Studio(database, hub, clock, Recordings(deps), settings.recordings_quota_bytes)
 
 
 class _House:
@@ -125,12 +137,16 @@ class _House:
         hub, accounts, grants = front.hub, front.accounts, front.grants
         platforms = Platforms(registry)
         self._invitations = Invitations(database, clock, platforms, self._supervisor)
-        files = _files(settings, database, clock, outbound)
+        blobs = _blobs(settings)
+        files = _files(settings, database, clock, outbound, blobs)
+        self._studio = studio = _studio(settings, database, hub, clock, blobs)
         self._engine = CallEngine(
-            EngineDeps(database, box, hub, clock, self._ticker, self._supervisor, settings.resampler)
+            EngineDeps(database, box, hub, clock, self._ticker, self._supervisor, studio, settings.resampler)
         )
         limit, patience_s = settings.max_concurrent_calls, settings.reply_timeout_s
-        calls = CallService(CallDeps(self._engine, database, box, hub, clock, platforms, files, url, limit))
+        calls = CallService(
+            CallDeps(self._engine, studio, database, box, hub, clock, platforms, files, url, limit)
+        )
         probes = Probes(hub, front.neighbours, clock, keys=accounts.keys.list, grants=grants.list)
         inbox = Inbox(InboxDeps(database, hub, clock, platforms, self._supervisor, files, probes, patience_s))
         operators = Operators(database, clock)
@@ -155,13 +171,27 @@ class _House:
             repeats=Repeats(database, clock, box),
             retention=Retention(database, clock, inbox.messages_removed),
             webhooks=_webhooks(settings, database, hub, clock, box, outbound),
+            studio=studio,
             public_url=url,
         )
-        for leave in (self._engine.end_all, self._invitations.revoke_all, files.remove_all, inbox.forget):
-            accounts.on_delete(leave)
-        for leave in (grants.revoke_all, front.sessions.leave, probes.forget, operators.forget, relay.forget):
-            accounts.on_delete(leave)
-        accounts.on_delete(self._core.webhooks.leave)
+        self._forget_with_accounts()
+
+    def _forget_with_accounts(self) -> None:
+        core = self._core
+        for leave in (
+            self._engine.end_all,
+            self._studio.forget,
+            self._invitations.revoke_all,
+            core.files.remove_all,
+            core.inbox.forget,
+            core.grants.revoke_all,
+            self._front.sessions.leave,
+            core.probes.forget,
+            core.operators.forget,
+            core.relay.forget,
+            core.webhooks.leave,
+        ):
+            core.accounts.on_delete(leave)
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Gateway]:
@@ -180,6 +210,7 @@ class _House:
         sweeps = [
             asyncio.create_task(self._core.files.sweep_forever(), name="file sweep"),
             asyncio.create_task(self._core.retention.sweep_forever(), name="retention"),
+            asyncio.create_task(self._studio.recordings.sweep_forever(), name="recording sweep"),
         ]
         try:
             async with self._front.neighbours.run(), app.run():
@@ -194,7 +225,13 @@ class _House:
         self._draining = True
         self._front.sessions.drain()
         core = self._core
-        for stop in (self._engine.stop, core.inbox.stop, core.webhooks.stop, self._supervisor.stop):
+        for stop in (
+            self._engine.stop,
+            self._studio.close,
+            core.inbox.stop,
+            core.webhooks.stop,
+            self._supervisor.stop,
+        ):
             try:
                 await stop()
             except Exception:  # one part that cannot stop must not keep the others from it

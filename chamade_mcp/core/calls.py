@@ -16,8 +16,9 @@ from chamade_mcp.core.files import Files
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.live import LiveCall
 from chamade_mcp.core.platforms import Platforms
-from chamade_mcp.core.records import CallRecord, CallView
+from chamade_mcp.core.records import CallRecord, CallView, RecordingState
 from chamade_mcp.core.streams import AgentStream, as_told, ends_call, open_stream, past
+from chamade_mcp.core.studio import Studio
 from chamade_mcp.core.supervisor import reaching
 from chamade_mcp.core.wording import worded
 from chamade_mcp.kit.clock import Clock
@@ -34,6 +35,7 @@ from chamade_mcp.model.errors import (
     bridge_not_ready,
     call_not_found,
     delivery_unknown,
+    no_sound_to_record,
     speech_not_configured,
 )
 from chamade_mcp.model.events import Cursor, Envelope, EventType
@@ -56,6 +58,7 @@ from chamade_mcp.model.ids import (
     new_message_id,
 )
 from chamade_mcp.model.messages import DeliveryState, Outgoing, plain_line, plain_text
+from chamade_mcp.model.recording import RecordingFormat
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.secrets import SecretBox
 
@@ -70,6 +73,8 @@ class NewCall:
     agent_name: str = "AI Agent"
     stt_voice_config_id: str | None = None
     tts_voice_config_id: str | None = None
+    record_as: RecordingFormat | None = None
+    """None: it is not recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ class CallDeps:
     """What the call service works with."""
 
     engine: CallEngine
+    studio: Studio
     database: Database
     box: SecretBox
     hub: EventHub
@@ -103,6 +109,10 @@ class CallService:
         self._d.platforms.require_connected(manifest, wanted.meeting_url)
         if wanted.stt_voice_config_id or wanted.tts_voice_config_id:
             raise NotFound("Voice preset not found", code="PRESET_NOT_FOUND")
+        if wanted.record_as is not None:
+            if manifest.sample_rate_hz is None:
+                raise no_sound_to_record(manifest.platform)
+            await self._d.studio.require_space(principal.account)
         call = new_call_id()
         with self._engine.place(call, principal.account, self._d.limit):
             meeting_url, room = await self._room(principal.scope, manifest, wanted)
@@ -120,7 +130,8 @@ class CallService:
                 sample_rate_hz=manifest.sample_rate_hz,
                 created_at=self._d.clock.now(),
             )
-            return self._view(await self._engine.open(record, CallSession.outbound()))
+            live = await self._engine.open(record, CallSession.outbound(), wanted.record_as)
+            return self._view(live)
 
     async def get(self, principal: Principal, call: str, since: int) -> CallView:
         """Serves finished calls too, for `KEPT`."""
@@ -146,6 +157,7 @@ class CallService:
             length,
             lines,
             live.audio_stats() if live else None,
+            live.recording if live else RecordingState(),
         )
 
     async def active(self, principal: Principal) -> Sequence[CallView]:
@@ -215,6 +227,10 @@ class CallService:
             )
         with reaching(live.record.platform):
             await live.leg.dial(digits)
+
+    def live(self, principal: Principal, call: str) -> LiveCall:
+        """Raises `NotFound` for a call that is over, unknown or somebody else's, all alike."""
+        return self._engine.find(principal.scope, call)
 
     async def accept(self, principal: Principal, call: str) -> dict[str, object]:
         return await self._request(principal, call, Verb.ACCEPT)
@@ -367,4 +383,11 @@ class CallService:
         return f"{self._stream_base}/api/call/{call}/stream"
 
     def _view(self, live: LiveCall) -> CallView:
-        return CallView(live.record, live.session.state, None, self._stream_url(live.record.id), live.people)
+        return CallView(
+            live.record,
+            live.session.state,
+            None,
+            self._stream_url(live.record.id),
+            live.people,
+            recording=live.recording,
+        )

@@ -26,6 +26,7 @@ from chamade_mcp.core.call import (
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.live import LiveCall, new_mixer
 from chamade_mcp.core.records import CallRecord
+from chamade_mcp.core.studio import Studio
 from chamade_mcp.core.supervisor import Supervisor, reaching
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.connector import Calls as PlatformCalls
@@ -37,6 +38,7 @@ from chamade_mcp.model.audio import Engine
 from chamade_mcp.model.errors import GatewayError, LimitReached, NotAvailable, Unavailable, call_not_found
 from chamade_mcp.model.events import Envelope, Event, EventType
 from chamade_mcp.model.ids import AccountId, CallId, Platform
+from chamade_mcp.model.recording import RecordingFormat
 from chamade_mcp.store.database import BUSY, Database
 from chamade_mcp.store.secrets import SecretBox
 
@@ -56,6 +58,7 @@ class EngineDeps:
     clock: Clock
     ticker: Ticker
     supervisor: Supervisor
+    studio: Studio
     resampler: Engine = "polyphase"
     """What converts between the rooms' rate and the agents'."""
 
@@ -134,12 +137,14 @@ class CallEngine:
 
     # --- changing ------------------------------------------------------------------------------------------
 
-    async def open(self, record: CallRecord, first: Step) -> LiveCall:
-        """A new call, stored and told, with its first step taken."""
-        return await to_the_end(self._open(record, first))
+    async def open(
+        self, record: CallRecord, first: Step, record_as: RecordingFormat | None = None
+    ) -> LiveCall:
+        """A new call, stored and told, with its first step taken; to be recorded once it is in the room."""
+        return await to_the_end(self._open(record, first, record_as))
 
-    async def _open(self, record: CallRecord, first: Step) -> LiveCall:
-        live = LiveCall(record, first.session, new_mixer(record, self._d.resampler))
+    async def _open(self, record: CallRecord, first: Step, record_as: RecordingFormat | None) -> LiveCall:
+        live = LiveCall(record, first.session, new_mixer(record, self._d.resampler), record_as=record_as)
         told: list[Event] = []
         if record.direction is Direction.INBOUND:
             told.append(
@@ -260,9 +265,11 @@ class CallEngine:
                 unplug = live.plug_in(leg, self._d.ticker)
                 try:
                     await self._report(live, lambda s: s.joined())
+                    self._d.studio.joined(live)
                     over, _ = await race(leg.ended(), live.leave.wait())
                 finally:
                     unplug()
+                    self._d.studio.left(live)
         except (GatewayError, PlatformUnavailable) as error:
             if not live.joining:
                 log.warning("the leg of %s broke: %s", record.id, error)

@@ -62,7 +62,8 @@ class FilesDeps:
 
 @dataclass(frozen=True, slots=True)
 class ServedFile:
-    id: FileId
+    id: str
+    """The key of its bytes."""
     name: str
     mime: str
     size_bytes: int
@@ -178,7 +179,7 @@ class Files:
         expired = row.expires_at <= self._d.clock.now()
         if expired or await self._d.blobs.size(row.id) != row.size_bytes:
             raise Gone("This file is no longer kept", code="FILE_GONE")
-        return ServedFile(FileId(row.id), row.name, row.mime, row.size_bytes)
+        return ServedFile(row.id, row.name, row.mime, row.size_bytes)
 
     def read(self, file: ServedFile, start: int, end: int) -> AsyncGenerator[bytes]:
         """The bytes from `start` up to, not including, `end`."""

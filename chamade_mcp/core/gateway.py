@@ -18,6 +18,7 @@ from chamade_mcp.core.probe import Probes
 from chamade_mcp.core.relay import PermissionRelay
 from chamade_mcp.core.repeats import Repeats
 from chamade_mcp.core.retention import Retention
+from chamade_mcp.core.studio import Studio
 from chamade_mcp.core.webhooks.endpoints import Webhooks
 from chamade_mcp.kit.connector import Emit
 from chamade_mcp.kit.waiting import to_the_end
@@ -58,6 +59,7 @@ class Core:
     repeats: Repeats
     retention: Retention
     webhooks: Webhooks
+    studio: Studio
     public_url: str
 
 

@@ -9,12 +9,14 @@ from chamade_mcp.audio import told
 from chamade_mcp.audio.call import CallMixer
 from chamade_mcp.audio.frame import AudioFormat
 from chamade_mcp.core.call import CallSession
-from chamade_mcp.core.records import CallRecord
+from chamade_mcp.core.recorder import Recorder
+from chamade_mcp.core.records import CallRecord, RecordingState
 from chamade_mcp.kit.connector import CallLeg, Overheard
 from chamade_mcp.kit.ticker import Phase, Ticker
 from chamade_mcp.model.audio import Engine
 from chamade_mcp.model.events import START, Cursor
 from chamade_mcp.model.ids import ParticipantRef
+from chamade_mcp.model.recording import RecordingFormat
 
 
 class Listener(Protocol):
@@ -50,10 +52,22 @@ class LiveCall:
     attending: asyncio.Task[None] | None = None
     """What goes on with the platform: being in the room, or declining."""
     timer: asyncio.Task[None] | None = None
+    record_as: RecordingFormat | None = None
+    """It shall be recorded from the moment on when the agent is in the room."""
+    recorder: Recorder | None = None
+    recording_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a recording begins or ends."""
 
     @property
     def people(self) -> tuple[str, ...]:
         return tuple(self.participants.values())
+
+    @property
+    def recording(self) -> RecordingState:
+        if self.recorder is None:
+            return RecordingState() if self.record_as is None else RecordingState("pending")
+        about = self.recorder.about
+        return RecordingState("on", about.id, about.announced)
 
     def audio_stats(self) -> dict[str, object] | None:
         """What became of the sound of each agent socket and of each leg; None on a call without voice."""

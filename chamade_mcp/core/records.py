@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, func, select, update
 
@@ -15,7 +15,7 @@ from chamade_mcp.kit.manifest import capability_list
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.capabilities import Capability
 from chamade_mcp.model.events import Envelope, Event, EventType
-from chamade_mcp.model.ids import AccountId, AgentId, CallId, Platform, RoomRef
+from chamade_mcp.model.ids import AccountId, AgentId, CallId, Platform, RecordingId, RoomRef
 from chamade_mcp.store.schema import calls, transcript_lines
 from chamade_mcp.store.secrets import SealBroken, SecretBox
 
@@ -41,6 +41,18 @@ class CallRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingState:
+    """Whether a call is recorded."""
+
+    state: Literal["off", "pending", "on"] = "off"
+    recording: RecordingId | None = None
+    announced: bool = False
+
+    def to_wire(self) -> dict[str, object]:
+        return {"state": self.state, "recording_id": self.recording, "announced": self.announced}
+
+
+@dataclass(frozen=True, slots=True)
 class CallView:
     """A call as an agent sees it (CONTRACT section 1.1)."""
 
@@ -54,6 +66,7 @@ class CallView:
     transcript: tuple[str, ...] = ()
     audio_stats: dict[str, object] | None = None
     """What became of the sound, while there is any."""
+    recording: RecordingState = RecordingState()
 
     def to_wire(self, *, transcript: bool) -> dict[str, Any]:
         """With `transcript`, the body of GET /api/call/{id}; without, that of POST /api/call."""
@@ -74,6 +87,7 @@ class CallView:
             "caller": r.caller,
             "created_at": iso(r.created_at),
             "ended_at": iso(self.ended_at) if self.ended_at else None,
+            "recording": self.recording.to_wire(),
         }
         if transcript:
             wire |= {
@@ -134,6 +148,10 @@ def find(conn: Connection, scope: Scope, call: str) -> Row[Any] | None:
     ).one_or_none()
 
 
+def platform_of(conn: Connection, call: str) -> str:
+    return conn.execute(select(calls.c.platform).where(calls.c.id == call)).scalar_one()
+
+
 def set_state(conn: Connection, call: CallId, state: CallState, at: datetime) -> None:
     ended_at = at if state.terminal else None
     conn.execute(update(calls).where(calls.c.id == call).values(state=str(state), ended_at=ended_at))
@@ -141,12 +159,13 @@ def set_state(conn: Connection, call: CallId, state: CallState, at: datetime) ->
 
 def event(record: CallRecord, type: EventType, at: datetime, **fields: Any) -> Event:
     """An event of this call, with what every event of a call carries."""
-    return _event(record.scope, record.id, record.platform, type, at, fields)
+    return event_of(record.scope, record.id, record.platform, type, at, fields)
 
 
-def _event(
+def event_of(
     scope: Scope, call: str, platform: str, type: EventType, at: datetime, fields: dict[str, Any]
 ) -> Event:
+    """The same for a call that is known by its row alone."""
     payload = {"type": str(type), "call_id": call, "platform": platform, **fields, "timestamp": iso(at)}
     return Event(scope.account, scope.agent, type, payload)
 
@@ -193,7 +212,7 @@ def disconnect_survivors(conn: Connection, at: datetime) -> list[Envelope]:
     alive = [str(s) for s in CallState if not s.terminal]
     envelopes: list[Envelope] = []
     for row in conn.execute(select(calls).where(calls.c.state.in_(alive)).order_by(calls.c.created_at)).all():
-        tell = partial(_event, _scope(row), row.id, row.platform, at=at)
+        tell = partial(event_of, _scope(row), row.id, row.platform, at=at)
         missed = CallState(row.state) is CallState.RINGING
         state = CallState.MISSED if missed else CallState.DISCONNECTED
         set_state(conn, row.id, state, at)

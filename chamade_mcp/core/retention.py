@@ -1,6 +1,7 @@
 """What is kept for a while only, and removed in the background.
 
-An account may set how many days its messages, files and transcripts are kept; without a number they stay.
+An account may set how many days its messages, files, transcripts and recordings are kept; without a number
+they stay. Recordings are removed where their bytes are known, by `Recordings.sweep`.
 Texts stand in events, too, so the events of an account stay no longer than the shortest of these.
 """
 
@@ -38,12 +39,14 @@ class Keeping:
     messages_days: int | None
     files_days: int | None
     transcripts_days: int | None
+    recordings_days: int | None
 
     def to_wire(self) -> dict[str, int | None]:
         return {
             "messages_days": self.messages_days,
             "files_days": self.files_days,
             "transcripts_days": self.transcripts_days,
+            "recordings_days": self.recordings_days,
         }
 
     def events(self) -> timedelta:
@@ -120,7 +123,11 @@ class Retention:
 
 
 _KEEPINGS: Final[Select[*tuple[Any, ...]]] = select(
-    accounts.c.id, accounts.c.messages_days, accounts.c.files_days, accounts.c.transcripts_days
+    accounts.c.id,
+    accounts.c.messages_days,
+    accounts.c.files_days,
+    accounts.c.transcripts_days,
+    accounts.c.recordings_days,
 )
 
 
@@ -129,7 +136,7 @@ def keeping(conn: Connection, account: AccountId) -> Keeping:
 
 
 def _keeping(row: Row[*tuple[Any, ...]]) -> Keeping:
-    return Keeping(row.messages_days, row.files_days, row.transcripts_days)
+    return Keeping(row.messages_days, row.files_days, row.transcripts_days, row.recordings_days)
 
 
 def _every_keeping(conn: Connection) -> list[tuple[AccountId, Keeping]]:

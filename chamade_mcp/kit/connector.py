@@ -183,6 +183,16 @@ class Dials(Protocol):
         ...
 
 
+@runtime_checkable
+class ShowsRecording(Protocol):
+    """A `CallLeg` whose platform can tell people that they are recorded."""
+
+    async def show_recording(self, on: bool) -> None:
+        """Returns once those who are there are told; who comes later is told on entering. Nothing is recorded
+        before, nor when this raises `PlatformUnavailable` or a `GatewayError`. Leaving takes it back."""
+        ...
+
+
 class Calls(Protocol):
     async def create(self, scope: Scope, agent_name: str) -> str:
         """A new room's meeting URL. Only where the manifest says `creates_rooms`."""

@@ -118,6 +118,7 @@ class Script:
     open_error: Exception | None = None
     join_error: Exception | None = None
     send_error: Exception | None = None
+    show_error: Exception | None = None
     delivery: DeliveryState = DeliveryState.DELIVERED
     hold: asyncio.Event | None = None
     """Joining and sending wait for it: a platform that is slow."""
@@ -176,6 +177,20 @@ class TelephoneLeg(ScriptedLeg):
         self.dialled += digits
 
 
+class ShowingLeg(ScriptedLeg):
+    """One whose platform can tell people that they are recorded."""
+
+    def __init__(self, platform: "ScriptedConnector", call: CallId) -> None:
+        super().__init__(platform, call)
+        self.shown: list[bool] = []
+        """What they were told."""
+
+    async def show_recording(self, on: bool) -> None:
+        if self.platform.script.show_error is not None:
+            raise self.platform.script.show_error
+        self.shown.append(on)
+
+
 @dataclass(slots=True)
 class _ScriptedLink:
     calls: "ScriptedCalls | None"
@@ -196,8 +211,11 @@ class ScriptedConnector:
         dials: bool = False,
         messages: frozenset[MessageFeature] = frozenset(MessageFeature),
         window: Window | None = None,
+        shows_recording: bool = False,
     ) -> None:
-        self.leg: type[ScriptedLeg] = TelephoneLeg if dials else ScriptedLeg
+        self.leg: type[ScriptedLeg] = (
+            TelephoneLeg if dials else ShowingLeg if shows_recording else ScriptedLeg
+        )
         self.manifest = scripted_manifest(
             capabilities,
             platform=platform,

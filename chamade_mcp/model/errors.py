@@ -235,6 +235,10 @@ def message_not_found() -> NotFound:
     return NotFound("Message not found", code="MESSAGE_NOT_FOUND")
 
 
+def no_sound_to_record(platform: str) -> InvalidRequest:
+    return InvalidRequest("This call has no sound to record", code="CAPABILITY_MISSING", platform=platform)
+
+
 def no_active_conversation(platform: str) -> NotFound:
     return NotFound(
         "No active conversation",

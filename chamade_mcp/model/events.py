@@ -32,6 +32,8 @@ class EventType(StrEnum):
     CALL_DTMF = "call_dtmf"
     CALL_ERROR = "call_error"
     WEBHOOK_DISABLED = "webhook_disabled"
+    RECORDING_STARTED = "recording_started"
+    RECORDING_STOPPED = "recording_stopped"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ LinkId = NewType("LinkId", str)
 GrantId = NewType("GrantId", str)
 WebhookId = NewType("WebhookId", str)
 WebhookDeliveryId = NewType("WebhookDeliveryId", str)
+RecordingId = NewType("RecordingId", str)
+TrackId = NewType("TrackId", str)
 
 Platform = NewType("Platform", str)
 """A connector's name, as in ``manifest.toml``: the name of its folder."""
@@ -80,3 +82,11 @@ def new_webhook_id() -> WebhookId:
 
 def new_webhook_delivery_id() -> WebhookDeliveryId:
     return WebhookDeliveryId(new_id("whd"))
+
+
+def new_recording_id() -> RecordingId:
+    return RecordingId(new_id("rec"))
+
+
+def new_track_id() -> TrackId:
+    return TrackId(new_id("trk"))

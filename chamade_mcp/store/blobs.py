@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import suppress
 from datetime import datetime
@@ -25,6 +26,10 @@ class Blobs(Protocol):
 
         Raises `Unavailable`, and what `chunks` raises.
         """
+        ...
+
+    async def adopt(self, key: str, source: Path) -> None:
+        """Takes over a file of this machine, which goes from where it was. Raises `Unavailable`."""
         ...
 
     async def size(self, key: str) -> int | None:
@@ -70,6 +75,13 @@ class LocalBlobs:
             raise
         return size
 
+    async def adopt(self, key: str, source: Path) -> None:
+        try:
+            await asyncio.to_thread(_move, source, self._path(key))
+        except OSError as error:
+            log.exception("a file could not be taken over")
+            raise Unavailable("Files cannot be stored at the moment") from error
+
     async def size(self, key: str) -> int | None:
         try:
             return (await asyncio.to_thread(self._path(key).stat)).st_size
@@ -105,6 +117,20 @@ def _flush(out: BinaryIO) -> None:
     """To the disk: what is answered for must outlast a power cut."""
     out.flush()
     os.fsync(out.fileno())
+
+
+def _move(source: Path, path: Path) -> None:
+    """Within one file system without a copy: also where the disk is full."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with source.open("rb") as file:
+        os.fsync(file.fileno())
+    if source.stat().st_dev == path.parent.stat().st_dev:
+        source.rename(path)
+    else:
+        part = path.with_suffix(_PART)
+        shutil.copyfile(source, part)
+        part.rename(path)
+        source.unlink()
 
 
 def _unlink(paths: Iterable[Path]) -> None:

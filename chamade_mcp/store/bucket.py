@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -77,6 +78,10 @@ class BucketBlobs:
             self._threads.submit(_give_up, upload)
             raise
         return size
+
+    async def adopt(self, key: str, source: Path) -> None:
+        await self.write(key, _pieces(source))
+        await asyncio.to_thread(source.unlink)
 
     async def size(self, key: str) -> int | None:
         try:
@@ -165,6 +170,12 @@ def _remove(filesystem: _FileSystem, path: str) -> None:
         filesystem.rm_file(path)
     except FileNotFoundError:
         return
+
+
+async def _pieces(source: Path) -> AsyncIterator[bytes]:
+    with await asyncio.to_thread(source.open, "rb") as file:
+        while piece := await asyncio.to_thread(file.read, _PART_BYTES):
+            yield piece
 
 
 async def _once(body: bytes) -> AsyncIterator[bytes]:

@@ -25,7 +25,9 @@ from chamade_mcp.core.operators import Operators
 from chamade_mcp.core.overview import Overview
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.probe import Listed, Probes
+from chamade_mcp.core.recordings import Recordings, RecordingsDeps
 from chamade_mcp.core.relay import PermissionRelay
+from chamade_mcp.core.studio import Studio
 from chamade_mcp.core.supervisor import Supervisor
 from chamade_mcp.core.webhooks.carrier import Carrier
 from chamade_mcp.core.webhooks.couriers import CourierDeps, Couriers
@@ -48,6 +50,7 @@ PUBLIC_URL = "http://gateway.test"
 CALL_LIMIT = 3
 FILE_CAP = 1000
 FILE_QUOTA = 10_000
+RECORDINGS_QUOTA = 10_000_000
 
 
 @dataclass(slots=True)
@@ -58,6 +61,8 @@ class House:
     hub: MemoryHub
     ticker: Ticker
     supervisor: Supervisor
+    studio: Studio
+    recordings: Recordings
     engine: CallEngine
     accounts: Accounts
     calls: CallService
@@ -140,6 +145,7 @@ async def open_house(
             yield house
         finally:
             await house.engine.stop()
+            await house.studio.close()
             await house.inbox.stop()
             await house.supervisor.stop()
             await house.webhooks.stop()
@@ -166,14 +172,26 @@ def _build(
     fetcher = Fetcher(elsewhere.outbound(), clock)
     blobs = LocalBlobs(files_root)
     files = Files(FilesDeps(database, clock, blobs, fetcher, PUBLIC_URL, FILE_CAP, FILE_QUOTA))
-    engine = CallEngine(EngineDeps(database, box, hub, clock, ticker, supervisor))
-    calls = CallService(CallDeps(engine, database, box, hub, clock, platforms, files, PUBLIC_URL, CALL_LIMIT))
+    spool = files_root.parent / "recordings"
+    recordings = Recordings(RecordingsDeps(database, hub, clock, blobs, spool, PUBLIC_URL))
+    studio = Studio(database, hub, clock, recordings, RECORDINGS_QUOTA)
+    engine = CallEngine(EngineDeps(database, box, hub, clock, ticker, supervisor, studio))
+    calls = CallService(
+        CallDeps(engine, studio, database, box, hub, clock, platforms, files, PUBLIC_URL, CALL_LIMIT)
+    )
     notices = Notices(clock)
     mcp_sessions = McpSessions(database, clock, notices)
     probes = Probes(hub, Neighbours(database, notices), clock, keys=accounts.keys.list, grants=_no_grants)
     inbox = Inbox(InboxDeps(database, hub, clock, platforms, supervisor, files, probes, reply_timeout_s))
     operators = Operators(database, clock)
-    for leave in (engine.end_all, invitations.revoke_all, files.remove_all, inbox.forget, probes.forget):
+    for leave in (
+        engine.end_all,
+        studio.forget,
+        invitations.revoke_all,
+        files.remove_all,
+        inbox.forget,
+        probes.forget,
+    ):
         accounts.on_delete(leave)
     receiver, time = Receiver(), SteadyTime(clock)
     outbound = receiver.outbound()
@@ -188,6 +206,8 @@ def _build(
         hub=hub,
         ticker=ticker,
         supervisor=supervisor,
+        studio=studio,
+        recordings=recordings,
         engine=engine,
         accounts=accounts,
         calls=calls,

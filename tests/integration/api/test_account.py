@@ -140,7 +140,7 @@ async def test_a_browser_session(house: House, nobody: httpx2.AsyncClient) -> No
 
 
 async def test_how_long_data_is_kept(house: House, api: httpx2.AsyncClient) -> None:
-    unset = {"messages_days": None, "files_days": None, "transcripts_days": None}
+    unset = dict.fromkeys(("messages_days", "files_days", "transcripts_days", "recordings_days"))
     assert (await api.get("/api/retention")).json() == unset
     changed = await api.patch("/api/retention", json={"messages_days": 30.0})
     assert changed.json() == unset | {"messages_days": 30}

@@ -74,6 +74,7 @@ async def test_a_call_is_made_and_joined(house: House) -> None:
     assert set(wire) == {
         "call_id", "room_id", "participant_id", "text_ws_url", "state", "capabilities", "platform",
         "meeting_url", "agent_name", "audio", "participants", "direction", "caller", "created_at", "ended_at",
+        "recording",
     }  # fmt: skip
     assert (wire["state"], wire["agent_name"]) == ("connecting", "AI Agent")
     assert wire["text_ws_url"] == f"ws{PUBLIC_URL.removeprefix('http')}/api/call/{call}/stream"

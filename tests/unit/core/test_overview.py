@@ -66,7 +66,9 @@ async def test_an_export_has_everything_but_secrets(house: House) -> None:
     await house.calls.add_transcript(house.engine.find(owner.scope, view.record.id), "Alice", "said")
     exported = await house.overview.export(owner)
     as_text = json.dumps(exported, default=str)
-    assert exported["retention"] == {"messages_days": None, "files_days": None, "transcripts_days": None}
+    assert exported["retention"] == dict.fromkeys(
+        ("messages_days", "files_days", "transcripts_days", "recordings_days")
+    )
     assert '"mine"' in as_text
     assert '"said"' in as_text
     assert '"laptop"' in as_text

@@ -33,11 +33,11 @@ async def rows(house: House, owner: Principal, name: str) -> int:
 
 async def test_nothing_has_a_limit_until_one_is_set(house: House, retention: Retention) -> None:
     owner, other = await house.owner(), await house.owner()
-    assert await retention.of(owner) == Keeping(None, None, None)
+    assert await retention.of(owner) == Keeping(None, None, None, None)
     await retention.change(owner, {"messages_days": 3, "files_days": 2})
-    assert await retention.change(owner, {"files_days": None}) == Keeping(3, None, None)
-    assert await retention.change(owner, {}) == Keeping(3, None, None)
-    assert await retention.of(other) == Keeping(None, None, None)
+    assert await retention.change(owner, {"files_days": None}) == Keeping(3, None, None, None)
+    assert await retention.change(owner, {}) == Keeping(3, None, None, None)
+    assert await retention.of(other) == Keeping(None, None, None, None)
 
 
 async def test_old_messages_go_with_their_events_and_conversations(
@@ -105,6 +105,6 @@ async def test_old_files_go_with_their_bytes(house: House, retention: Retention)
 
 
 def test_events_stay_no_longer_than_what_they_tell() -> None:
-    assert Keeping(None, 1, None).events() == EVENTS_KEPT
-    assert Keeping(3, None, 5).events().days == 3
-    assert Keeping(30, None, 60).events() == EVENTS_KEPT
+    assert Keeping(None, 1, None, 1).events() == EVENTS_KEPT
+    assert Keeping(3, None, 5, None).events().days == 3
+    assert Keeping(30, None, 60, None).events() == EVENTS_KEPT
