@@ -69,6 +69,8 @@ class GuardedProtocol(HttpToolsProtocol):
         """The phase, and the request's scope, that `_due` was set for."""
         self._timer: asyncio.TimerHandle | None = None
         self._upgraded = False
+        self._was_paused = False
+        """The application was behind when last looked at."""
         self._stalled: asyncio.TimerHandle | None = None
         """Armed while bytes wait for a reader with a deadline."""
 
@@ -144,9 +146,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self._timer = None
         if self._due is None:
             return
-        if self.flow.read_paused:
-            # The application is behind, not the client.
+        if self.flow.read_paused or self._was_paused:
+            # The application is behind, not the client, or has only just caught up.
             self._due = self.loop.time() + self.body_timeout_s
+            self._was_paused = self.flow.read_paused
         if self._due > self.loop.time():
             self._arm()
         else:
