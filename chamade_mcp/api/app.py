@@ -18,6 +18,7 @@ from chamade_mcp.api.inbox import InboxGroup
 from chamade_mcp.api.inbox_socket import PATH as INBOX_PATH
 from chamade_mcp.api.inbox_socket import InboxStream
 from chamade_mcp.api.keys import KeyGroup
+from chamade_mcp.api.messages import MessageGroup
 from chamade_mcp.api.once import Once
 from chamade_mcp.api.operation import Group
 from chamade_mcp.api.operator import OperatorGroup
@@ -79,6 +80,7 @@ def api_app(
         CallGroup(core.calls, once).group(),
         RecordingGroup(core.calls, core.studio).group(),
         InboxGroup(core.inbox, once).group(),
+        MessageGroup(core.inbox).group(),
         EventGroup(core.hub, streams).group(),
         WebhookGroup(core.webhooks).group(),
         FileGroup(core.files, large_body_bytes).group(),

@@ -175,10 +175,6 @@ class InboxGroup:
         )
         return Reply(result.status, result.body)
 
-    async def retry(self, asked: Asked[None, None]) -> Answer:
-        result = await self.inbox.retry(asked.principal, asked.ids["message_id"])
-        return Reply(result.status, result.body)
-
     async def typing(self, asked: Asked[DmTypingBody, None]) -> Answer:
         await self.inbox.typing(asked.principal, asked.body.platform, asked.body.conversation_id)
         return {"status": "ok"}
@@ -233,21 +229,6 @@ class InboxGroup:
                         503: ("UNAVAILABLE", "RECONNECT_NEEDED"),
                         504: ("FETCH_TIMED_OUT",),
                     },
-                ),
-                Operation(
-                    "POST",
-                    "/api/messages/{message_id}/retry",
-                    "Send again what failed, or may have",
-                    self.retry,
-                    message,
-                    reply=SentWire,
-                    also={202: "Stored; it goes out when the platform allows, or can be reached"},
-                    errors={
-                        409: ("MESSAGE_NOT_FAILED",),
-                        502: ("SEND_FAILED", "DELIVERY_UNKNOWN"),
-                        503: ("UNAVAILABLE", "RECONNECT_NEEDED"),
-                    },
-                    notes="Under the same id: a platform that has it already does not show it twice.",
                 ),
                 Operation(
                     "POST",

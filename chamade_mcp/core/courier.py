@@ -1,5 +1,6 @@
 """Takes stored messages to their platforms, and keeps what became of each: in the database, and as events."""
 
+import asyncio
 import logging
 from functools import partial
 from typing import Any
@@ -9,7 +10,7 @@ from sqlalchemy import Connection, Row
 from chamade_mcp.core import dms, event_log, sent
 from chamade_mcp.core.dm_events import dm_event
 from chamade_mcp.core.inbox_deps import InboxDeps
-from chamade_mcp.core.outbox import Errand, Outbox
+from chamade_mcp.core.outbox import Errand, Outbox, Settled
 from chamade_mcp.core.replies import Correspondent, ReplyClock, Stopped
 from chamade_mcp.core.supervisor import reaching
 from chamade_mcp.core.wording import worded
@@ -27,8 +28,6 @@ class Courier:
         self._d = deps
         self._replies = replies
         self._outbox = Outbox(deps.clock, self._deliver, self._give_up)
-        self._promised: dict[str, bool] = {}
-        """Messages whose sender was told that they are pending; True: and waits to hear that they are out."""
         self._broken: set[str] = set()
         """Parts that failed while others were to follow."""
         self.put = self._outbox.put
@@ -41,8 +40,7 @@ class Courier:
             except GatewayError as error:  # its connector is no longer there, or takes less than it did
                 log.warning("message %s stays pending: %s", row.id, error)
             else:
-                self.promise(row.id)
-                self.put(errand)
+                promise(self.put(errand))
 
     async def stop(self) -> None:
         """Finishes what is being sent, within reason; the rest goes out after the next start."""
@@ -50,11 +48,6 @@ class Courier:
 
     def forget(self, account: AccountId) -> None:
         self._outbox.forget(account)
-
-    def promise(self, message: str, *, success: bool = True) -> None:
-        """Its sender has been told that it is pending: what becomes of it, or its failure alone, will be an
-        event."""
-        self._promised[message] = success
 
     def errand(self, row: Row[Any]) -> Errand:
         """A stored message, as `sent.outbound` gives it, that is to go out. Raises what `worded` raises."""
@@ -127,7 +120,7 @@ class Courier:
         message = MessageId(errand.outgoing.key)
         if delivery.state is DeliveryState.FAILED and errand.more:
             self._broken.add(message)
-        told = self._told(errand, delivery, success=self._promised.pop(message, None))
+        told = self._told(errand, delivery)
 
         def store(conn: Connection) -> list[Envelope]:
             sent.set_state(conn, message, delivery.state, delivery.detail or None, delivery.ref)
@@ -141,13 +134,21 @@ class Courier:
         else:
             self._d.hub.announce(envelopes)
 
-    def _told(self, errand: Errand, delivery: Delivery, *, success: bool | None) -> list[Event]:
-        """What its sender still has to hear; `success` is what was promised, None: nothing."""
-        if success is None or not errand.answers:
+    def _told(self, errand: Errand, delivery: Delivery) -> list[Event]:
+        """What its sender still has to hear."""
+        promised = self._outbox.promised(errand)
+        # With files nobody waits for the answer; that they are out is no news.
+        if not errand.answers or not (promised or errand.outgoing.attachments):
             return []
         tell = partial(dm_event, whom=errand.whom, at=self._d.clock.now())
         message = errand.outgoing.key
         if delivery.state in (DeliveryState.FAILED, DeliveryState.UNKNOWN):
             state = str(delivery.state)
             return [tell(EventType.DM_FAILED, message_id=message, status=state, detail=delivery.detail)]
-        return [tell(EventType.DM_DELIVERED, delivered_ids=[message])] if success else []
+        return [tell(EventType.DM_DELIVERED, delivered_ids=[message])] if promised else []
+
+
+def promise(told: asyncio.Future[Settled]) -> None:
+    """Its sender is told that it is pending: what becomes of it will be an event."""
+    if not told.done():
+        told.set_result(DeliveryState.PENDING)

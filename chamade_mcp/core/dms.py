@@ -183,6 +183,15 @@ def erase(conn: Connection, message: str) -> None:
     change(conn, message, status=DELETED, text="", attachments=[], reactions=None, detail=None)
 
 
+def put_reaction(conn: Connection, message: str, emoji: str, *, on: bool) -> None:
+    """The agent's own, whose sender has no name."""
+    query = select(messages.c.reactions).where(messages.c.id == message)
+    reactions: list[dict[str, str]] = conn.execute(query).scalar_one() or []
+    others = [r for r in reactions if (r["ref"], r["emoji"]) != ("", emoji)]
+    mine = [{"emoji": emoji, "sender": "", "ref": ""}] if on else []
+    change(conn, message, reactions=[*others, *mine])
+
+
 def attachments_of(row: Row[Any]) -> tuple[Attachment, ...]:
     return tuple(
         Attachment(a["name"], a["mime"], a["size"], a["url"], FileId(a["file_id"])) for a in row.attachments

@@ -9,6 +9,7 @@ from typing import Any, Unpack
 from sqlalchemy import Connection, Row
 
 from chamade_mcp.core import dms, event_log, sent
+from chamade_mcp.core.changes import Changes
 from chamade_mcp.core.cursors import Heads, cursor_of, seq_at
 from chamade_mcp.core.dm_events import dm_chat
 from chamade_mcp.core.inbox_deps import InboxDeps
@@ -38,6 +39,7 @@ class Inbox:
         self._d = deps
         self._heads = Heads()
         self._sending = Sending(deps, self._heads)
+        self.changes = Changes(deps)
         self._reports = Reports(deps.database, deps.hub, deps.clock)
         self._looks = SharedLooks()
         self._polls = Polls(deps.hub, deps.clock)

@@ -60,7 +60,7 @@ GiveUp = Callable[[Errand, GatewayError], Awaitable[None]]
 class _Lane:
     waiting: list[tuple[int, Errand]] = field(default_factory=list[tuple[int, Errand]])
     told: dict[str, asyncio.Future[Settled]] = field(default_factory=dict[str, asyncio.Future[Settled]])
-    """By key: whoever waits for a message that is still in here."""
+    """By key: whoever waits for a message that is still in here. Done: they were told that it is pending."""
     pausing: bool = False
     task: asyncio.Task[None] | None = None
 
@@ -91,6 +91,12 @@ class Outbox:
         elif lane.task is None:
             lane.task = asyncio.create_task(self._run(errand.whom.conversation, lane), name="outbox")
         return told
+
+    def promised(self, errand: Errand) -> bool:
+        """Whether whoever sent it was told that it is pending."""
+        lane = self._lanes.get(errand.whom.conversation)
+        told = None if lane is None else lane.told.get(errand.outgoing.key)
+        return told is not None and told.done()
 
     def forget(self, account: AccountId) -> None:
         """The account goes, and what it still wanted to say with it."""

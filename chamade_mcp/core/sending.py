@@ -10,7 +10,7 @@ from typing import Any, Final, TypedDict, Unpack
 from sqlalchemy import Connection, Row
 
 from chamade_mcp.core import dms, sent
-from chamade_mcp.core.courier import Courier
+from chamade_mcp.core.courier import Courier, promise
 from chamade_mcp.core.cursors import Heads
 from chamade_mcp.core.inbox_deps import InboxDeps
 from chamade_mcp.core.outbox import Errand, Settled
@@ -123,7 +123,6 @@ class Sending:
         # A caller who goes away does not stop a message half-way.
         told = await to_the_end(beginning)
         if files:
-            self._courier.promise(outgoing.key, success=False)
             return SendResult(200, {"status": "pending", "message_id": outgoing.key, "delivery": "async"})
         return await self._result(outgoing.key, told)
 
@@ -147,11 +146,11 @@ class Sending:
 
     async def _result(self, message: str, told: asyncio.Future[Settled]) -> SendResult:
         await race(asyncio.wait({told}), self._d.clock.sleep(_PATIENCE_S))
-        settled = told.result() if told.done() else DeliveryState.PENDING
+        promise(told)
+        settled = told.result()
         if isinstance(settled, Exception):
             raise settled
         if settled is DeliveryState.PENDING:
-            self._courier.promise(message)
             return SendResult(202, {"status": "pending", "message_id": message, "delivery": "async"})
         # The contract's one word for what the platform has; the inbox tells how far it got.
         return SendResult(200, {"status": "delivered", "message_id": message, "delivery": "sync"})

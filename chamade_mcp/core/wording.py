@@ -28,11 +28,15 @@ def worded(manifest: Manifest, markdown: str) -> str:
 def require_feature(manifest: Manifest, feature: MessageFeature) -> None:
     """Raises `InvalidRequest` where the platform's messages cannot do that."""
     if feature not in manifest.messages:
-        raise InvalidRequest(
-            f"Messages on {manifest.title} have no {feature!s}",
-            code="CAPABILITY_MISSING",
-            platform=manifest.platform,
-        )
+        raise no_such_feature(manifest, feature)
+
+
+def no_such_feature(manifest: Manifest, feature: MessageFeature) -> InvalidRequest:
+    return InvalidRequest(
+        f"Messages on {manifest.title} have no {feature!s}",
+        code="CAPABILITY_MISSING",
+        platform=manifest.platform,
+    )
 
 
 def refused(manifest: Manifest, why: str) -> PlatformRefused:

@@ -17,6 +17,8 @@ class ScriptedMessages:
     """A `Messages`, and what became of them. `answer` is what the platform says to a new message."""
 
     context: Callable[[], Context]
+    pause: Callable[[], Awaitable[None]]
+    """What stands between the gateway and the platform: raises what is to go wrong."""
     answer: Callable[[Outgoing], Awaitable[Delivery]]
     delivered: list[tuple[ConversationRef, Outgoing]] = field(
         default_factory=list[tuple[ConversationRef, Outgoing]]
@@ -37,14 +39,16 @@ class ScriptedMessages:
         return delivery
 
     async def edit(self, to: ConversationRef, ref: MessageRef, message: Outgoing) -> None:
-        await self.answer(message)
+        await self.pause()
         at, sent = self._find(to, ref)
         self.delivered[at] = to, replace(sent, text=message.text, markdown=message.markdown)
 
     async def delete(self, to: ConversationRef, ref: MessageRef) -> None:
+        await self.pause()
         self.delivered = [(who, sent) for who, sent in self.delivered if (who, ref_of(sent)) != (to, ref)]
 
     async def react(self, to: ConversationRef, ref: MessageRef, emoji: str, *, on: bool) -> None:
+        await self.pause()
         put = [one for one in self.reactions.get(ref, []) if one != emoji]
         self.reactions[ref] = [*put, emoji] if on else put
 

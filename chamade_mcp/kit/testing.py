@@ -229,7 +229,7 @@ class ScriptedConnector:
         """Where the agent is now."""
         self.left: list[RoomRef] = []
         self.refused: list[RoomRef] = []
-        self.messages = ScriptedMessages(lambda: self.context, self.answer_send)
+        self.messages = ScriptedMessages(lambda: self.context, self.wait_or_fail, self.answer_send)
         self.opened = 0
         self._numbers = itertools.count(1)
         self._ctx: Context | None = None

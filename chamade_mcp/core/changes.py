@@ -1,0 +1,115 @@
+"""What an agent does to messages that are there already: edits and takes back its own, reacts to anybody's.
+
+At the platform first: nothing is told to have changed that has not. None of it waits for a platform that is
+out of reach.
+"""
+
+import asyncio
+from functools import partial
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
+
+from sqlalchemy import Row
+
+from chamade_mcp.core import dms, sent
+from chamade_mcp.core.inbox_deps import InboxDeps
+from chamade_mcp.core.supervisor import reaching
+from chamade_mcp.core.wording import no_such_feature, require_feature, worded
+from chamade_mcp.kit.connector import Deletes, Edits, Reacts
+from chamade_mcp.kit.manifest import Manifest
+from chamade_mcp.kit.waiting import to_the_end
+from chamade_mcp.model.access import Principal, Scope
+from chamade_mcp.model.capabilities import MessageFeature
+from chamade_mcp.model.errors import Action, Conflict, Forbidden, message_not_found
+from chamade_mcp.model.ids import ConversationRef, MessageRef
+from chamade_mcp.model.messages import DeliveryState, Outgoing
+
+FacetT = TypeVar("FacetT")
+
+
+class Changes:
+    """Every method raises `NotFound`, `InvalidRequest` where the platform cannot do that, `Conflict` while
+    the message is not out, `Unavailable`, and `PlatformRefused`."""
+
+    def __init__(self, deps: InboxDeps) -> None:
+        self._d = deps
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """One change of a message at a time, so that both sides end with the same one."""
+
+    async def edit(self, principal: Principal, message: str, text: str) -> None:
+        """The agent's own message says `text` from now on; its attachments stay."""
+        await to_the_end(self._edit(principal.scope, message, text))
+
+    async def delete(self, principal: Principal, message: str) -> None:
+        """Takes the agent's own message back; one that never went out, or is gone, just goes here."""
+        await to_the_end(self._delete(principal.scope, message))
+
+    async def react(self, principal: Principal, message: str, emoji: str, *, on: bool) -> None:
+        """Puts the agent's `emoji` on anybody's message, or takes it away; either twice is harmless."""
+        await to_the_end(self._react(principal.scope, message, emoji, on=on))
+
+    async def _edit(self, scope: Scope, message: str, text: str) -> None:
+        async with self._lock(message):
+            row, manifest = await self._own(scope, message)
+            edits = self._facet(manifest, MessageFeature.EDIT, Edits)
+            said = worded(manifest, text)
+            ref = _out(row)
+            with reaching(manifest.platform):
+                outgoing = Outgoing(row.id, said, markdown=text, thread=row.thread)
+                await edits.edit(ConversationRef(row.conversation_ref), ref, outgoing)
+            change = partial(dms.change, message=row.id, text=text, edited_at=self._d.clock.now())
+            await self._d.database.write(change)
+
+    async def _delete(self, scope: Scope, message: str) -> None:
+        async with self._lock(message):
+            row, manifest = await self._own(scope, message)
+            if row.status == dms.DELETED:
+                return
+            if row.platform_ref is not None or row.status != DeliveryState.FAILED:
+                deletes = self._facet(manifest, MessageFeature.DELETE, Deletes)
+                ref = _out(row)
+                with reaching(manifest.platform):
+                    await deletes.delete(ConversationRef(row.conversation_ref), ref)
+            await self._d.database.write(partial(dms.erase, message=row.id))
+
+    async def _react(self, scope: Scope, message: str, emoji: str, *, on: bool) -> None:
+        async with self._lock(message):
+            row, manifest = await self._find(scope, message)
+            reacts = self._facet(manifest, MessageFeature.REACT, Reacts)
+            ref = _out(row)
+            with reaching(manifest.platform):
+                await reacts.react(ConversationRef(row.conversation_ref), ref, emoji, on=on)
+            await self._d.database.write(partial(dms.put_reaction, message=row.id, emoji=emoji, on=on))
+
+    def _lock(self, message: str) -> asyncio.Lock:
+        return self._locks.setdefault(message, asyncio.Lock())
+
+    async def _own(self, scope: Scope, message: str) -> tuple[Row[Any], Manifest]:
+        row, manifest = await self._find(scope, message)
+        if row.direction != dms.OUTBOUND or row.sender_name == dms.GATEWAY:
+            raise Forbidden(
+                "Only what the agent itself said can be changed",
+                code="NOT_OWN_MESSAGE",
+                action=Action.FIX_ARGUMENT,
+            )
+        return row, manifest
+
+    async def _find(self, scope: Scope, message: str) -> tuple[Row[Any], Manifest]:
+        row = await self._d.database.read(partial(sent.any_message, scope=scope, message=message))
+        if row is None:
+            raise message_not_found()
+        return row, self._d.platforms.require(row.platform)
+
+    def _facet(self, manifest: Manifest, feature: MessageFeature, kind: type[FacetT]) -> FacetT:
+        require_feature(manifest, feature)
+        messages = self._d.messages(manifest.platform)
+        if not isinstance(messages, kind):
+            raise no_such_feature(manifest, feature)
+        return messages
+
+
+def _out(row: Row[Any]) -> MessageRef:
+    """The platform's name of it; raises `Conflict` while it has none."""
+    if row.platform_ref is None or row.status == dms.DELETED:
+        raise Conflict(f"The message is {row.status}", code="MESSAGE_NOT_SENT", action=Action.WAIT)
+    return MessageRef(row.platform_ref)

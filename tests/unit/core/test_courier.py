@@ -1,0 +1,103 @@
+"""Whoever was told that a message is pending hears how it ended."""
+
+import asyncio
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chamade_mcp.core import event_log
+from chamade_mcp.core.outbox import GIVE_UP_S
+from chamade_mcp.kit.connector import PlatformUnavailable
+from chamade_mcp.kit.testing import SCRIPTED, ScriptedConnector
+from chamade_mcp.model.access import Principal
+from chamade_mcp.model.errors import PlatformRefused
+from chamade_mcp.model.events import START
+from chamade_mcp.model.messages import DeliveryState
+from tests.support.house import House, open_house
+
+FILE = {"bytes_b64": base64.b64encode(b"abc").decode(), "name": "a.txt", "mime": "text/plain"}
+DOWN = PlatformUnavailable("down")
+
+
+async def told(house: House, owner: Principal, count: int) -> list[dict[str, Any]]:
+    """The first `count` events behind the person's message, which there must be, and no more."""
+    async with asyncio.timeout(5):
+        while True:
+            log = await house.database.read(lambda conn: event_log.after(conn, owner.account, START, 100))
+            if len(log) > count:
+                break
+    common = ("platform", "conversation_id", "timestamp")
+    found = [{k: v for k, v in e.event.payload.items() if k not in common} for e in log[1:]]
+    assert len(found) == count
+    return found
+
+
+async def written_to(house: House) -> Principal:
+    owner = await house.owner()
+    await house.platform.write(owner.scope, "hello")
+    return owner
+
+
+async def test_what_had_to_wait_is_told_when_it_is_out(house: House) -> None:
+    owner = await written_to(house)
+    house.platform.script.send_error = DOWN
+    waiting = [(await house.inbox.send(owner, SCRIPTED, text)).body["message_id"] for text in ("1", "2")]
+    house.platform.script.send_error = None
+    await house.clock.advance(61)
+    events = await told(house, owner, 2)
+    assert [(e["type"], e["delivered_ids"]) for e in events] == [("dm_delivered", [m]) for m in waiting]
+
+
+async def test_what_had_to_wait_is_told_when_it_fails_for_good(house: House) -> None:
+    owner = await written_to(house)
+    house.platform.script.send_error = DOWN
+    waiting = (await house.inbox.send(owner, SCRIPTED, "1")).body["message_id"]
+    await house.clock.advance(GIVE_UP_S + 61)
+    (event,) = await told(house, owner, 1)
+    assert (event["type"], event["message_id"], event["status"]) == ("dm_failed", waiting, "failed")
+    assert event["detail"]
+
+
+async def test_what_may_have_arrived_is_told_so(house: House) -> None:
+    owner = await written_to(house)
+    house.platform.script.send_error = DOWN
+    waiting = (await house.inbox.send(owner, SCRIPTED, "1")).body["message_id"]
+    house.platform.script.send_error, house.platform.script.delivery = None, DeliveryState.UNKNOWN
+    await house.clock.advance(61)
+    (event,) = await told(house, owner, 1)
+    assert (event["type"], event["message_id"], event["status"]) == ("dm_failed", waiting, "unknown")
+
+
+@pytest.mark.parametrize("error", [None, PlatformRefused("no such person")])
+async def test_what_was_answered_is_not_told_again(house: House, error: PlatformRefused | None) -> None:
+    owner = await written_to(house)
+    house.platform.script.send_error = error
+    try:
+        await house.inbox.send(owner, SCRIPTED, "1")
+    except PlatformRefused:
+        assert error is not None
+    await told(house, owner, 0)
+
+
+async def test_of_files_a_failure_alone_is_told(house: House) -> None:
+    owner = await written_to(house)
+    await house.inbox.send(owner, SCRIPTED, "", attachments=[FILE])
+    async with asyncio.timeout(5):
+        while len(house.platform.delivered) < 1:
+            await house.clock.advance(0)
+    house.platform.script.send_error = PlatformRefused("too big")
+    sent = (await house.inbox.send(owner, SCRIPTED, "", attachments=[FILE])).body["message_id"]
+    (event,) = await told(house, owner, 1)
+    assert event == {"type": "dm_failed", "message_id": sent, "status": "failed", "detail": "too big"}
+
+
+async def test_a_promise_outlives_the_gateway(database_path: Path) -> None:
+    async with open_house(database_path) as house:
+        owner = await written_to(house)
+        house.platform.script.send_error = DOWN
+        waiting = (await house.inbox.send(owner, SCRIPTED, "1")).body["message_id"]
+    async with open_house(database_path, platform=ScriptedConnector()) as house:
+        (event,) = await told(house, owner, 1)
+        assert (event["type"], event["delivered_ids"]) == ("dm_delivered", [waiting])
