@@ -124,6 +124,7 @@ class FakeCore:
             "caller": "Alice" if state == "ringing" else "",
             "created_at": "2026-11-20T10:00:00Z",
             "ended_at": None,
+            "recording": {"state": "off", "recording_id": None, "announced": False},
         }
         self.transcripts[call_id] = list(transcript)
         return call_id
@@ -137,6 +138,7 @@ class FakeCore:
             "status": "active",
             "created_at": "2026-11-20T10:00:00Z",
             "last_message_at": "2026-11-20T10:00:00Z",
+            "group": False,
             "messages": [
                 {
                     "id": f"msg_{next(self._numbers)}",
@@ -175,7 +177,8 @@ class FakeCore:
         return call
 
     async def _account(self, _: Request) -> Response:
-        platform = {"status": "ok", "capabilities": ["read", "write"], "files": True}
+        features = ["reply", "edit"]
+        platform = {"status": "ok", "capabilities": ["read", "write"], "messages": features, "files": True}
         return JSONResponse(
             {
                 "plan": "self-hosted",
