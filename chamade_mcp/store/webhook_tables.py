@@ -59,6 +59,7 @@ webhook_deliveries = Table(
         "ix_webhook_deliveries_pending",
         "webhook_id",
         "next_at",
+        "seq",
         sqlite_where=text("state = 'pending'"),
         postgresql_where=text("state = 'pending'"),
     ),

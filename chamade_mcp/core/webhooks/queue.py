@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, literal_column, or_, select, update
 
 from chamade_mcp.core.webhooks.records import RESET_TYPE, Due, Progress, Target, WebhookStatus, target_of
 from chamade_mcp.kit.clock import iso
@@ -152,7 +152,8 @@ def _due(row: Row[*tuple[Any, ...]]) -> Due:
 
 
 def _pending(row: Row[Any]) -> ColumnElement[bool]:
-    return and_(_d.webhook_id == row.id, _d.state == Progress.PENDING)
+    # Literally as the index of what is pending says it, or it is not used.
+    return and_(_d.webhook_id == row.id, _d.state == literal_column(f"'{Progress.PENDING}'"))
 
 
 _ENDPOINT = select(webhooks, accounts.c.event_seq).join(accounts, accounts.c.id == webhooks.c.account_id)
