@@ -10,7 +10,6 @@ from functools import lru_cache
 from math import inf
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from chamade_mcp.audio.frame import FRAME_S, Samples
@@ -22,6 +21,8 @@ _RELIEF_S = 0.003
 _HALF_TAPS = 16
 """Samples at both ends of a frame that stay as they are: a frame is bent without looking at others."""
 _KAISER_BETA = 9.0
+_LOWEST = np.array(-32768, np.float32)  # as arrays, since a number is converted anew by every call
+_HIGHEST = np.array(32767, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +115,15 @@ class DriftGuard:
 def bend(samples: Samples, count: int) -> Samples:
     """`samples`, one more or one less than `count`, as `count` samples that begin and end the same."""
     weights = _weights(count, len(samples) - count)
-    windows = sliding_window_view(samples.astype(np.float32), 2 * _HALF_TAPS)
+    wave = samples.astype(np.float32)
     first = 1 if len(samples) > count else 0
-    bent = np.einsum("ij,ij->i", windows[first : first + len(weights)], weights)
+    windows = np.ndarray(weights.shape, np.float32, wave, 4 * first, (4, 4))
+    bent = np.einsum("ij,ij->i", windows, weights)
+    np.rint(bent, out=bent)
     frame = np.empty(count, np.int16)
     frame[:_HALF_TAPS] = samples[:_HALF_TAPS]
     frame[-_HALF_TAPS:] = samples[-_HALF_TAPS:]
-    frame[_HALF_TAPS:-_HALF_TAPS] = np.clip(np.rint(bent), -32768, 32767)
+    frame[_HALF_TAPS:-_HALF_TAPS] = bent.clip(_LOWEST, _HIGHEST, out=bent)
     return frame
 
 

@@ -1,7 +1,6 @@
 """Making sound shorter without a gap, a click or another pitch: a whole period of it is left out."""
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from chamade_mcp.audio.frame import Samples
@@ -46,7 +45,7 @@ def splice(left_out: Samples, kept: Samples, rate_hz: int) -> Samples:
 def _period(wave: NDArray[np.float32], overlap: int, shortest: int, rate_hz: int) -> int | None:
     """The longest lag at which `wave` is as alike to its beginning as anywhere; None where it is not."""
     step = max(1, rate_hz // _SEARCH_HZ)
-    coarse = _likeness(wave[::step], overlap // step, shortest // step)
+    coarse = _likeness(wave[::step].copy(), overlap // step, shortest // step)
     best = float(coarse.max())
     if best < _ALIKE * 0.9:  # samples between those looked at may fit better
         return None
@@ -61,7 +60,9 @@ def _period(wave: NDArray[np.float32], overlap: int, shortest: int, rate_hz: int
 def _likeness(wave: NDArray[np.float32], overlap: int, shortest: int) -> NDArray[np.float32]:
     """Normalised correlation of the first `overlap` samples with those at each lag from `shortest` on."""
     head = wave[:overlap]
-    windows = sliding_window_view(wave[shortest:], overlap)
+    # `sliding_window_view` would take longer than all the rest.
+    lags = len(wave) - shortest - overlap + 1
+    windows = np.ndarray((lags, overlap), np.float32, wave, 4 * shortest, (4, 4))
     energies = np.einsum("ij,ij->i", windows, windows)
     scale = np.sqrt(energies * float(head @ head)) + 1.0
     return (windows @ head) / scale

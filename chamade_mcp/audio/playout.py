@@ -335,11 +335,11 @@ class PlayoutBuffer:
         longest = round(LONGEST_S * self.format.rate_hz)
         if self._buffered < count + longest:
             return None
+        self._trim_from = at + _TRIM_GAP_S  # also of a sound without a period: looking for one takes time
         found = hasten(self._peek(count + longest), count, self.format.rate_hz)
         if found is None:
             return None
         frame, left_out = found
-        self._trim_from = at + _TRIM_GAP_S
         self._leave_out(left_out)
         self._skip(count)
         self._pulled += count
