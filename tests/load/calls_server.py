@@ -1,8 +1,9 @@
-"""The servers of bench_calls.py, each a process on a core of its own: the gateway, or the floor.
+"""The servers of bench_calls.py, each a process of its own on one core: the gateway; the floor, which is an
+echo on uvicorn as it comes; and the same echo on the gateway's HTTP server.
 
-    calls_server.py gateway|floor DATA_DIR CORE
+    calls_server.py gateway|floor|echo DATA_DIR CORE
 
-Tells its port (and key) as a line of JSON; for each line it reads, how late its beats were since the last.
+Tells its port (and key) as a line of JSON; for each line it reads, how late each beat was since the last.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from types import MappingProxyType
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-import numpy as np
+import uvicorn
 import uvloop
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -60,7 +61,7 @@ class Echoes(ScriptedConnector):
                 leg.far.push(frame, at)
 
 
-async def floor(scope: Scope, receive: Receive, send: Send) -> None:
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     """Every binary frame goes back."""
     if scope["type"] != "websocket":
         return
@@ -71,18 +72,28 @@ async def floor(scope: Scope, receive: Receive, send: Send) -> None:
             await send({"type": "websocket.send", "bytes": message["bytes"]})
 
 
-async def serve(app: ASGIApp, about: dict[str, object], late_s: list[float]) -> None:
+_PLAIN = uvicorn.Config(
+    echo,
+    loop="uvloop",
+    ws="websockets-sansio",  # the fastest it comes with
+    ws_per_message_deflate=False,
+    lifespan="off",
+    log_config=None,
+    access_log=False,
+)
+
+
+async def serve(app: ASGIApp, about: dict[str, object], late_s: list[float], *, plain: bool = False) -> None:
     listener = listen(Settings(host="127.0.0.1", port=0))
-    server = Server(app, drain=nothing)
+    server = uvicorn.Server(_PLAIN) if plain else Server(app, drain=nothing)
     serving = asyncio.create_task(server.serve([listener]))
     print(json.dumps({"port": listener.getsockname()[1], **about}), flush=True)
     lines = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     while await lines.readline():
-        late = np.array(late_s or [0.0]) * 1000
+        told = {"late_ms": [round(one * 1000, 3) for one in late_s]}
         late_s.clear()
-        told = {"p50_ms": float(np.percentile(late, 50)), "p99_ms": float(np.percentile(late, 99))}
         print(json.dumps(told), flush=True)
     server.should_exit = True
     await serving
@@ -111,7 +122,10 @@ async def gateway(data_dir: Path) -> None:
 def main() -> None:
     what, data_dir, core = sys.argv[1:]
     os.sched_setaffinity(0, {int(core)})
-    uvloop.run(gateway(Path(data_dir)) if what == "gateway" else serve(floor, {}, []))
+    if what == "gateway":
+        uvloop.run(gateway(Path(data_dir)))
+    else:
+        uvloop.run(serve(echo, {}, [], plain=what == "floor"))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,163 @@
+"""The short way of binary frames against uvicorn's own, for the same bytes cut in the same way."""
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import uvicorn
+from hypothesis import example, given
+from hypothesis import strategies as st
+from starlette.types import Message, Receive, Scope, Send
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.frames import Frame, Opcode
+
+from chamade_mcp.app.sockets import FrameEdges, SocketProtocol, binary_payload
+
+REQUEST = (
+    b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+LARGEST = 2_000
+
+Frames = Sequence[bytes]
+
+
+def sent(kind: Opcode, data: bytes, fin: bool = True, mask: bool = True) -> bytes:
+    return Frame(kind, data, fin).serialize(mask=mask)
+
+
+FRAME = st.one_of(
+    st.builds(sent, st.just(Opcode.BINARY), st.binary(max_size=300)),
+    st.builds(sent, st.just(Opcode.BINARY), st.sampled_from([125, 126, LARGEST, LARGEST + 1]).map(bytes)),
+    st.builds(sent, st.just(Opcode.TEXT), st.text(max_size=20).map(str.encode)),
+    st.builds(
+        sent,
+        st.sampled_from([Opcode.BINARY, Opcode.TEXT, Opcode.CONT]),
+        st.sampled_from([b"", b"ab", b"c" * 200]),
+        st.booleans(),
+    ),
+    st.builds(sent, st.sampled_from([Opcode.PING, Opcode.PONG]), st.just(b"x")),
+    st.just(sent(Opcode.CLOSE, b"\x03\xe8")),
+    st.just(sent(Opcode.BINARY, b"bare", mask=False)),
+)
+
+
+class Wire(asyncio.Transport):
+    """What is written, and whether reading was stopped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += data
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+
+
+async def outcome(kind: type[WebSocketsSansIOProtocol], chunks: Frames) -> tuple[list[Message], bytes]:
+    """What the application was given and what went out, when each chunk is a read of its own."""
+    received: list[Message] = []
+
+    async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        while True:
+            message = await receive()
+            received.append(message)
+            if message["type"] == "websocket.disconnect":
+                return
+            await send({"type": "websocket.send", **{k: v for k, v in message.items() if k != "type"}})
+
+    config = uvicorn.Config(echo, ws_max_size=LARGEST, ws_per_message_deflate=False, log_config=None, ws=kind)
+    config.load()
+    protocol, wire = kind(config, ServerState(), {}), Wire()
+    protocol.connection_made(wire)
+    protocol.data_received(REQUEST)
+    await settle(protocol)
+    opened = len(wire.written)
+    for chunk in chunks:
+        if wire.closed:
+            break
+        protocol.data_received(chunk)
+        await settle(protocol)
+    protocol.connection_lost(None)
+    await asyncio.wait_for(asyncio.gather(*protocol.tasks), 5)
+    return received, wire.written[opened:]
+
+
+async def settle(protocol: WebSocketsSansIOProtocol) -> None:
+    """The application has taken all there is, and waits."""
+    for _ in range(100):
+        await asyncio.sleep(0)
+        if protocol.queue.empty():
+            break
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+def cut(data: bytes, places: Sequence[int]) -> list[bytes]:
+    edges = sorted({0, len(data), *(place % (len(data) + 1) for place in places)})
+    return [data[a:b] for a, b in itertools.pairwise(edges)]
+
+
+@given(st.lists(FRAME, max_size=8))
+def test_frames_that_come_one_by_one(frames: Frames) -> None:
+    assert asyncio.run(outcome(SocketProtocol, frames)) == asyncio.run(
+        outcome(WebSocketsSansIOProtocol, frames)
+    )
+
+
+@given(st.lists(FRAME, max_size=6), st.lists(st.integers(0, 10_000), max_size=8))
+@example([sent(Opcode.BINARY, bytes(300))], [2])
+@example([sent(Opcode.BINARY, bytes(300))] * 2, [4, 310])
+def test_frames_cut_anywhere(frames: Frames, places: Sequence[int]) -> None:
+    chunks = cut(b"".join(frames), places)
+    assert asyncio.run(outcome(SocketProtocol, chunks)) == asyncio.run(
+        outcome(WebSocketsSansIOProtocol, chunks)
+    )
+
+
+@given(st.binary(max_size=400), st.lists(st.integers(0, 400), max_size=5))
+def test_any_bytes(junk: bytes, places: Sequence[int]) -> None:
+    chunks = cut(junk, places)
+    assert asyncio.run(outcome(SocketProtocol, chunks)) == asyncio.run(
+        outcome(WebSocketsSansIOProtocol, chunks)
+    )
+
+
+@given(st.lists(st.integers(0, 70_000), max_size=5), st.lists(st.integers(0, 400_000), max_size=20))
+def test_edges_are_found_however_frames_are_cut(sizes: Sequence[int], places: Sequence[int]) -> None:
+    frames = [sent(Opcode.BINARY, bytes(size)) for size in sizes]
+    ends = {0}
+    for frame in frames:
+        ends.add(max(ends) + len(frame))
+    edges, at = FrameEdges(), 0
+    for chunk in cut(b"".join(frames), places):
+        edges.follow(chunk)
+        at += len(chunk)
+        assert edges.between == (at in ends)
+
+
+@given(st.binary(max_size=70_000))
+def test_a_whole_frame_is_its_payload(payload: bytes) -> None:
+    frame = sent(Opcode.BINARY, payload)
+    assert binary_payload(frame) == (payload if len(payload) < 1 << 16 else None)
+
+
+@pytest.mark.parametrize("change", [b"", b"\x00"])
+@given(frame=FRAME.filter(lambda frame: len(frame) > 1), at=st.integers(1, 400))
+def test_less_or_more_than_a_frame_is_none(change: bytes, frame: bytes, at: int) -> None:
+    other: Any = frame + change if change else frame[: at % len(frame)]
+    assert binary_payload(other) is None
