@@ -118,8 +118,6 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().data_received(data)
 
     def _take(self, payload: bytes) -> None:
-        if self.close_sent:
-            return
         self.queue.put_nowait({"type": "websocket.receive", "bytes": payload})
         if not self.read_paused and self.queue.qsize() >= _UNREAD_FRAMES:
             self.read_paused = True

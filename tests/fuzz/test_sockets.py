@@ -21,6 +21,8 @@ REQUEST = (
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
 LARGEST = 2_000
+BYE = b"bye"
+"""The application closes when it hears it."""
 
 Frames = Sequence[bytes]
 
@@ -29,9 +31,20 @@ def sent(kind: Opcode, data: bytes, fin: bool = True, mask: bool = True) -> byte
     return Frame(kind, data, fin).serialize(mask=mask)
 
 
+def long_headed(size: int, width: int) -> bytes:
+    """A binary frame that tells its size in more bytes than it needs."""
+    return bytes([0x82, 0x80 | (126 if width == 2 else 127)]) + size.to_bytes(width, "big") + bytes(4 + size)
+
+
+def with_first(byte: int) -> bytes:
+    """A frame of any kind there is and is not, reserved bits included."""
+    return bytes([byte]) + sent(Opcode.BINARY, b"odd")[1:]
+
+
 FRAME = st.one_of(
     st.builds(sent, st.just(Opcode.BINARY), st.binary(max_size=300)),
     st.builds(sent, st.just(Opcode.BINARY), st.sampled_from([125, 126, LARGEST, LARGEST + 1]).map(bytes)),
+    st.just(sent(Opcode.BINARY, BYE)),
     st.builds(sent, st.just(Opcode.TEXT), st.text(max_size=20).map(str.encode)),
     st.builds(
         sent,
@@ -42,6 +55,8 @@ FRAME = st.one_of(
     st.builds(sent, st.sampled_from([Opcode.PING, Opcode.PONG]), st.just(b"x")),
     st.just(sent(Opcode.CLOSE, b"\x03\xe8")),
     st.just(sent(Opcode.BINARY, b"bare", mask=False)),
+    st.builds(long_headed, st.integers(0, 130), st.sampled_from([2, 8])),
+    st.builds(with_first, st.integers(0x00, 0xFF)),
 )
 
 
@@ -52,6 +67,7 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.written = b""
         self.closed = False
+        self.reading = True
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += data
@@ -62,13 +78,20 @@ class Wire(asyncio.Transport):
     def is_closing(self) -> bool:
         return self.closed
 
-    def pause_reading(self) -> None: ...
-    def resume_reading(self) -> None: ...
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
 
 
-async def outcome(kind: type[WebSocketsSansIOProtocol], chunks: Frames) -> tuple[list[Message], bytes]:
-    """What the application was given and what went out, when each chunk is a read of its own."""
+async def outcome(
+    kind: type[WebSocketsSansIOProtocol], chunks: Frames
+) -> tuple[list[Message], bytes, int, bool]:
+    """What the application was given, what went out, what nobody has taken and whether more is read, when
+    each chunk is a read of its own."""
     received: list[Message] = []
+    over = asyncio.Event()
 
     async def echo(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -77,6 +100,10 @@ async def outcome(kind: type[WebSocketsSansIOProtocol], chunks: Frames) -> tuple
             message = await receive()
             received.append(message)
             if message["type"] == "websocket.disconnect":
+                return
+            if message.get("bytes") == BYE:
+                await send({"type": "websocket.close", "code": 4000})
+                await over.wait()
                 return
             await send({"type": "websocket.send", **{k: v for k, v in message.items() if k != "type"}})
 
@@ -92,9 +119,11 @@ async def outcome(kind: type[WebSocketsSansIOProtocol], chunks: Frames) -> tuple
             break
         protocol.data_received(chunk)
         await settle(protocol)
+    untaken, reading = protocol.queue.qsize(), wire.reading
+    over.set()
     protocol.connection_lost(None)
     await asyncio.wait_for(asyncio.gather(*protocol.tasks), 5)
-    return received, wire.written[opened:]
+    return received, wire.written[opened:], untaken, reading
 
 
 async def settle(protocol: WebSocketsSansIOProtocol) -> None:
@@ -112,6 +141,40 @@ def cut(data: bytes, places: Sequence[int]) -> list[bytes]:
     return [data[a:b] for a, b in itertools.pairwise(edges)]
 
 
+INSIDE = b"\x82\x8a" + bytes(4) + sent(Opcode.BINARY, b"fake")
+"""A frame whose payload looks like one."""
+
+
+async def test_a_peer_waits_for_an_application_that_does_not_read() -> None:
+    taken: list[Message] = []
+    may_read = asyncio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await may_read.wait()
+        while (message := await receive())["type"] != "websocket.disconnect":
+            taken.append(message)
+
+    config = uvicorn.Config(slow, ws_per_message_deflate=False, log_config=None, ws=SocketProtocol)
+    config.load()
+    protocol, wire = SocketProtocol(config, ServerState(), {}), Wire()
+    protocol.connection_made(wire)
+    protocol.data_received(REQUEST)
+    await settle(protocol)
+    waiting = 0
+    while wire.reading:
+        protocol.data_received(sent(Opcode.BINARY, bytes([waiting])))
+        waiting += 1
+        assert waiting <= 4
+    may_read.set()
+    await settle(protocol)
+    assert wire.reading
+    assert [message["bytes"] for message in taken] == [bytes([each]) for each in range(waiting)]
+    protocol.connection_lost(None)
+    await asyncio.wait_for(asyncio.gather(*protocol.tasks), 5)
+
+
 @given(st.lists(FRAME, max_size=8))
 def test_frames_that_come_one_by_one(frames: Frames) -> None:
     assert asyncio.run(outcome(SocketProtocol, frames)) == asyncio.run(
@@ -120,6 +183,9 @@ def test_frames_that_come_one_by_one(frames: Frames) -> None:
 
 
 @given(st.lists(FRAME, max_size=6), st.lists(st.integers(0, 10_000), max_size=8))
+@example([sent(Opcode.BINARY, BYE), *[sent(Opcode.BINARY, b"too late")] * 6], [9, 23, 37, 51, 65, 79])
+@example([INSIDE], [6])
+@example([INSIDE, sent(Opcode.BINARY, b"next")], [6, 16])
 @example([sent(Opcode.BINARY, bytes(300))], [2])
 @example([sent(Opcode.BINARY, bytes(300))] * 2, [4, 310])
 def test_frames_cut_anywhere(frames: Frames, places: Sequence[int]) -> None:
