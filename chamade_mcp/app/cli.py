@@ -80,6 +80,25 @@ def serve(
 
 
 @app.command()
+def worker(
+    core: Annotated[
+        str | None, typer.Option(help="The gateway's own address.", show_default="CHAMADE_CORE_URL")
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on.", show_default="CHAMADE_HOST")
+    ] = None,
+    port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 8001,
+    data_dir: DataDir = None,
+) -> None:
+    """Serve MCP and OAuth beside a gateway of this machine, on the same data folder."""
+    gc.disable()  # as `serve` does
+    settings = _settings(core_url=core, host=host, data_dir=data_dir).of_worker(port)
+    from chamade_mcp.app.worker import run
+
+    run(settings)
+
+
+@app.command()
 def doctor(data_dir: DataDir = None) -> None:
     """Check what could keep the gateway from working, and say what to do about it."""
     settings = _settings(data_dir=data_dir)

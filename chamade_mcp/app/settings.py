@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     """0 lets the system choose; `public_url` then follows the port that was bound."""
     data_dir: Path = Field(default_factory=lambda: default_data_dir())
+    core_url: str = Field(default_factory=lambda data: own_url(data["host"], data["port"]))
+    """Where a worker reaches the gateway's REST API."""
     public_url: str = Field(default_factory=lambda data: own_url(data["host"], data["port"]))
     """As people's browsers see the gateway, without a trailing slash."""
     database_url: str = Field(default_factory=lambda data: f"sqlite:///{data['data_dir'] / 'chamade.db'}")
@@ -141,7 +143,7 @@ class Settings(BaseSettings):
     def _log_level(cls, value: object) -> object:
         return value.strip().lower() if isinstance(value, str) else value
 
-    @field_validator("public_url")
+    @field_validator("public_url", "core_url")
     @classmethod
     def _public_url(cls, value: str) -> str:
         url = value.strip().rstrip("/")
@@ -186,6 +188,13 @@ class Settings(BaseSettings):
                 f"must have at least {SECRET_KEY_CHARS} characters; `openssl rand -base64 32` makes one"
             )
         return value
+
+    def of_worker(self, port: int) -> "Settings":
+        """The gateway's settings, for a worker on a port of its own: agents know both by one name."""
+        update: dict[str, Any] = {"port": port}
+        if "public_url" not in self.model_fields_set:
+            update["public_url"] = self.core_url
+        return self.model_copy(update=update)
 
     def bound_to(self, port: int) -> "Settings":
         """These settings once the port is known; `public_url` follows unless it was set."""

@@ -18,6 +18,18 @@ def current(conn: Connection) -> str | None:
     return conn.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
 
 
+def revision(path: Path) -> str | None:
+    """The revision of the file at `path`; None when there is none, or nothing in it. Makes no file."""
+    if not path.is_file():
+        return None
+    engine = sqlite_engine(path)
+    try:
+        with engine.connect() as conn:
+            return current(conn)
+    finally:
+        engine.dispose()
+
+
 def migrate(path: Path) -> None:
     """Upgrades the file at `path` to `HEAD`, creating it when missing. Two processes at once are safe.
 

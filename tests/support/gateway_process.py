@@ -1,7 +1,6 @@
-"""`chamade serve` as a process that can be killed and started again on the same data and the same port."""
+"""`chamade serve` and `chamade worker` as processes that can be killed and started again."""
 
 import asyncio
-import os
 import re
 import sys
 from collections.abc import AsyncGenerator
@@ -16,16 +15,15 @@ START_S = 60.0
 CHAMADE = Path(sys.executable).parent / "chamade"
 
 
-class GatewayProcess:
-    def __init__(self, data_dir: Path, **settings: str) -> None:
-        self._data_dir = data_dir
-        self._environment = {**os.environ, **settings}
+class Process:
+    """On one port for all its lives."""
+
+    def __init__(self, command: str, data_dir: Path, *options: str) -> None:
         self._port = free_port()
+        self._command = (command, "--port", str(self._port), "--data-dir", str(data_dir), *options)
         self._process: asyncio.subprocess.Process | None = None
+        self.log = data_dir.with_name(f"{data_dir.name}-{command}-{self._port}.log")
         self.url = f"http://127.0.0.1:{self._port}"
-        self.key = ""
-        """Of the first account, as its password."""
-        self.password = ""
 
     @property
     def pid(self) -> int:
@@ -34,21 +32,14 @@ class GatewayProcess:
 
     async def start(self) -> None:
         """Returns once it serves."""
-        log = self._data_dir.with_suffix(".log")
-        with log.open("ab") as out:
+        with self.log.open("ab") as out:
             self._process = await asyncio.create_subprocess_exec(
-                *(CHAMADE, "serve", "--port", str(self._port), "--data-dir", self._data_dir),
-                env=self._environment,
-                stdout=out,
-                stderr=out,
+                CHAMADE, *self._command, stdout=out, stderr=out
             )
         async with asyncio.timeout(START_S), httpx2.AsyncClient() as http:
             while not await self._ready(http):
-                assert self._process.returncode is None, log.read_text()
+                assert self._process.returncode is None, self.log.read_text()
                 await asyncio.sleep(0.02)
-        told = re.search(r"Password +(\S+).*Bearer (chmd_\w+)", log.read_text(), re.DOTALL)
-        assert told is not None
-        self.password, self.key = told.groups()
 
     async def _ready(self, http: httpx2.AsyncClient) -> bool:
         try:
@@ -69,11 +60,34 @@ class GatewayProcess:
             await self._process.wait()
 
 
+class GatewayProcess(Process):
+    def __init__(self, data_dir: Path) -> None:
+        super().__init__("serve", data_dir)
+        self.key = ""
+        """Of the first account."""
+
+    async def start(self) -> None:
+        await super().start()
+        found = re.search(r"Bearer (chmd_\w+)", self.log.read_text())
+        assert found is not None
+        self.key = found[1]
+
+
 @asynccontextmanager
-async def gateway_process(data_dir: Path, **settings: str) -> AsyncGenerator[GatewayProcess]:
-    gateway = GatewayProcess(data_dir, **settings)
+async def gateway_process(data_dir: Path) -> AsyncGenerator[GatewayProcess]:
+    gateway = GatewayProcess(data_dir)
     try:
         await gateway.start()
         yield gateway
     finally:
         await gateway.kill()
+
+
+@asynccontextmanager
+async def worker_process(data_dir: Path, gateway: GatewayProcess) -> AsyncGenerator[Process]:
+    worker = Process("worker", data_dir, "--core", gateway.url)
+    try:
+        await worker.start()
+        yield worker
+    finally:
+        await worker.kill()

@@ -43,10 +43,14 @@ class PushClient:
     key: str
     session: str
     retry_s: float = 0.1
+    others: list[str] = field(default_factory=list[str])
+    """Where to go, one after the other, when a stream has broken."""
     source: str | None = None
     """The address to connect from."""
     opened: int = 0
     """How many streams it has had."""
+    over: int = 0
+    """How many of them have ended."""
     status: int = 0
     last_id: str = ""
     cursors: list[int] = field(default_factory=list[int])
@@ -61,6 +65,9 @@ class PushClient:
                 await self._listen()
             except OSError:
                 self.status = 0
+            self.over += 1
+            self.others.append(self.url)
+            self.url = self.others.pop(0)
             await asyncio.sleep(self.retry_s)
 
     async def _listen(self) -> None:
