@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from chamade_mcp.app.locks import workers_serve
 from chamade_mcp.app.secret_key import FILE_NAME
 from chamade_mcp.app.settings import Settings, own_url
 from chamade_mcp.kit.clock import SystemClock
@@ -63,6 +64,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     running = ask(own_url(settings.host, settings.port))
     yield check_port(settings, running)
     yield check_public_url(settings, running is not None)
+    yield check_workers(settings)
     yield check_clock(settings.data_dir, SystemClock().now())
     yield from check_connectors()
 
@@ -202,6 +204,20 @@ def check_public_url(settings: Settings, running: bool) -> Finding:
             "put a proxy with a certificate in front (see deploy/) and set CHAMADE_PUBLIC_URL to it",
         )
     return Finding(name, Verdict.OK, f"{url}{state}")
+
+
+def check_workers(settings: Settings) -> Finding:
+    name = "workers"
+    if not workers_serve(settings):
+        return Finding(name, Verdict.OK, "none; the gateway serves MCP by itself")
+    if ask(settings.core_url) is None:
+        return Finding(
+            name,
+            Verdict.FAILED,
+            f"they serve, and no gateway answers at {settings.core_url}",
+            "start the gateway, or correct CHAMADE_CORE_URL",
+        )
+    return Finding(name, Verdict.OK, f"at least one serves beside the gateway at {settings.core_url}")
 
 
 def check_clock(data_dir: Path, now: datetime) -> Finding:

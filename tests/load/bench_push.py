@@ -1,9 +1,10 @@
 """Push sessions: how fast an event reaches its client, what a session weighs, how long opening one takes.
 
-    .venv/bin/python tests/load/bench_push.py [--sessions 1000] [--rate 200] [--seconds 10]
+    .venv/bin/python tests/load/bench_push.py [--sessions 1000] [--rate 200] [--seconds 10] [--elsewhere]
 
 `--sessions` streams are open on a server of its own; events are published there, spread over the accounts,
-at `--rate` a second. Goals: p99 under 50 ms from publishing to the client's socket, under 60 kB a session
+at `--rate` a second; with `--elsewhere` by a process of its own on the same store, as a gateway does for its
+workers. Goals: p99 under 50 ms from publishing to the client's socket, under 60 kB a session
 (the SDK's stateful server: 82 to 97), a session opened in under 5 ms.
 """
 
@@ -19,8 +20,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 import uvloop
@@ -28,15 +32,21 @@ from starlette.types import Receive, Scope, Send
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from chamade_mcp.core.hub import MemoryHub
+from chamade_mcp.kit.clock import SystemClock
 from chamade_mcp.model.events import Event, EventType
+from chamade_mcp.model.ids import AccountId, AgentId
 from chamade_mcp.oauth.resource import ProtectedResource
 from chamade_mcp.sessions.edge import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, Edge
+from chamade_mcp.store.database import Database
 from tests.load.bench_mcp import Echo
 from tests.support.mcp_house import McpHouse, mcp_house
 from tests.support.push_client import INITIALIZE, headers
 from tests.support.waiting import until
 
 PER_ACCOUNT = 10
+IDLE_S = 5.0
+Publish = Callable[[float, float], Coroutine[Any, Any, None]]
 
 
 def resident_kb() -> float:
@@ -47,9 +57,9 @@ def resident_kb() -> float:
 class Server:
     """The transport, and two switches: ``/publish`` begins, ``/weight`` tells the memory in use."""
 
-    def __init__(self, house: McpHouse, accounts: int) -> None:
+    def __init__(self, house: McpHouse, publish: Publish) -> None:
         self._house = house
-        self._accounts = accounts
+        self._publish = publish
         self._publishing: asyncio.Task[None] | None = None
         self._mcp = Edge(
             ProtectedResource(house.sessions.endpoint(Echo()), house.authenticate),
@@ -65,28 +75,49 @@ class Server:
             rate, seconds = map(float, scope["query_string"].decode().split(","))
             self._publishing = asyncio.create_task(self._publish(rate, seconds))
         gc.collect()
-        body = json.dumps({"kb": resident_kb(), "streams": self._house.sessions.streams}).encode()
+        told = {"kb": resident_kb(), "cpu_s": time.process_time(), "streams": self._house.sessions.streams}
+        body = json.dumps(told).encode()
         fields = [(b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": fields})
         await send({"type": "http.response.body", "body": body})
 
-    async def _publish(self, rate: float, seconds: float) -> None:
-        begin = time.monotonic()
-        for number in range(int(rate * seconds)):
-            await asyncio.sleep(max(0.0, begin + number / rate - time.monotonic()))
-            scope = self._house.keys[f"k{number % self._accounts}"].scope
-            payload = {"type": "dm_chat", "platform": "web", "text": "hello", "at": time.time()}
-            await self._house.hub.publish(Event(scope.account, scope.agent, EventType.DM_CHAT, payload))
+
+async def publish(hub: MemoryHub, accounts: int, rate: float, seconds: float) -> None:
+    begin = time.monotonic()
+    for number in range(int(rate * seconds)):
+        await asyncio.sleep(max(0.0, begin + number / rate - time.monotonic()))
+        account, agent = (f"{kind}_k{number % accounts}" for kind in ("acct", "agent"))
+        payload = {"type": "dm_chat", "platform": "web", "text": "hello", "at": time.time()}
+        await hub.publish(Event(AccountId(account), AgentId(agent), EventType.DM_CHAT, payload))
 
 
-async def serve(accounts: int) -> None:
+async def publish_elsewhere(path: Path, accounts: int, rate: float, seconds: float) -> None:
+    """By a process that nobody is connected to."""
+    options = (str(path), str(accounts), str(rate), str(seconds))
+    process = await asyncio.create_subprocess_exec(sys.executable, __file__, "--publish", *options)
+    assert await process.wait() == 0
+
+
+async def publish_alone(path: Path, accounts: int, rate: float, seconds: float) -> None:
+    database = Database(path)
+    await publish(MemoryHub(database, SystemClock()), accounts, rate, seconds)
+    database.close()
+
+
+async def serve(accounts: int, *, elsewhere: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        async with mcp_house(Path(folder) / "chamade.db", retry_ms=1000) as house:
+        path = Path(folder) / "chamade.db"
+        async with mcp_house(path, retry_ms=1000, follows=elsewhere) as house:
             for number in range(accounts):
                 await house.admit(f"k{number}")
+            by = partial(publish_elsewhere, path) if elsewhere else partial(publish, house.hub)
             listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
             config = uvicorn.Config(
-                Server(house, accounts), http="httptools", ws="none", lifespan="off", log_level="warning"
+                Server(house, partial(by, accounts)),
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_level="warning",
             )
             config.access_log = False
             gc.collect()
@@ -161,6 +192,8 @@ async def measure(port: int, sessions: int, rate: float, seconds: float) -> None
     for _ in range(sessions):
         await opened.acquire()
     after = await weight(port)
+    await asyncio.sleep(IDLE_S)
+    idle = await weight(port)
     expected = int(rate * seconds) * min(PER_ACCOUNT, sessions)
     await weight(port, f"/publish?{rate},{seconds}")
     await until(lambda: len(late) >= expected, bound_s=seconds * 3 + 10)
@@ -170,6 +203,8 @@ async def measure(port: int, sessions: int, rate: float, seconds: float) -> None
     print(f"{sessions} sessions, {PER_ACCOUNT} an account, {rate:g} events/s, {len(late)} deliveries")
     print(f"event to client   p50 {cuts[49] * 1000:6.1f} ms   p99 {cuts[98] * 1000:6.1f} ms")
     print(f"memory            {(after['kb'] - before['kb']) / sessions:6.1f} kB a session with its stream")
+    cpu = (idle["cpu_s"] - after["cpu_s"]) / IDLE_S
+    print(f"idle              {cpu * 100:6.2f} % of a core, all streams open")
     open_ms = statistics.quantiles(took, n=100)
     print(f"opening           p50 {open_ms[49] * 1000:6.1f} ms   p99 {open_ms[98] * 1000:6.1f} ms")
 
@@ -181,16 +216,22 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=1000)
     parser.add_argument("--rate", type=float, default=200)
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--elsewhere", action="store_true", help="events come from another process")
+    parser.add_argument("--publish", nargs=4, help=argparse.SUPPRESS)
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if options.serve:
-        uvloop.run(serve(options.serve))
+        uvloop.run(serve(options.serve, elsewhere=options.elsewhere))
+        return
+    if options.publish:
+        path, accounts, rate, seconds = options.publish
+        asyncio.run(publish_alone(Path(path), int(accounts), float(rate), float(seconds)))
         return
     accounts = max(1, options.sessions // PER_ACCOUNT)
     process = subprocess.Popen(
-        [sys.executable, __file__, "--serve", str(accounts)],
+        [sys.executable, __file__, "--serve", str(accounts), *(["--elsewhere"] if options.elsewhere else [])],
         stdout=subprocess.PIPE,
         text=True,
         env=dict(os.environ),

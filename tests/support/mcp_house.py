@@ -129,14 +129,18 @@ class McpHouse:
 
 @asynccontextmanager
 async def mcp_house(
-    path: Path, *, clock: Clock | None = None, retry_ms: int = 50
+    path: Path, *, clock: Clock | None = None, retry_ms: int = 50, follows: bool = False
 ) -> AsyncGenerator[McpHouse]:
-    """Open, with the sessions' housekeeping running. The file at `path` may be there from before."""
+    """Open, with the sessions' housekeeping running. The file at `path` may be there from before.
+
+    `follows`: as a worker, whose events are another process's.
+    """
     migrate(path)
     database, clock = Database(path), clock or SystemClock()
     try:
         hub, notices = MemoryHub(database, clock), Notices(clock)
-        store, neighbours = McpSessions(database, clock, notices), Neighbours(database, notices)
+        store = McpSessions(database, clock, notices)
+        neighbours = Neighbours(database, notices, follows=hub if follows else None)
         sessions = Sessions(store, hub, clock, retry_ms=retry_ms)
         sessions.hear(neighbours)
         async with neighbours.run(), sessions.run():

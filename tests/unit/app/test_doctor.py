@@ -13,7 +13,9 @@ from chamade_mcp.app.doctor import (
     check_database,
     check_public_url,
     check_secret_key,
+    check_workers,
 )
+from chamade_mcp.app.locks import among_workers
 from chamade_mcp.app.secret_key import load_secret_key
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.store.migrate import migrate
@@ -99,3 +101,13 @@ def test_a_clock_in_the_past_fails(tmp_path: Path) -> None:
 def test_every_installed_connector_is_listed() -> None:
     findings = {finding.check: finding for finding in check_connectors()}
     assert findings["connector web"].verdict is Verdict.OK
+
+
+def test_workers_without_a_gateway_fail(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, port=1)
+    assert check_workers(settings).verdict is Verdict.OK
+    with among_workers(settings):
+        finding = check_workers(settings)
+    assert finding.verdict is Verdict.FAILED
+    assert "CHAMADE_CORE_URL" in finding.fix
+    assert check_workers(settings).verdict is Verdict.OK

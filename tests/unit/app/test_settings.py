@@ -192,6 +192,15 @@ def test_a_public_url_that_was_set_stays(env: SetEnv) -> None:
     assert (bound.port, bound.public_url) == (81, "https://voice.example.org")
 
 
+def test_a_worker_goes_by_the_gateways_name(env: SetEnv) -> None:
+    env(CHAMADE_HOST="0.0.0.0", CHAMADE_PORT="8010")
+    worker = load().of_worker(8001)
+    assert (worker.port, worker.core_url, worker.public_url) == (8001, *["http://127.0.0.1:8010"] * 2)
+    env(CHAMADE_PUBLIC_URL="https://voice.example.org")
+    assert load({"core_url": "http://10.0.0.1:8000/"}).of_worker(8001).core_url == "http://10.0.0.1:8000"
+    assert load().of_worker(8001).public_url == "https://voice.example.org"
+
+
 def test_settings_are_frozen_and_show_no_secret(env: SetEnv) -> None:
     secret = "s" * 40
     env(CHAMADE_SECRET_KEY=secret)
