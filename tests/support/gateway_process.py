@@ -1,6 +1,7 @@
 """`chamade serve` and `chamade worker` as processes that can be killed and started again."""
 
 import asyncio
+import os
 import re
 import sys
 from collections.abc import AsyncGenerator
@@ -18,8 +19,9 @@ CHAMADE = Path(sys.executable).parent / "chamade"
 class Process:
     """On one port for all its lives."""
 
-    def __init__(self, command: str, data_dir: Path, *options: str) -> None:
+    def __init__(self, command: str, data_dir: Path, *options: str, **settings: str) -> None:
         self._port = free_port()
+        self._environment = {**os.environ, **settings}
         self._command = (command, "--port", str(self._port), "--data-dir", str(data_dir), *options)
         self._process: asyncio.subprocess.Process | None = None
         self.log = data_dir.with_name(f"{data_dir.name}-{command}-{self._port}.log")
@@ -34,7 +36,7 @@ class Process:
         """Returns once it serves."""
         with self.log.open("ab") as out:
             self._process = await asyncio.create_subprocess_exec(
-                CHAMADE, *self._command, stdout=out, stderr=out
+                CHAMADE, *self._command, env=self._environment, stdout=out, stderr=out
             )
         async with asyncio.timeout(START_S), httpx2.AsyncClient() as http:
             while not await self._ready(http):
@@ -61,21 +63,22 @@ class Process:
 
 
 class GatewayProcess(Process):
-    def __init__(self, data_dir: Path) -> None:
-        super().__init__("serve", data_dir)
+    def __init__(self, data_dir: Path, **settings: str) -> None:
+        super().__init__("serve", data_dir, **settings)
         self.key = ""
-        """Of the first account."""
+        """Of the first account, as its password."""
+        self.password = ""
 
     async def start(self) -> None:
         await super().start()
-        found = re.search(r"Bearer (chmd_\w+)", self.log.read_text())
-        assert found is not None
-        self.key = found[1]
+        told = re.search(r"Password +(\S+).*Bearer (chmd_\w+)", self.log.read_text(), re.DOTALL)
+        assert told is not None
+        self.password, self.key = told.groups()
 
 
 @asynccontextmanager
-async def gateway_process(data_dir: Path) -> AsyncGenerator[GatewayProcess]:
-    gateway = GatewayProcess(data_dir)
+async def gateway_process(data_dir: Path, **settings: str) -> AsyncGenerator[GatewayProcess]:
+    gateway = GatewayProcess(data_dir, **settings)
     try:
         await gateway.start()
         yield gateway
