@@ -196,7 +196,8 @@ class CallSocket:
             self._complain("This call has no audio", "NO_AUDIO")
             return
         ready = self._stream.state is CallState.ACTIVE
-        self._answer(told.audio_config(audio.native, audio.format, receive=audio.receiving, ready=ready))
+        config = told.audio_config(audio.native, audio.format, receive=audio.receiving, ready=ready)
+        self._outbox.tell_in_order(wire.encode(config))
 
 
 class _Mouthpiece:
@@ -214,4 +215,4 @@ class _Mouthpiece:
         self._outbox.tell(wire.encode(told.voice_news(news)))
 
     def introduce(self, indices: Mapping[ParticipantRef, int], names: Mapping[ParticipantRef, str]) -> None:
-        self._outbox.tell(wire.encode(told.audio_participants(indices, names)))
+        self._outbox.tell_in_order(wire.encode(told.audio_participants(indices, names)))

@@ -24,10 +24,11 @@ class CallOutbox:
 
     def tell(self, text: str) -> None:
         """A text frame. A client that reads none of hundreds is cut off: it would hold memory for ever."""
-        # A platform may pass on half of a surrogate pair, which no text frame can carry.
-        frame = text if text.isascii() else text.encode("utf-8", "replace").decode()
-        if not self._box.put(frame):
-            self.close(1011, "Too slow to keep up with the call's events")
+        self._keep_up(self._box.put(_whole(text)))
+
+    def tell_in_order(self, text: str) -> None:
+        """A text frame about the audio: what was heard before it is read before it."""
+        self._keep_up(self._box.put_in_order(_whole(text)))
 
     def close(self, code: int, reason: str) -> None:
         """Closes the socket once the messages before it are out; the first close counts."""
@@ -42,3 +43,12 @@ class CallOutbox:
             await send({"type": "websocket.send", kind: item})
         code, reason = self._close
         await send({"type": "websocket.close", "code": code, "reason": reason})
+
+    def _keep_up(self, kept: bool) -> None:
+        if not kept:
+            self.close(1011, "Too slow to keep up with the call's events")
+
+
+def _whole(text: str) -> str:
+    """A platform may pass on half of a surrogate pair, which no text frame can carry."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -51,6 +51,7 @@ from chamade_mcp.client.records import (
     File,
     Invitation,
     Message,
+    Receive,
     Reservation,
     Sent,
 )
@@ -100,6 +101,7 @@ __all__ = [
     "Outcome",
     "Participant",
     "ParticipantAudio",
+    "Receive",
     "Reconnected",
     "Refused",
     "Reservation",

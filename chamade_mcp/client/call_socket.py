@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from types import TracebackType
 from typing import Final, Self
 
@@ -96,8 +97,9 @@ class CallSocket:
             raise ValueError("half a sample: s16le has two bytes for each")
         if self.audio is None:
             raise refusal(400, "NO_AUDIO", "This call has no sound: use the chat")
-        second, before = self.audio.sample_rate * _SAMPLE_BYTES, self._taken_back
+        before = self._taken_back
         async with self._speaking:
+            second = self.audio.sample_rate * _SAMPLE_BYTES
             for start in range(0, len(pcm), second):
                 await self._talk.pace.room(ahead_s)
                 if before != self._taken_back:
@@ -147,13 +149,18 @@ class CallSocket:
         return await answer
 
     async def configure(self, *, rate_hz: int | None = None, receive: Receive | None = None) -> AudioConfig:
-        """Changes what is given; in force from the answer on."""
+        """Changes what is given, and returns once it is in force.
+
+        Sound that arrived before carries its own rate. What `play` was given before is said at the old rate:
+        a new one waits until the gateway has it all (`clear` shortens that).
+        """
         _check_rate(rate_hz)
-        self._talk.rate_hz = rate_hz or self._talk.rate_hz
-        self._talk.receive = self._talk.receive if receive is None else receive
-        answer = self._talk.ask(AudioConfig)
-        await self._line.send(self._talk.settings())
-        return await answer
+        async with nullcontext() if rate_hz is None else self._speaking:
+            self._talk.rate_hz = rate_hz or self._talk.rate_hz
+            self._talk.receive = self._talk.receive if receive is None else receive
+            answer = self._talk.ask(AudioConfig)
+            await self._line.send(self._talk.settings())
+            return await answer
 
     # --- the rest -----------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeAlias
 
+from chamade_mcp.client.errors import UnexpectedAnswer
 from chamade_mcp.client.reading import record
 from chamade_mcp.client.records import Attachment, State
 
@@ -23,9 +24,11 @@ _TRACK_FRAME: Final = struct.Struct("<BBHI")
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """20 ms of everybody else: s16le mono at the socket's rate."""
+    """20 ms of everybody else: s16le mono."""
 
     pcm: bytes
+    rate_hz: int
+    """The socket's; what is unread when it is changed has the old one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class ParticipantAudio:
     at_ms: int
     """Since the first frame. What is of one moment has the same; starts again at 2^32."""
     pcm: bytes
+    rate_hz: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +216,17 @@ def event(message: Mapping[str, object]) -> Event:
     return OtherEvent(str(kind), message) if known is None else record(known, message)
 
 
-def audio(frame: bytes, participants: Mapping[int, Participant] | None) -> Audio | ParticipantAudio:
-    """A binary frame; `participants` by index where each is heard apart."""
-    if participants is None or len(frame) < _TRACK_FRAME.size:
-        return Audio(frame)
+def audio(
+    frame: bytes, config: AudioConfig | None, participants: Mapping[int, Participant]
+) -> Audio | ParticipantAudio:
+    """A binary frame, read by the settings that the gateway told last: its answer stands between the sounds
+    before and after a change. Raises `UnexpectedAnswer` where none were told."""
+    if config is None:
+        raise UnexpectedAnswer("Sound came before its settings")
+    if config.receive != "participants":
+        return Audio(frame, config.sample_rate)
+    if len(frame) < _TRACK_FRAME.size:
+        raise UnexpectedAnswer("A participant's sound is shorter than its header")
     _, _, index, at_ms = _TRACK_FRAME.unpack_from(frame)
     who = participants.get(index) or Participant(index, "", "")
-    return ParticipantAudio(who, at_ms, frame[_TRACK_FRAME.size :])
+    return ParticipantAudio(who, at_ms, frame[_TRACK_FRAME.size :], config.sample_rate)

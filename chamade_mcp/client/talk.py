@@ -35,6 +35,7 @@ class Talk:
     def __init__(self, rate_hz: int | None, receive: Receive, last_seq: int | None) -> None:
         self.rate_hz = rate_hz
         self.receive: Receive = receive
+        """As `rate_hz` what is wished for; `audio` tells what is so."""
         self.last_seq = last_seq
         self.audio: AudioConfig | None = None
         self.participants: dict[int, Participant] = {}
@@ -69,8 +70,7 @@ class Talk:
     def take(self, message: str | bytes) -> None:
         """A frame from the gateway. Raises `UnexpectedAnswer`."""
         if isinstance(message, bytes):
-            apart = self.participants if self.receive == "participants" else None
-            self.ear.put(events.audio(message, apart))
+            self.ear.put(events.audio(message, self.audio, self.participants))
             return
         try:
             parsed: object = json.loads(message)

@@ -1,4 +1,4 @@
-"""What waits to be written to one socket: text before audio, neither without bound."""
+"""What waits to be written to one socket: text before audio, or in its order, and neither without bound."""
 
 import asyncio
 from collections import deque
@@ -15,7 +15,8 @@ class Outbox:
         self.audio_dropped = 0
         """Frames that the reader was too slow for."""
         self._first: str | None = None
-        self._text: deque[str] = deque()
+        self._text: deque[str | bytes] = deque()
+        """With the audio that a text in its order came behind."""
         self._text_chars = 0
         self._newest: str | None = None
         self._audio: deque[bytes] = deque(maxlen=audio_frames)
@@ -36,6 +37,15 @@ class Outbox:
         self._text_chars += len(message)
         self._filled.set()
         return True
+
+    def put_in_order(self, message: str) -> bool:
+        """For what changes how audio is to be read: it overtakes none, and what is before it is dropped no
+        more. Returns what `put` does."""
+        if not self._overflowed:
+            self._text.extend(self._audio)
+            self._text_chars += sum(map(len, self._audio))
+            self._audio.clear()
+        return self.put(message)
 
     def put_first(self, message: str) -> None:
         """For a welcome, which may be made only after others have started to talk to this reader."""

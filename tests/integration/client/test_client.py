@@ -1,7 +1,7 @@
 """The client library against a real gateway, with people who are sockets, and a way between that is cut."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +21,7 @@ from chamade_mcp.client import (
     InvalidRequest,
     NotFound,
     ParticipantAudio,
+    Receive,
     Reconnected,
     Retry,
     Unauthenticated,
@@ -250,7 +251,33 @@ async def test_each_participant_is_heard_apart(client: Client) -> None:
         config = await socket.configure(rate_hz=8_000, receive=True)
         assert (config.sample_rate, config.receive) == (8_000, True)
         await ann.say(tone(0.2))
-        assert len((await expect(socket, Audio)).pcm) == 320
+        sound = await expect(socket, Audio)
+        assert (len(sound.pcm), sound.rate_hz) == (320, 8_000)
+
+
+async def test_no_sound_is_taken_for_another_kind_while_settings_change(client: Client) -> None:
+    changes: Sequence[tuple[int, Receive]] = [(8_000, "participants"), (48_000, True), (24_000, True)]
+    wanted = {(8_000, ParticipantAudio), (48_000, Audio), (24_000, Audio)}
+    call = await client.calls.join("web")
+    async with person(call.meeting_url) as ann, client.call(call, rate_hz=24_000) as socket:
+        seen = set[tuple[int, type[Event]]]()
+        listening = asyncio.create_task(_measure(socket, seen))
+        speaking = asyncio.create_task(ann.say(tone(BOUND_S)))
+        async with asyncio.timeout(BOUND_S):
+            while seen != wanted and not listening.done():
+                for rate_hz, receive in changes:
+                    await socket.configure(rate_hz=rate_hz, receive=receive)
+        speaking.cancel()
+        await socket.leave()
+        await asyncio.wait_for(listening, BOUND_S)
+        assert seen == wanted
+
+
+async def _measure(socket: CallSocket, seen: set[tuple[int, type[Event]]]) -> None:
+    async for event in socket:
+        if isinstance(event, Audio | ParticipantAudio):
+            assert len(event.pcm) == event.rate_hz // 50 * 2
+            seen.add((event.rate_hz, type(event)))
 
 
 async def test_a_broken_way_is_mended_without_losing_an_event(house: House) -> None:

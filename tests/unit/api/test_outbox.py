@@ -44,6 +44,19 @@ async def test_messages_overtake_audio_and_the_close_comes_last() -> None:
     assert wire.sent == ["a", (1000, "over")]
 
 
+async def test_what_is_told_in_order_divides_the_audio() -> None:
+    outbox, wire = CallOutbox(), Wire()
+    outbox.hear(b"old")
+    outbox.tell("event")
+    outbox.tell_in_order("settings")
+    outbox.hear(b"new")
+    writing = asyncio.create_task(outbox.drain(wire.send))
+    await wire.has(4)
+    outbox.close(1000, "")
+    await writing
+    assert wire.sent[:4] == ["event", b"old", "settings", b"new"]
+
+
 async def test_audio_flows_in_its_order_while_nothing_else_waits() -> None:
     outbox, wire = CallOutbox(), Wire()
     writing = asyncio.create_task(outbox.drain(wire.send))

@@ -25,6 +25,7 @@ from chamade_mcp.client import (
 from chamade_mcp.client.ear import Ear
 from chamade_mcp.client.events import AudioConfig, AudioStatus, Cleared
 from chamade_mcp.client.pace import AHEAD_S, Pace
+from chamade_mcp.client.records import Receive
 from chamade_mcp.client.talk import Talk
 from tests.support.virtual_loop import run_virtual, virtual_loop
 
@@ -38,8 +39,16 @@ def talk() -> Talk:
     return Talk(24_000, receive=True, last_seq=0)
 
 
+def talking(receive: Receive = True) -> Talk:
+    """With settings that are in force."""
+    t = Talk(24_000, receive, last_seq=0)
+    t.ask(AudioConfig)
+    t.take(json.dumps(CONFIG | {"receive": receive}))
+    return t
+
+
 async def test_events_come_in_order_and_number_where_to_go_on() -> None:
-    t = talk()
+    t = talking()
     t.take(json.dumps({"type": "call_state", "state": "active", "seq": 7}))
     t.take(b"\1\0")
     t.take(json.dumps({"type": "call_chat", "sender": "Ann", "text": "Hi", "attachments": [], "seq": 9}))
@@ -47,7 +56,7 @@ async def test_events_come_in_order_and_number_where_to_go_on() -> None:
     assert t.last_seq == 9
     assert [await t.ear.get() for _ in range(4)] == [
         CallState("active", seq=7),
-        Audio(b"\1\0"),
+        Audio(b"\1\0", 24_000),
         CallChat("Ann", "Hi", seq=9),
         OtherEvent("from_the_future", {"type": "from_the_future", "x": 1}),
     ]
@@ -106,10 +115,10 @@ async def test_a_break_answers_what_is_under_way() -> None:
 
 
 async def test_an_error_comes_after_what_was_before_it() -> None:
-    t = talk()
+    t = talking()
     t.take(b"\0\0")
     t.end(Unreachable("away"))
-    assert await t.ear.get() == Audio(b"\0\0")
+    assert await t.ear.get() == Audio(b"\0\0", 24_000)
     for _ in range(2):
         with pytest.raises(Unreachable):
             await t.ear.get()
@@ -125,32 +134,53 @@ async def test_a_call_without_sound_answers_the_question() -> None:
 
 
 async def test_a_participant_has_a_name() -> None:
-    t = Talk(None, receive="participants", last_seq=None)
+    t = talking(receive="participants")
     people = [{"index": 3, "id": "guest_1", "name": "Ann"}]
     t.take(json.dumps({"type": "audio_participants", "participants": people}))
     t.take(struct.pack("<BBHI", 0xC4, 1, 3, 40) + b"\1\0")
     t.take(struct.pack("<BBHI", 0xC4, 1, 9, 40) + b"\2\0")
     ann = Participant(3, "guest_1", "Ann")
     assert await t.ear.get() == AudioParticipants((ann,))
-    assert await t.ear.get() == ParticipantAudio(ann, 40, b"\1\0")
-    assert await t.ear.get() == ParticipantAudio(Participant(9, "", ""), 40, b"\2\0")
+    assert await t.ear.get() == ParticipantAudio(ann, 40, b"\1\0", 24_000)
+    assert await t.ear.get() == ParticipantAudio(Participant(9, "", ""), 40, b"\2\0", 24_000)
+    with pytest.raises(UnexpectedAnswer):
+        t.take(b"\xc4\1")
+
+
+async def test_sound_is_read_by_the_settings_in_force_not_by_those_asked_for() -> None:
+    t = talking(receive="participants")
+    t.receive, t.rate_hz = True, 8_000
+    asked = t.ask(AudioConfig)
+    under_way = struct.pack("<BBHI", 0xC4, 1, 3, 40) + b"\1\0"
+    t.take(under_way)
+    t.take(json.dumps(CONFIG | {"receive": True, "sample_rate": 8_000}))
+    t.take(b"\2\0")
+    assert (await asked).sample_rate == 8_000
+    assert await t.ear.get() == ParticipantAudio(Participant(3, "", ""), 40, b"\1\0", 24_000)
+    assert await t.ear.get() == Audio(b"\2\0", 8_000)
+
+
+async def test_sound_without_settings_is_no_message() -> None:
+    with pytest.raises(UnexpectedAnswer):
+        talk().take(b"\0\0")
 
 
 async def test_unread_sound_makes_room_and_events_stay() -> None:
     ear = Ear(2)
-    for event in (Audio(b"1"), Reconnected(), Audio(b"2"), MarkPlayed("m"), Audio(b"3"), Audio(b"4")):
+    first, second, third, fourth = [Audio(pcm, 8_000) for pcm in (b"1", b"2", b"3", b"4")]
+    for event in (first, Reconnected(), second, MarkPlayed("m"), third, fourth):
         ear.put(event)
     ear.end(None)
     assert ear.dropped == 2
     assert [await ear.get() for _ in range(5)] == [
         Reconnected(),
         MarkPlayed("m"),
-        Audio(b"3"),
-        Audio(b"4"),
+        third,
+        fourth,
         None,
     ]
-    ear.put(Audio(b"5"))
-    assert await ear.get() == Audio(b"5")
+    ear.put(first)
+    assert await ear.get() == first
 
 
 def test_an_agent_is_half_a_minute_ahead_at_most() -> None:

@@ -58,3 +58,23 @@ async def test_after_the_end_only_text_comes() -> None:
     box.put("last words")
     box.end()
     assert [await box.next() for _ in range(3)] == ["last words", None, None]
+
+
+async def test_text_in_its_order_overtakes_no_audio_and_the_audio_before_it_stays() -> None:
+    box = Outbox(2)
+    for frame in (b"lost", b"1", b"2"):
+        box.put_audio(frame)
+    assert box.put_in_order("from here on")
+    for frame in (b"lost", b"3", b"4"):
+        box.put_audio(frame)
+    box.put("chat")
+    assert [await box.next() for _ in range(6)] == [b"1", b"2", "from here on", "chat", b"3", b"4"]
+    assert box.audio_dropped == 2
+
+
+def test_text_in_its_order_keeps_no_more_than_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "TEXT_CHARS", 100)
+    box = Outbox(AUDIO_FRAMES)
+    box.put_audio(bytes(200))
+    assert not box.put_in_order("x")
+    assert not box.put_in_order("x")
