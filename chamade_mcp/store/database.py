@@ -21,11 +21,13 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from chamade_mcp.model.errors import Unavailable
+from chamade_mcp.store.checkpoints import Checkpoints
 from chamade_mcp.store.watch import Watch
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+R = TypeVar("R")
 Transaction = Callable[[Connection], T]
 
 BUSY = "DATABASE_BUSY"
@@ -33,6 +35,8 @@ BUSY = "DATABASE_BUSY"
 _BATCH = 64
 _READERS = 3
 _BUSY_TIMEOUT_S = 5.0
+_LONGEST_LOG_PAGES = 16_000
+"""64 MB of write-ahead log: only then a writer moves it itself, because `Checkpoints` could not keep up."""
 _SCRUB_TIMEOUT_MS = 2_000
 """Below the other one: whoever writes meanwhile waits a little, and does not fail."""
 _SQLITE_BUSY, _SQLITE_LOCKED = 5, 6
@@ -43,6 +47,7 @@ class _Job:
     fn: Transaction[Any]
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
+    then: Callable[[Any], Any] | None = None
     result: Any = field(default=None)
     error: BaseException | None = field(default=None)
 
@@ -59,6 +64,7 @@ def sqlite_engine(path: Path) -> Engine:
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute(f"PRAGMA wal_autocheckpoint={_LONGEST_LOG_PAGES}")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA temp_store=MEMORY")
         # What is deleted is overwritten, not only forgotten; `Database.scrub` does the rest.
@@ -69,21 +75,32 @@ def sqlite_engine(path: Path) -> Engine:
     return engine
 
 
-def _busy(error: OperationalError) -> bool:
-    code = getattr(error.orig, "sqlite_errorcode", 0)  # extended: the low byte is the primary code
+def _busy(error: OperationalError | sqlite3.OperationalError) -> bool:
+    orig = error.orig if isinstance(error, OperationalError) else error
+    code = getattr(orig, "sqlite_errorcode", 0)  # extended: the low byte is the primary code
     return code & 0xFF in (_SQLITE_BUSY, _SQLITE_LOCKED)
+
+
+def _driver(conn: Connection) -> sqlite3.Connection:
+    """What begins and ends a transaction goes past SQLAlchemy, where it would cost more than the rest."""
+    driver = conn.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
 
 
 @contextmanager
 def immediate(conn: Connection) -> Generator[None]:
     """One write transaction: takes the lock first, so that it waits instead of failing in the middle."""
+    driver = _driver(conn)
     try:
-        conn.exec_driver_sql("BEGIN IMMEDIATE")
+        driver.execute("BEGIN IMMEDIATE")
         yield
+        conn.commit()  # where SQLAlchemy has run something; it knows of a transaction only then
+        driver.commit()
     except BaseException:
         conn.rollback()
+        driver.rollback()
         raise
-    conn.commit()
 
 
 class Database:
@@ -104,6 +121,7 @@ class Database:
         """Held while the queue is added to, so that nothing comes in behind the end of it."""
         self._local = threading.local()
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="chamade-reader")
+        self._checkpoints = Checkpoints(self._engine.connect)
         self._writer = threading.Thread(
             target=self._run_writer, args=(writing,), name="chamade-writer", daemon=True
         )
@@ -111,13 +129,21 @@ class Database:
 
     async def write(self, fn: Transaction[T]) -> T:
         """Runs `fn` in a transaction; returns its result once that is committed."""
+        return await self._queue(fn, None)
+
+    async def write_then(self, fn: Transaction[T], then: Callable[[T], R]) -> R:
+        """The same, and hands the result to `then` on the event loop, even when the caller has gone by
+        then: for what must follow if, and only if, it is committed. Returns and raises what `then` does."""
+        return await self._queue(fn, then)
+
+    def _queue(self, fn: Transaction[Any], then: Callable[[Any], Any] | None) -> asyncio.Future[Any]:
+        """A caller that goes away cancels this future; the commit happens all the same."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
+        future: asyncio.Future[Any] = loop.create_future()
         with self._gate:
             self._require_open()
-            self._jobs.put(_Job(fn, future, loop))
-        # A caller that goes away must not leave the outcome unread: the commit happens all the same.
-        return await asyncio.shield(future)
+            self._jobs.put(_Job(fn, future, loop, then))
+        return future
 
     async def read(self, fn: Transaction[T]) -> T:
         """Runs `fn` on a snapshot."""
@@ -141,7 +167,7 @@ class Database:
         return await asyncio.to_thread(self._scrub)
 
     def _scrub(self) -> bool:
-        with self._engine.connect() as conn:
+        with self._checkpoints.alone, self._engine.connect() as conn:
             conn.exec_driver_sql(f"PRAGMA busy_timeout={_SCRUB_TIMEOUT_MS}")
             try:
                 busy = conn.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
@@ -159,6 +185,7 @@ class Database:
             self._open = False
             self._jobs.put(None)
         self._writer.join()
+        self._checkpoints.close()
         self._readers.shutdown()
         for conn in self._connections:
             conn.close()
@@ -174,13 +201,15 @@ class Database:
             conn = self._engine.connect()
             self._local.conn = conn
             self._connections.append(conn)
+        driver = _driver(conn)
         try:
-            conn.exec_driver_sql("BEGIN")
+            driver.execute("BEGIN")
             return fn(conn)
-        except OperationalError as error:
+        except (OperationalError, sqlite3.OperationalError) as error:
             raise _translated(error) from error
         finally:
             conn.rollback()
+            driver.rollback()
 
     def _run_writer(self, conn: Connection) -> None:
         while (first := self._jobs.get()) is not None:
@@ -193,59 +222,72 @@ class Database:
                     break
                 batch.append(job)
             self._commit(conn, batch)
+            self._checkpoints.written(len(batch))
             if closing:
                 break
 
     def _commit(self, conn: Connection, batch: list[_Job]) -> None:
         try:
             with immediate(conn):
-                for job in batch:
-                    self._attempt(conn, job, alone=len(batch) == 1)
+                if len(batch) == 1:
+                    batch[0].result = batch[0].fn(conn)
+                else:
+                    _attempt_each(conn, batch)
         except BaseException as error:
-            failure = _translated(error) if isinstance(error, OperationalError) else error
+            known = isinstance(error, OperationalError | sqlite3.OperationalError)
+            failure = _translated(error) if known else error
             for job in batch:
                 job.error = job.error or failure
         _answer(batch)
 
-    def _attempt(self, conn: Connection, job: _Job, *, alone: bool) -> None:
-        if alone:
-            job.result = job.fn(conn)
-            return
-        conn.exec_driver_sql("SAVEPOINT job")
+
+def _attempt_each(conn: Connection, batch: list[_Job]) -> None:
+    driver = _driver(conn)
+    for job in batch:
+        driver.execute("SAVEPOINT job")
         try:
             job.result = job.fn(conn)
         except Exception as error:
             # Only this one is undone; its neighbours in the batch commit.
-            conn.exec_driver_sql("ROLLBACK TO job")
+            driver.execute("ROLLBACK TO job")
             job.error = error
-        conn.exec_driver_sql("RELEASE job")
+        driver.execute("RELEASE job")
 
 
-def _translated(error: OperationalError) -> Exception:
+def _translated(error: OperationalError | sqlite3.OperationalError) -> Exception:
     if _busy(error):
         return Unavailable("The database is busy", code=BUSY, retry_after=1)
     return error
 
 
 def _answer(batch: list[_Job]) -> None:
-    def resolve(jobs: list[_Job]) -> None:
-        for job in jobs:
-            if job.future.done():
-                continue
-            if job.error is None:
-                job.future.set_result(job.result)
-            elif isinstance(job.error, StopIteration):
-                job.future.set_exception(RuntimeError("a transaction raised StopIteration"))
-            else:
-                job.future.set_exception(job.error)
-
-    loops = {id(job.loop): job.loop for job in batch}
-    for key, loop in loops.items():
-        jobs = [job for job in batch if id(job.loop) == key]
+    loops = {job.loop for job in batch}
+    for loop in loops:
+        jobs = batch if len(loops) == 1 else [job for job in batch if job.loop is loop]
         try:
-            loop.call_soon_threadsafe(resolve, jobs)
+            loop.call_soon_threadsafe(_resolve, jobs)
         except RuntimeError:
             log.debug("event loop closed before %d transactions were answered", len(jobs))
+
+
+def _resolve(jobs: list[_Job]) -> None:
+    """On the event loop."""
+    for job in jobs:
+        if job.error is None and job.then is not None:
+            try:
+                job.result = job.then(job.result)
+            except Exception as error:
+                job.error = error
+                if job.future.done():
+                    log.exception("what follows a commit failed, and its caller has gone")
+        if job.future.done():
+            continue
+        if job.error is None:
+            job.future.set_result(job.result)
+        elif isinstance(job.error, StopIteration):
+            job.future.set_exception(RuntimeError("a transaction raised StopIteration"))
+        else:
+            job.future.set_exception(job.error)
 
 
 def answers(conn: Connection) -> bool:

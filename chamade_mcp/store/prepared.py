@@ -59,7 +59,9 @@ class Prepared:
             form = self._forms[conn.dialect.name] = _compiled(self._statement, self._columns, conn.dialect)
         values = values | form.constants if form.constants else values
         given = [values[key] if process is None else process(values[key]) for key, process in form.binds]
-        cursor = conn.connection.cursor()
+        driver = conn.connection.driver_connection
+        assert driver is not None, "the connection is closed"
+        cursor = driver.cursor()
         try:
             cursor.execute(form.sql, given)
         except form.error as error:
