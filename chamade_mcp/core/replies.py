@@ -84,8 +84,14 @@ class ReplyClock:
         Not for one who was told already that nobody answers: an indicator would promise what silence has
         disproved, and the notice is not repeated.
         """
-        if whom.conversation not in self._told:
+        if whom.conversation in self._told:
+            return
+        waiting = self._open.get(whom.conversation)
+        if waiting is None:
             self._start(whom, show_now=True)
+        else:
+            # The indicator is there: it is shown again before it goes, and not for each of many messages.
+            waiting.deadline = self._clock.monotonic() + self._timeout_s
 
     def prolong(self, whom: Correspondent) -> None:
         """The agent is at it, and has all its time again; the indicator has just been shown."""

@@ -44,4 +44,6 @@ class SteadyTime:
 
 def iso(moment: datetime) -> str:
     """UTC with microseconds and a Z: sorts as text in the order of time."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")[:-6] + "Z"  # for +00:00

@@ -106,6 +106,16 @@ async def test_every_message_gives_the_agent_all_its_time(house: House) -> None:
     assert notices(house) == ["alice"]
 
 
+async def test_many_messages_show_one_indicator(house: House) -> None:
+    owner = await house.owner()
+    for number in range(5):
+        await house.platform.write(owner.scope, f"line {number}")
+        await house.clock.advance(BEAT_S)
+    assert house.platform.typed == ["alice"]
+    await house.clock.advance(TYPING_EVERY_S)
+    assert house.platform.typed == ["alice", "alice"]
+
+
 async def test_a_repeated_delivery_starts_no_clock(house: House) -> None:
     owner = await house.owner()
     await house.platform.write(owner.scope, "hello", ref="m1")
