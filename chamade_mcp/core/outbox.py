@@ -58,7 +58,8 @@ GiveUp = Callable[[Errand, GatewayError], Awaitable[None]]
 
 @dataclass(slots=True, eq=False)
 class _Lane:
-    waiting: list[tuple[int, Errand]] = field(default_factory=list[tuple[int, Errand]])
+    waiting: list[tuple[int, float, Errand]] = field(default_factory=list[tuple[int, float, Errand]])
+    """By place, each with the moment after which it is given up, on the clock that never jumps."""
     told: dict[str, asyncio.Future[Settled]] = field(default_factory=dict[str, asyncio.Future[Settled]])
     """By key: whoever waits for a message that is still in here. Done: they were told that it is pending."""
     pausing: bool = False
@@ -85,7 +86,8 @@ class Outbox:
         if key in lane.told:
             return lane.told[key]
         told = lane.told[key] = asyncio.get_running_loop().create_future()
-        heapq.heappush(lane.waiting, (errand.seq, errand))
+        age_s = max(0.0, (self._clock.now() - errand.at).total_seconds())
+        heapq.heappush(lane.waiting, (errand.seq, self._clock.monotonic() + GIVE_UP_S - age_s, errand))
         if lane.pausing or self._closed:
             told.set_result(DeliveryState.PENDING)
         elif lane.task is None:
@@ -101,11 +103,11 @@ class Outbox:
     def forget(self, account: AccountId) -> None:
         """The account goes, and what it still wanted to say with it."""
         for lane in self._lanes.values():
-            for _, errand in lane.waiting:
+            for *_, errand in lane.waiting:
                 if errand.whom.scope.account == account:
                     lane.settle(errand.outgoing.key, DeliveryState.FAILED)
                     del lane.told[errand.outgoing.key]
-            lane.waiting = [one for one in lane.waiting if one[1].whom.scope.account != account]
+            lane.waiting = [one for one in lane.waiting if one[2].whom.scope.account != account]
 
     async def stop(self) -> None:
         """Finishes what is being sent, within reason; the rest stays pending in the database."""
@@ -124,16 +126,16 @@ class Outbox:
 
     async def _run(self, conversation: ConversationId, lane: _Lane) -> None:
         while lane.waiting and not self._closed:
-            errand = heapq.heappop(lane.waiting)[1]
-            outcome = await self._see_through(errand, lane)
+            _, last_s, errand = heapq.heappop(lane.waiting)
+            outcome = await self._see_through(errand, last_s, lane)
             lane.settle(errand.outgoing.key, outcome)
             del lane.told[errand.outgoing.key]
         lane.task = None
         if not lane.waiting:
             self._lanes.pop(conversation, None)
 
-    async def _see_through(self, errand: Errand, lane: _Lane) -> Settled:
-        """Tries until it is settled, or too old."""
+    async def _see_through(self, errand: Errand, last_s: float, lane: _Lane) -> Settled:
+        """Tries until it is settled, or `last_s` has come."""
         attempts = 0
         while True:
             try:
@@ -141,11 +143,11 @@ class Outbox:
             except Unavailable as error:
                 attempts += 1
                 pause = _pause(attempts, error)
-                age = (self._clock.now() - errand.at).total_seconds()
                 if self._closed:
                     return DeliveryState.PENDING
                 # The gateway's own words are of the moment: later they would be wrong.
-                if not errand.answers or error.action is not Action.RETRY or age + pause > GIVE_UP_S:
+                hopeless = not errand.answers or error.action is not Action.RETRY
+                if hopeless or self._clock.monotonic() + pause > last_s:
                     await self._give_up(errand, error)
                     return error
             except Exception as error:

@@ -5,18 +5,22 @@ import sqlite3
 import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import httpx2
 import pytest
 
+from chamade_mcp.core.outbox import GIVE_UP_S
+from chamade_mcp.kit.connector import PlatformUnavailable
+from chamade_mcp.kit.testing import SCRIPTED
+from chamade_mcp.model.access import Principal
 from chamade_mcp.model.facts import MessageReceived
 from chamade_mcp.model.ids import ConversationRef, MessageRef
 from chamade_mcp.model.messages import Sender
 from chamade_mcp.store.migrate import migrate
 from tests.support.gateway_process import gateway_process
 from tests.support.house import House, open_house
-from tests.support.waiting import until
+from tests.support.waiting import BOUND_S, until
 
 REPLY_S = 60.0
 
@@ -66,6 +70,48 @@ async def test_nothing_is_early_or_late_when_the_wall_clock_jumps(house: House, 
     assert house.platform.delivered == []
     await house.clock.advance(2)
     await until(lambda: len(house.platform.delivered) == 1)
+
+
+@pytest.mark.parametrize("jump_s", [7_200.0, -3_600.0])
+async def test_a_message_is_tried_for_an_hour_when_the_wall_clock_jumps(house: House, jump_s: float) -> None:
+    owner = await house.owner()
+    for person in ("early", "late"):
+        await house.platform.write(owner.scope, "Hello", conversation=person)
+    early, late = [
+        c["conversation_id"]
+        for name in ("Early", "Late")
+        for c in (await house.inbox.snapshot(owner))["conversations"]
+        if c["remote_name"] == name
+    ]
+    house.platform.script.send_error = PlatformUnavailable("down")
+    assert (await house.inbox.send(owner, SCRIPTED, "x", conversation_id=early)).status == 202
+    house.clock.jump(jump_s)
+    await house.clock.advance(GIVE_UP_S - 130)
+    assert (await house.inbox.send(owner, SCRIPTED, "y", conversation_id=late)).status == 202
+    house.clock.jump(jump_s)
+    house.platform.script.send_error = None
+    await house.clock.advance(61)
+    await until(lambda: len(house.platform.delivered) == 2)
+
+
+@pytest.mark.parametrize("jump_s", [7_200.0, -3_600.0])
+async def test_a_message_is_given_up_after_an_hour_when_the_wall_clock_jumps(
+    house: House, jump_s: float
+) -> None:
+    owner = await house.owner()
+    await house.platform.write(owner.scope, "Hello")
+    house.platform.script.send_error = PlatformUnavailable("down")
+    assert (await house.inbox.send(owner, SCRIPTED, "x")).status == 202
+    house.clock.jump(jump_s)
+    await house.clock.advance(GIVE_UP_S + 61)
+    house.platform.script.send_error = None
+    async with asyncio.timeout(BOUND_S):
+        while (await last_message(house, owner))["status"] != "failed":  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
+async def last_message(house: House, owner: Principal) -> dict[str, Any]:
+    return (await house.inbox.detail(owner, SCRIPTED))["conversations"][0]["messages"][-1]
 
 
 async def test_a_poll_waits_as_long_as_it_asked_when_the_wall_clock_jumps(house: House) -> None:
