@@ -7,9 +7,13 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from sqlalchemy.exc import OperationalError
 
+from chamade_mcp.core.consents import ConsentRequest
+from chamade_mcp.core.tokens import Redemption, challenge_of
 from chamade_mcp.model.ids import CallId
 from tests.integration.api.conftest import PASSWORD, House, client_of
+from tests.support.push_client import INITIALIZE, headers
 from tests.support.requirement import requirement
 from tests.support.waiting import until
 
@@ -52,6 +56,8 @@ async def fill(house: House, api: httpx2.AsyncClient) -> Filled:
         made = (await ok(await api.post("/api/files", files=sent))).json()
         filled.secrets.add(made["url"].rpartition("/")[2])
     await fill_calls(house, api, filled)
+    await fill_webhooks(house, api, filled)
+    await fill_clients(house, api, filled)
     for _ in range(5):
         key = (await ok(await api.post("/api/api-keys", json={"name": mark("key")}))).json()["key"]
         filled.secrets.add(key.rpartition("_")[2])
@@ -63,7 +69,7 @@ async def fill(house: House, api: httpx2.AsyncClient) -> Filled:
 
 
 async def fill_calls(house: House, api: httpx2.AsyncClient, filled: Filled) -> None:
-    wanted = {"platform": "scripted", "agent_name": filled.mark("call")}
+    wanted = {"platform": "scripted", "agent_name": filled.mark("call"), "recording": True}
     call = (await ok(await api.post("/api/call", json=wanted))).json()
     await until(lambda: call["room_id"] in house.scripted.legs)
     calls = house.gateway.core.calls
@@ -73,10 +79,53 @@ async def fill_calls(house: House, api: httpx2.AsyncClient, filled: Filled) -> N
     await ok(await api.delete(f"/api/call/{call['call_id']}"))
 
 
+async def fill_webhooks(house: House, api: httpx2.AsyncClient, filled: Filled) -> None:
+    url = house.elsewhere.serve(
+        f"https://receiver.example/{filled.mark('url')}", filled.mark("said").encode()
+    )
+    made = await ok(await api.post("/api/webhooks", json={"url": url, "description": filled.mark("webhook")}))
+    filled.secrets.add(made.json()["secret"].removeprefix("whsec_"))
+    path = f"/api/webhooks/{made.json()['id']}"
+    filled.secrets.add((await ok(await api.post(f"{path}/secret"))).json()["secret"].removeprefix("whsec_"))
+    await ok(await api.post(f"{path}/test"))
+    for number in range(5):
+        await house.scripted.write(house.owner.scope, filled.mark("posted"), conversation=f"person{number}")
+
+
+async def fill_clients(house: House, api: httpx2.AsyncClient, filled: Filled) -> None:
+    """A session of an MCP client, and one that was let in over OAuth."""
+    hello = {**INITIALIZE, "params": {**INITIALIZE["params"], "clientInfo": client_info(filled)}}
+    opened = await ok(await api.post("/mcp/?stateful", headers=headers(house.key), json=hello))
+    filled.secrets.add(opened.headers["mcp-session-id"])
+    grants, verifier = house.gateway.core.grants, "v" * 43
+    request = ConsentRequest(
+        client_id="client_1",
+        client_name=filled.mark("client"),
+        client_host="",
+        redirect_uri="http://localhost/cb",
+        state=None,
+        permissions=house.owner.permissions,
+        challenge=challenge_of(verifier),
+        refreshes=True,
+    )
+    code = await grants.approve(house.owner, request)
+    issued = await grants.redeem(Redemption(code, "client_1", verifier, None))
+    filled.secrets |= {code, issued.access_token, str(issued.refresh_token)}
+
+
+def client_info(filled: Filled) -> dict[str, str]:
+    return {"name": filled.mark("program"), "version": "1"}
+
+
 def kept_in(folder: Path, marks: set[str]) -> set[str]:
     """Those that stand anywhere in the data folder: database, write-ahead log, files."""
     kept = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
     return {mark for mark in marks if mark.encode() in kept}
+
+
+def blobs_in(folder: Path) -> list[Path]:
+    """Whatever is in the data folder beside the database, the key and the lock."""
+    return [path for path in folder.glob("*/**/*") if path.is_file()]
 
 
 @requirement("R-189")
@@ -96,7 +145,9 @@ async def test_a_deleted_account_is_gone_from_the_disk(
         filled = await fill(house, api)
         marks = filled.told | filled.in_files
         assert await asyncio.to_thread(kept_in, tmp_path / "data", marks) == marks
+        assert blobs_in(tmp_path / "data"), "what was recorded, and what was uploaded"
         await ok(await api.request("DELETE", "/api/account", json={"password": PASSWORD}))
+        assert blobs_in(tmp_path / "data") == []
         everything = marks | filled.secrets | {"owner@example.org"}
         assert await asyncio.to_thread(kept_in, tmp_path / "data", everything) == set()
         kept = await asyncio.to_thread(kept_in, tmp_path / "data", {"a-neighbour-who-stays"})
@@ -116,4 +167,26 @@ async def test_the_logs_tell_nothing_of_what_was_said(
         await api.request("DELETE", "/api/account", json={"password": PASSWORD})
     assert caplog.records, "nothing was logged, so nothing was tested"
     secret = filled.told | filled.in_files | filled.secrets
-    assert {one for one in secret if one in caplog.text} == set()
+    # The audit log says to which client an owner said yes.
+    assert {one for one in secret if one in caplog.text} == {one for one in secret if "-client-" in one}
+
+
+async def test_nor_do_they_when_the_disk_is_full(
+    house: House, api: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The database's own errors carry what was to be stored."""
+    await house.scripted.write(house.owner.scope, "hello")
+    database = house.gateway.core.inbox._d.database  # pyright: ignore[reportPrivateUsage]
+    full = "PRAGMA max_page_count = 1"  # of those it has, none are added
+    await database.write(lambda conn: conn.exec_driver_sql(full).scalar_one())
+    filled = Filled()
+    text = filled.mark("unstored") + PADDING * 18
+    sent = await api.post("/api/dm/chat", json={"platform": "scripted", "text": text})
+    assert sent.status_code >= 500
+    with pytest.raises(OperationalError, match="full"):
+        await house.scripted.write(house.owner.scope, text, conversation=filled.mark("person"))
+    endpoint = {"url": f"https://receiver.example/{filled.mark('url')}{'x' * 1900}"}
+    added = [(await api.post("/api/webhooks", json=endpoint)).status_code for _ in range(10)]
+    assert max(added) >= 500, added
+    assert "full" in caplog.text
+    assert {one for one in filled.told if one in caplog.text} == set()
