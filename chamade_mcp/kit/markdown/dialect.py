@@ -11,6 +11,8 @@ class Dialect:
 
     line_break = "\n"
     bullet = "•"
+    between_in_item = "\n"
+    """What parts the blocks of one item of a list."""
 
     def text(self, raw: str) -> str:
         return raw

@@ -7,13 +7,16 @@ label alone.
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import Protocol
 
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
 from chamade_mcp.kit.markdown.backslash import Discord, NextcloudTalk, Teams
 from chamade_mcp.kit.markdown.dialect import Dialect
+from chamade_mcp.kit.markdown.source import Source
 from chamade_mcp.kit.markdown.telegram import TelegramHtml
 from chamade_mcp.kit.markdown.tight import Slack, WhatsApp
 
@@ -41,6 +44,7 @@ _DIALECTS: dict[Format, Dialect] = {
     Format.TEAMS: Teams(),
     Format.NEXTCLOUD_TALK: NextcloudTalk(),
 }
+_SOURCE = Source()
 _PARSER = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 _LINKABLE = re.compile(r"(?:https?://|mailto:)[^\s\x00-\x20\x7f\"]+", re.IGNORECASE)
 # The full stop after an address, or the bracket around it, belongs to the sentence.
@@ -50,11 +54,39 @@ _LINE_ENDS = re.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _LANGUAGE = re.compile(r"[A-Za-z0-9_+-]{1,30}")
 
 
+class Node(Protocol):
+    """What is read of the parser's tree, and of what is left of it where it was cut."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def tag(self) -> str: ...
+    @property
+    def content(self) -> str: ...
+    @property
+    def info(self) -> str: ...
+    @property
+    def attrs(self) -> Mapping[str, str | int | float]: ...
+    @property
+    def children(self) -> Sequence["Node"]: ...
+
+
+def parse(markdown: str) -> Node:
+    return SyntaxTreeNode(_PARSER.parse(markdown))
+
+
 def render(markdown: str, to: Format) -> str:
     """`markdown` in the dialect `to`; "" if nothing of it can be seen. Never raises on any text."""
-    if to is Format.MARKDOWN:
-        return markdown
-    return _Walk(_DIALECTS[to]).blocks(SyntaxTreeNode(_PARSER.parse(markdown))).strip("\n")
+    return markdown if to is Format.MARKDOWN else _said(parse(markdown), _DIALECTS[to])
+
+
+def written(tree: Node) -> str:
+    """Markdown that says what `tree` does; its tables as blocks of code."""
+    return _said(tree, _SOURCE)
+
+
+def _said(tree: Node, dialect: Dialect) -> str:
+    return _Walk(dialect).blocks(tree).strip("\n")
 
 
 def seen(said: str, to: Format) -> str:
@@ -66,10 +98,10 @@ class _Walk:
     def __init__(self, dialect: Dialect) -> None:
         self._say = dialect
 
-    def blocks(self, node: SyntaxTreeNode, between: str = "\n\n") -> str:
+    def blocks(self, node: Node, between: str = "\n\n") -> str:
         return between.join(said for child in node.children if (said := self._block(child)))
 
-    def _block(self, node: SyntaxTreeNode) -> str:
+    def _block(self, node: Node) -> str:
         match node.type:
             case "heading":
                 inner = self._inline(node)
@@ -88,18 +120,18 @@ class _Walk:
             case _:
                 return self._inline(node)
 
-    def _list(self, node: SyntaxTreeNode) -> str:
+    def _list(self, node: Node) -> str:
         first = int(node.attrs.get("start", 1))
         ordered = node.type == "ordered_list"
         items: list[str] = []
         for at, item in enumerate(node.children):
             mark = self._say.number(first + at) if ordered else self._say.bullet
-            lines = self.blocks(item, "\n").split("\n")
+            lines = self.blocks(item, self._say.between_in_item).split("\n")
             indent = " " * (len(mark) + 1)
-            items.append("\n".join([f"{mark} {lines[0]}", *(indent + line for line in lines[1:])]))
+            items.append("\n".join([f"{mark} {lines[0]}", *(line and indent + line for line in lines[1:])]))
         return "\n".join(items)
 
-    def _inline(self, node: SyntaxTreeNode) -> str:
+    def _inline(self, node: Node) -> str:
         """A paragraph, a heading or a styled part of one: its children side by side."""
         line = ""
         for child in node.children:
@@ -107,7 +139,7 @@ class _Walk:
             line += self._say.seam(line, said) + said
         return line
 
-    def _piece(self, node: SyntaxTreeNode) -> str:
+    def _piece(self, node: Node) -> str:
         match node.type:
             case "text":
                 return self._text(_LINE_ENDS.sub(" ", node.content))
@@ -116,13 +148,13 @@ class _Walk:
             case "softbreak" | "hardbreak":
                 return self._say.line_break
             case "image":
-                return self._link(self._say.text(_words(node)), str(node.attrs["src"]))
+                return self._link(self._say.text(words(node)), str(node.attrs["src"]))
             case "link":
                 return self._anchor(node)
             case _:
                 return self._styled(node)
 
-    def _styled(self, node: SyntaxTreeNode) -> str:
+    def _styled(self, node: Node) -> str:
         inner = self._inline(node)
         if not inner:
             return ""
@@ -136,10 +168,10 @@ class _Walk:
             case _:
                 return inner
 
-    def _anchor(self, node: SyntaxTreeNode) -> str:
-        url, words = str(node.attrs["href"]), _words(node)
+    def _anchor(self, node: Node) -> str:
+        url, label = str(node.attrs["href"]), words(node)
         # The label's own addresses stay text: no link within a link, and none that shows another one's name.
-        return self._link("" if words == url else self._say.text(words), url)
+        return self._link("" if label == url else self._say.text(label), url)
 
     def _link(self, label: str, url: str) -> str:
         return self._say.link(label, url) if _LINKABLE.fullmatch(url) else label
@@ -152,12 +184,12 @@ class _Walk:
         return line
 
 
-def _words(node: SyntaxTreeNode) -> str:
+def words(node: Node) -> str:
     """The characters under `node` without any markup, on one line."""
     if node.type in ("softbreak", "hardbreak"):
         return " "
     if node.children:
-        return "".join(_words(child) for child in node.children)
+        return "".join(words(child) for child in node.children)
     return _LINE_ENDS.sub(" ", node.content) if node.type in ("text", "code_inline", "image") else ""
 
 
@@ -166,9 +198,9 @@ def _language(info: str) -> str:
     return found[0] if found else ""
 
 
-def _table(node: SyntaxTreeNode) -> str:
+def _table(node: Node) -> str:
     """Rows in aligned columns, for a font of equal widths."""
-    rows = [[_words(cell) for cell in row.children] for part in node.children for row in part.children]
+    rows = [[words(cell) for cell in row.children] for part in node.children for row in part.children]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [" | ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     return "\n".join([lines[0], "-+-".join("-" * width for width in widths), *lines[1:]])

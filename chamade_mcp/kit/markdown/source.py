@@ -1,0 +1,31 @@
+"""Markdown written anew from its tree: the same words in the same markup, each as its parser reads it."""
+
+import re
+from typing import Final
+
+from chamade_mcp.kit.markdown.backslash import Backslash
+
+_BETWEEN_LETTERS: Final = re.compile(r"(?<=[^\W_])\\_(?=[^\W_])")
+
+
+class Source(Backslash):
+    between_in_item = "\n\n"
+
+    def text(self, raw: str) -> str:
+        return _BETWEEN_LETTERS.sub("_", super().text(raw))
+
+    def strike(self, inner: str) -> str:
+        # Four of them would begin a block of code.
+        return inner if inner.startswith("~") or inner.endswith("~") else super().strike(inner)
+
+    def code(self, raw: str) -> str:
+        longest = max((len(run) for run in re.findall("`+", raw)), default=0)
+        ticks = "`" * (longest + 1)
+        edge = " " if raw[:1] in "` " or raw[-1:] in "` " else ""
+        return f"{ticks}{edge}{raw}{edge}{ticks}" if raw.strip() else self.text(raw)
+
+    def address(self, url: str) -> str:
+        return self.text(url)
+
+    def heading(self, inner: str, level: int) -> str:
+        return f"{'#' * level} {inner}"
