@@ -58,6 +58,10 @@ class DmBody(MessageBody):
         Field(description="As a message that came in bears it"),
     ] = None
     keep_typing: Annotated[bool, Field(description="Show the typing indicator again after the send")] = False
+    split: Annotated[
+        bool,
+        Field(description="What is too long for the platform goes out as several messages, in order"),
+    ] = False
 
 
 class DmTypingBody(Body):
@@ -130,6 +134,12 @@ class InboxWire(Wire):
 class SentWire(Wire):
     status: Annotated[str, Field(description="`delivered`, `pending` or `queued`")]
     message_id: str
+    message_ids: Annotated[
+        list[str],
+        Field(
+            default_factory=list[str], description="With `split`: of every part; `message_id` is the first"
+        ),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +182,7 @@ class InboxGroup:
             message_id=asked.repeat,
             reply_to=body.reply_to,
             thread=body.thread,
+            split=body.split,
         )
         return Reply(result.status, result.body)
 
@@ -225,7 +236,7 @@ class InboxGroup:
                         413: ("FILE_TOO_LARGE", "FILE_QUOTA_EXCEEDED"),
                         429: ("RATE_LIMITED",),
                         501: ("NOT_AVAILABLE",),
-                        502: ("SEND_FAILED", "DELIVERY_UNKNOWN", "FETCH_FAILED"),
+                        502: ("SEND_FAILED", "SEND_INCOMPLETE", "DELIVERY_UNKNOWN", "FETCH_FAILED"),
                         503: ("UNAVAILABLE", "RECONNECT_NEEDED"),
                         504: ("FETCH_TIMED_OUT",),
                     },

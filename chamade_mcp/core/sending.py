@@ -4,12 +4,14 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Any, Final, TypedDict, Unpack
 
 from sqlalchemy import Connection, Row
 
 from chamade_mcp.core import dms, sent
+from chamade_mcp.core.composing import compose, incomplete, texts_of
 from chamade_mcp.core.courier import Courier, promise
 from chamade_mcp.core.cursors import Heads
 from chamade_mcp.core.inbox_deps import InboxDeps
@@ -26,6 +28,7 @@ from chamade_mcp.model.errors import (
     Conflict,
     GatewayError,
     NotFound,
+    Outcome,
     PlatformRefused,
     delivery_unknown,
     message_not_found,
@@ -69,6 +72,8 @@ class HowToSend(TypedDict, total=False):
     reply_to: str | None
     """The id of a message: it is quoted, and names the conversation and the thread, too."""
     thread: str | None
+    split: bool
+    """What is too long for the platform goes out as several messages."""
 
 
 class Sending:
@@ -108,23 +113,26 @@ class Sending:
             require_feature(manifest, MessageFeature.THREADS)
         target = how.get("conversation_id") if quoted is None else quoted.conversation_id
         whom = _whom(scope, await self._target(scope, platform, target))
-        said = worded(manifest, text)
         self._d.messages(manifest.platform)  # one that is down is told at once, and nothing is kept for it
-        files = await self._d.files.attach(scope, how.get("attachments", ()))
-        outgoing = Outgoing(
+        texts = await texts_of(manifest, text, may_split=how.get("split", False))
+        outgoing = compose(
+            manifest,
+            texts,
             how.get("message_id") or new_message_id(),
-            said,
-            attachments=files,
-            markdown=text,
+            attachments=await self._d.files.attach(scope, how.get("attachments", ())),
             reply_to=None if quoted is None else quoted.platform_ref,
             thread=None if thread is None else ThreadRef(thread),
         )
         beginning = self._begin(whom, outgoing, quoted, keep_typing=how.get("keep_typing", False))
         # A caller who goes away does not stop a message half-way.
         told = await to_the_end(beginning)
-        if files:
-            return SendResult(200, {"status": "pending", "message_id": outgoing.key, "delivery": "async"})
-        return await self._result(outgoing.key, told)
+        keys = [one.key for one in outgoing]
+        more = {"message_ids": keys} if how.get("split") else {}
+        if outgoing[0].attachments:
+            body = {"status": "pending", "message_id": keys[0], "delivery": "async"}
+            return SendResult(200, body | more)
+        result = await self._result(manifest.platform, keys, told)
+        return replace(result, body=result.body | more)
 
     async def retry(self, principal: Principal, message: str) -> SendResult:
         """Raises `Conflict` for a message that is not failed, and what `send` raises."""
@@ -138,22 +146,30 @@ class Sending:
                 raise Conflict(f"The message is {row.status}", code="MESSAGE_NOT_FAILED", action=Action.WAIT)
             return row
 
-        async def begin() -> asyncio.Future[Settled]:
+        async def begin() -> tuple[str, asyncio.Future[Settled]]:
             row = await self._d.database.write(again)
-            return self._courier.put(replace(self._courier.errand(row), at=self._d.clock.now()))
+            errand = replace(self._courier.errand(row), at=self._d.clock.now())
+            return row.platform, self._courier.put(errand)
 
-        return await self._result(message, await to_the_end(begin()))
+        platform, told = await to_the_end(begin())
+        return await self._result(platform, [message], [told])
 
-    async def _result(self, message: str, told: asyncio.Future[Settled]) -> SendResult:
-        await race(asyncio.wait({told}), self._d.clock.sleep(_PATIENCE_S))
-        promise(told)
-        settled = told.result()
-        if isinstance(settled, Exception):
-            raise settled
-        if settled is DeliveryState.PENDING:
-            return SendResult(202, {"status": "pending", "message_id": message, "delivery": "async"})
+    async def _result(
+        self, platform: str, keys: Sequence[str], told: Sequence[asyncio.Future[Settled]]
+    ) -> SendResult:
+        await race(asyncio.wait(told), self._d.clock.sleep(_PATIENCE_S))
+        for one in told:
+            promise(one)
+        settled = [one.result() for one in told]
+        for at, outcome in enumerate(settled):
+            if isinstance(outcome, GatewayError) and outcome.outcome is Outcome.NOT_DONE and at:
+                raise incomplete(platform, keys, at)
+            if isinstance(outcome, Exception):
+                raise outcome
+        if DeliveryState.PENDING in settled:
+            return SendResult(202, {"status": "pending", "message_id": keys[0], "delivery": "async"})
         # The contract's one word for what the platform has; the inbox tells how far it got.
-        return SendResult(200, {"status": "delivered", "message_id": message, "delivery": "sync"})
+        return SendResult(200, {"status": "delivered", "message_id": keys[0], "delivery": "sync"})
 
     async def typing(
         self, principal: Principal, platform: str, conversation_id: str | None = None
@@ -171,7 +187,7 @@ class Sending:
         self._d.messages(whom.platform)
         said = worded(self._d.platforms.require(whom.platform), text)
         outgoing = Outgoing(new_message_id(), said, sender_name=dms.GATEWAY, markdown=text)
-        await to_the_end(self._begin(whom, outgoing))
+        await to_the_end(self._begin(whom, [outgoing]))
 
     async def tell_no_reply(self, whom: Correspondent) -> None:
         try:
@@ -211,31 +227,39 @@ class Sending:
     async def _begin(
         self,
         whom: Correspondent,
-        outgoing: Outgoing,
+        parts: Sequence[Outgoing],
         quoted: Row[Any] | None = None,
         *,
         keep_typing: bool = False,
-    ) -> asyncio.Future[Settled]:
-        """Stores the message and sends it on its way."""
-        new = dms.NewMessage(
-            id=MessageId(outgoing.key),
-            direction=dms.OUTBOUND,
-            ref=outgoing.key,
-            sender_name=outgoing.sender_name,
-            text=outgoing.markdown,
-            attachments=outgoing.attachments,
-            status=str(DeliveryState.PENDING),
-            at=self._d.clock.now(),
-            reply_to=None if quoted is None else quoted.id,
-            thread=outgoing.thread,
-        )
-        store = partial(dms.add_message, scope=whom.scope, conversation=whom.conversation, new=new)
-        seq = await self._d.database.write(store)
-        if seq is None:
-            return await self._known(whom.scope, outgoing.key)
-        self._heads.advance(whom.scope, new)
-        answers = outgoing.sender_name != dms.GATEWAY
-        return self._courier.put(Errand(seq, whom, outgoing, new.at, keep_typing, answers))
+    ) -> list[asyncio.Future[Settled]]:
+        """Stores the message, all its parts or none, and sends it on its way."""
+        now = self._d.clock.now()
+        new = [_new(part, now, quoted if part is parts[0] else None) for part in parts]
+
+        def store(conn: Connection) -> list[int | None]:
+            return [dms.add_message(conn, whom.scope, whom.conversation, one) for one in new]
+
+        numbers = await self._d.database.write(store)
+        if numbers[-1] is not None:
+            self._heads.advance(whom.scope, new[-1])
+        told: list[asyncio.Future[Settled]] = []
+        for at, (seq, part) in enumerate(zip(numbers, parts, strict=True)):
+            if seq is None:
+                told.append(await self._known(whom.scope, part.key))
+                continue
+            more = at + 1 < len(parts)
+            errand = Errand(
+                seq,
+                whom,
+                part,
+                now,
+                keep_typing=keep_typing and not more,
+                answers=part.sender_name != dms.GATEWAY,
+                after=parts[at - 1].key if at else None,
+                more=more,
+            )
+            told.append(self._courier.put(errand))
+        return told
 
     async def _known(self, scope: Scope, message: str) -> asyncio.Future[Settled]:
         """What has become of a message that an earlier life of the gateway stored."""
@@ -255,3 +279,18 @@ class Sending:
 
 def _whom(scope: Scope, row: Row[Any]) -> Correspondent:
     return Correspondent(scope, Platform(row.platform), ConversationId(row.id), ConversationRef(row.ref))
+
+
+def _new(outgoing: Outgoing, at: datetime, quoted: Row[Any] | None) -> dms.NewMessage:
+    return dms.NewMessage(
+        id=MessageId(outgoing.key),
+        direction=dms.OUTBOUND,
+        ref=outgoing.key,
+        sender_name=outgoing.sender_name,
+        text=outgoing.markdown,
+        attachments=outgoing.attachments,
+        status=str(DeliveryState.PENDING),
+        at=at,
+        reply_to=None if quoted is None else quoted.id,
+        thread=outgoing.thread,
+    )

@@ -6,6 +6,8 @@ from typing import Final
 from chamade_mcp.kit.markdown.backslash import Backslash
 
 _BETWEEN_LETTERS: Final = re.compile(r"(?<=[^\W_])\\_(?=[^\W_])")
+_ESCAPED: Final = re.compile(r"(?<!\\)(?:\\\\)*\\.$")
+_HAIR_SPACE: Final = "\u200a"
 
 
 class Source(Backslash):
@@ -13,6 +15,10 @@ class Source(Backslash):
 
     def text(self, raw: str) -> str:
         return _BETWEEN_LETTERS.sub("_", super().text(raw))
+
+    def seam(self, left: str, right: str) -> str:
+        # Next to a space every marker acts, whatever it stands around; next to one without width it may not.
+        return _HAIR_SPACE if super().seam(left, right) and not _ESCAPED.search(left) else ""
 
     def strike(self, inner: str) -> str:
         # Four of them would begin a block of code.

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -33,7 +33,7 @@ class House:
     scripted: ScriptedConnector
     """Everything works there."""
     ears: ScriptedConnector
-    """There one can listen but not speak."""
+    """There one can listen but not speak, and messages are short."""
     elsewhere: Elsewhere
     """The servers that URLs may name."""
 
@@ -58,6 +58,7 @@ async def house(tmp_path: Path) -> AsyncGenerator[House]:
     ears = ScriptedConnector(
         frozenset({Capability.AUDIO_IN, Capability.READ, Capability.WRITE}), platform=Platform("ears")
     )
+    ears.manifest = replace(ears.manifest, text_limit=40)
     found = discover()
     registry = Registry(
         MappingProxyType({**found.manifests, SCRIPTED: scripted.manifest, Platform("ears"): ears.manifest}),

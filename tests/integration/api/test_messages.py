@@ -37,6 +37,19 @@ async def test_edit_react_and_take_back(house: House, api: httpx2.AsyncClient) -
     assert_problem(await api.patch("/api/messages/msg_x", json={"text": "x"}), 404, "MESSAGE_NOT_FOUND")
 
 
+async def test_a_long_message_in_parts(house: House, api: httpx2.AsyncClient) -> None:
+    await house.ears.write(house.owner.scope, "hello")
+    said = {"platform": "ears", "text": "One sentence is short. " * 4}
+    assert_problem(await api.post("/api/dm/chat", json=said), 502, "SEND_FAILED", field="text")
+    key = {"idempotency-key": "a"}
+    answers = [await api.post("/api/dm/chat", json=said | {"split": True}, headers=key) for _ in range(2)]
+    assert [one.status_code for one in answers] == [200, 200]
+    assert answers[0].json() == answers[1].json()
+    assert [m.text for _, m in house.ears.delivered] == ["One sentence is short."] * 4
+    (conversation,) = (await api.get("/api/inbox?platform=ears")).json()["conversations"]
+    assert [m["id"] for m in conversation["messages"][1:]] == answers[0].json()["message_ids"]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "field"),
     [

@@ -62,7 +62,8 @@ def test_every_part_is_within_the_limit_and_nothing_is_lost(
     markdown: str, to: Format, unit: Unit, limit: int
 ):
     parts = split(markdown, to, unit, limit)
-    assert all(0 < length(render(part, to), to, unit) <= limit for part in parts)
+    assert all(length(render(part, to), to, unit) <= limit for part in parts)
+    assert len(parts) == 1 or all(render(part, to) for part in parts)
     assert "".join(map(said, parts)) == said(markdown)
 
 

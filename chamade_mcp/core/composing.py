@@ -1,0 +1,51 @@
+"""What an agent wrote as the messages it goes out as: one, or as many as the platform's limit asks for."""
+
+import asyncio
+from collections.abc import Sequence
+
+from chamade_mcp.core.wording import worded
+from chamade_mcp.kit.manifest import Manifest
+from chamade_mcp.kit.markdown.split import split
+from chamade_mcp.model.errors import Action, FieldError, Outcome, PlatformRefused
+from chamade_mcp.model.ids import MessageRef, ThreadRef
+from chamade_mcp.model.messages import Attachment, Outgoing
+
+
+async def texts_of(manifest: Manifest, markdown: str, *, may_split: bool) -> list[str]:
+    """What each message says, in the agent's Markdown."""
+    if not may_split or manifest.text_limit is None:
+        return [markdown]
+    # A second and more, for text made to be hard: others are served meanwhile.
+    return await asyncio.to_thread(split, markdown, manifest.format, manifest.text_unit, manifest.text_limit)
+
+
+def compose(
+    manifest: Manifest,
+    texts: Sequence[str],
+    key: str,
+    *,
+    attachments: tuple[Attachment, ...],
+    reply_to: MessageRef | None,
+    thread: ThreadRef | None,
+) -> list[Outgoing]:
+    """Attachments and what is quoted go with the first one, which bears `key`; the others' are made of it, so
+    that the same again is the same. Raises what `worded` raises."""
+    first = Outgoing(key, worded(manifest, texts[0]), "", attachments, texts[0], reply_to, thread)
+    further = [
+        Outgoing(f"{key}_{number}", worded(manifest, text), markdown=text, thread=thread)
+        for number, text in enumerate(texts[1:], 2)
+    ]
+    return [first, *further]
+
+
+def incomplete(platform: str, keys: Sequence[str], sent: int) -> PlatformRefused:
+    """The first `sent` parts are out, and the others will not be."""
+    missing = ", ".join(keys[sent:])
+    return PlatformRefused(
+        f"Sent {sent} of {len(keys)} parts: send the others again by their ids",
+        code="SEND_INCOMPLETE",
+        action=Action.WAIT,
+        platform=platform,
+        outcome=Outcome.UNKNOWN,
+        errors=[FieldError("text", f"not sent: {missing}")],
+    )
