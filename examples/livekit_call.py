@@ -24,11 +24,9 @@ class ChamadeAudioInput(io.AudioInput):
         self.over = asyncio.Event()
 
     async def __anext__(self) -> rtc.AudioFrame:
-        assert self._call.audio is not None, "this call has no sound"
         async for event in self._call:
             if isinstance(event, Audio):
-                samples = len(event.pcm) // 2
-                return rtc.AudioFrame(event.pcm, self._call.audio.sample_rate, 1, samples)
+                return rtc.AudioFrame(event.pcm, event.rate_hz, 1, len(event.pcm) // 2)
         self.over.set()
         raise StopAsyncIteration
 

@@ -56,8 +56,8 @@ class ChamadeInput(BaseInputTransport):
     async def _hear(self) -> None:
         async for event in self._call:
             match event:
-                case Audio(pcm=pcm):
-                    await self.push_audio_frame(InputAudioRawFrame(pcm, self.sample_rate, 1))
+                case Audio(pcm=pcm, rate_hz=rate_hz):
+                    await self.push_audio_frame(InputAudioRawFrame(pcm, rate_hz, 1))
                 case CallChat(sender=sender, text=text):
                     await self.push_frame(InputTransportMessageFrame({"sender": sender, "text": text}))
                 case _:

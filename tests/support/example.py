@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,7 +14,9 @@ START_S = 60.0
 """Big frameworks take their time to be imported on a busy machine."""
 
 
-class Example:
+class Program:
+    """What a process prints, line by line."""
+
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
@@ -37,9 +39,25 @@ class Example:
 
 
 @asynccontextmanager
+async def running(
+    python: Path, script: Path, variables: Mapping[str, str] | None = None
+) -> AsyncGenerator[Program]:
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        python, script, env={**os.environ, **(variables or {})}, stdout=pipe, stderr=pipe
+    )
+    try:
+        yield Program(process)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.communicate()
+
+
+@asynccontextmanager
 async def running_example(
     name: str, house: House, *, python: Path = Path(sys.executable), **variables: str
-) -> AsyncGenerator[Example]:
+) -> AsyncGenerator[Program]:
     ours = {
         "CHAMADE_URL": house.url,
         "CHAMADE_API_KEY": house.key,
@@ -47,13 +65,5 @@ async def running_example(
         "PYTHONPATH": str(ROOT),
         **variables,
     }
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        python, ROOT / "examples" / name, env={**os.environ, **ours}, stdout=pipe, stderr=pipe
-    )
-    try:
-        yield Example(process)
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            await process.communicate()
+    async with running(python, ROOT / "examples" / name, ours) as program:
+        yield program

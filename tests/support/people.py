@@ -50,14 +50,16 @@ class Person:
                     heard.append(frame)
         return np.frombuffer(b"".join(heard), np.int16)
 
-    async def hears_nothing(self, frames: int) -> None:
-        """Waits until so many frames in a row are silent."""
-        silent = 0
+    async def hears_nothing(self, frames: int) -> int:
+        """Waits until so many frames in a row are silent; how many were not before that."""
+        silent = audible = 0
         async with asyncio.timeout(BOUND_S):
             while silent < frames:
                 frame = await self._socket.recv()
                 if isinstance(frame, bytes):
+                    audible += any(frame)
                     silent = 0 if any(frame) else silent + 1
+        return audible
 
 
 @asynccontextmanager
