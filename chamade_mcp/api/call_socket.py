@@ -43,6 +43,16 @@ class CallSocket:
         self._now = asyncio.get_running_loop().time
         self._remind_at = 0.0
 
+    def begin_with(self, settings: Mapping[str, object]) -> None:
+        """Settings of an `audio_config` that nobody need send."""
+        try:
+            message = wire.parse(wire.encode({"type": "audio_config", **settings}))
+        except WireError as error:
+            self._answer(error.to_wire())
+            return
+        if isinstance(message, wire.AudioConfigDeclare):
+            self._stream.configure(message)
+
     async def run(self) -> None:
         """Returns when the socket is closed by either side; leaves no task behind."""
         reader = asyncio.create_task(self._read())
@@ -100,7 +110,7 @@ class CallSocket:
         elif isinstance(message, wire.AudioConfigQuery):
             self._tell_audio_config()
         elif isinstance(message, wire.AudioConfigDeclare):
-            self._stream.configure(message.rate_hz, message.receive)
+            self._stream.configure(message)
             self._tell_audio_config()
             if message.receive == "participants":
                 self._stream.people_changed()
@@ -191,12 +201,18 @@ class CallSocket:
         self._outbox.tell(wire.encode(message))
 
     def _tell_audio_config(self) -> None:
-        audio = self._stream.audio
-        if audio is None:
+        audio, speech = self._stream.audio, self._stream.speech
+        if audio is None or speech is None:
             self._complain("This call has no audio", "NO_AUDIO")
             return
-        ready = self._stream.state is CallState.ACTIVE
-        config = told.audio_config(audio.native, audio.format, receive=audio.receiving, ready=ready)
+        config = told.audio_config(
+            audio.native,
+            audio.format,
+            receive=audio.receiving,
+            speech_events=speech.events,
+            barge_in=speech.barge_in,
+            ready=self._stream.state is CallState.ACTIVE,
+        )
         self._outbox.tell_in_order(wire.encode(config))
 
 
@@ -216,3 +232,6 @@ class _Mouthpiece:
 
     def introduce(self, indices: Mapping[ParticipantRef, int], names: Mapping[ParticipantRef, str]) -> None:
         self._outbox.tell_in_order(wire.encode(told.audio_participants(indices, names)))
+
+    def announce(self, message: wire.Wire) -> None:
+        self._outbox.tell(wire.encode(message))

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from chamade_mcp.api.call_socket import CallSocket
 from chamade_mcp.api.entrance import Entrance, Entry, Gone
-from chamade_mcp.api.socket_door import Refused
+from chamade_mcp.api.socket_door import Refused, last_of
 from chamade_mcp.audio import wire
 from chamade_mcp.core.calls import CallService
 from chamade_mcp.core.streams import AgentStream
@@ -50,6 +50,7 @@ class CallStream:
             entry = await self.entrance.admit(scope, receive, path[1])
             async with AsyncExitStack() as stack:
                 socket = await self._open(entry, path[1], receive, send, stack)
+                socket.begin_with(_wishes(scope))
                 await socket.run()
         except Refused as refusal:
             await _close(send, refusal)
@@ -120,6 +121,15 @@ def _cursor(last_seq: object) -> Cursor | None:
     if not isinstance(last_seq, int) or isinstance(last_seq, bool) or not 0 <= last_seq <= _LARGEST_SEQ:
         return _UNKNOWN
     return Cursor(last_seq)
+
+
+_WORDS = {"true": True, "false": False}
+
+
+def _wishes(scope: Scope) -> dict[str, object]:
+    """Settings that the address has, as `audio_config` would."""
+    given = {name: last_of(scope, name) for name in ("speech_events", "barge_in")}
+    return {name: _WORDS.get(word, word) for name, word in given.items() if word is not None}
 
 
 async def _catch_up(stream: AgentStream, send: Send) -> None:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from chamade_mcp.audio.ear import Ear
-from chamade_mcp.audio.frame import AudioFormat, Samples
+from chamade_mcp.audio.frame import FRAME_MS, AudioFormat, Samples
 from chamade_mcp.audio.playout import PlayoutStats
 from chamade_mcp.audio.tracks import Tracks
 from chamade_mcp.audio.voice import Tell, Voice, VoiceNews
+from chamade_mcp.audio.voice_activity import SpeechNews
 from chamade_mcp.model.audio import Engine
 from chamade_mcp.model.ids import ParticipantRef
 
@@ -18,6 +19,11 @@ PcmSink: TypeAlias = Callable[[bytes], None]
 
 Receive: TypeAlias = bool | Literal["participants"]
 """Nothing, everybody mixed, or each participant apart."""
+
+
+OnSpeech: TypeAlias = Callable[[SpeechNews, int | None], None]
+"""`on_speech(news, at_ms)`: somebody starts or stops to speak, at that place in the sound that the agent
+gets; None: it gets none. Must not block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +61,12 @@ class AgentAudio:
         """With `receive="participants"`."""
         self.newcomers: Callable[[], None] | None = None
         """Called before the first sound of one who has no index yet. Must not block."""
+        self.on_speech: OnSpeech | None = None
+        """Set by `watch_speech`."""
         self._configured = configured
         self.heard = 0
+        self._mixed = 0
+        """Of these, the ones of everybody mixed."""
         self._sink = sink
         self._engine: Engine = engine
         self._voice = Voice(native, tell or _ignore, engine)
@@ -67,6 +77,11 @@ class AgentAudio:
         """Tells `MarkPassed` once all that was pushed until now is over; raises `TooManyMarks`."""
         self.clear = self._voice.clear
         """Forgets what is not yet played; returns how many seconds that was."""
+
+    @property
+    def said_s(self) -> float:
+        """How much has been played since the agent last had nothing to say."""
+        return self._voice.said_s
 
     @property
     def stats(self) -> AgentStats:
@@ -91,6 +106,25 @@ class AgentAudio:
         if self._configured is not None:
             self._configured()
 
+    def watch_speech(self, on_speech: OnSpeech | None) -> None:
+        """From now on `on_speech` is told who speaks; None: no longer."""
+        self.on_speech = on_speech
+        if self._configured is not None:
+            self._configured()
+
+    def notice(self, news: SpeechNews, at: float) -> None:
+        """Tells of somebody's speech, after this beat's sound."""
+        if self.on_speech is not None:
+            position = self._position_ms(at)
+            at_ms = None if position is None else max(0, position - round(news.ago_s * 1000))
+            self.on_speech(news, at_ms)
+
+    def _position_ms(self, at: float) -> int | None:
+        """Where the sound that the agent has ends."""
+        if self.receiving == "participants" and self.tracks is not None:
+            return self.tracks.since_first_ms(at) + FRAME_MS
+        return self._mixed * FRAME_MS if self.receiving else None
+
     def push_pcm(self, data: bytes | memoryview, at: float) -> None:
         """Speech at the declared rate, any number of samples; raises `ValueError` on half a sample."""
         self._voice.push(data, self.format.rate_hz, at)
@@ -103,6 +137,7 @@ class AgentAudio:
         """Hands 20 ms of everybody else to the agent."""
         for frame in self._ear.frames(mix):
             self.heard += 1
+            self._mixed += 1
             self._sink(frame)
 
     def hear_each(self, sounds: Sequence[tuple[ParticipantRef, Samples]], at: float) -> None:

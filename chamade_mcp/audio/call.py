@@ -9,6 +9,7 @@ from chamade_mcp.audio.frame import AudioFormat, Samples
 from chamade_mcp.audio.mixer import Summer
 from chamade_mcp.audio.port import AudioPort, PortStats
 from chamade_mcp.audio.voice import Tell
+from chamade_mcp.audio.voice_activity import Judges, SpeechWatch
 from chamade_mcp.model.audio import Engine
 from chamade_mcp.model.ids import ParticipantRef
 
@@ -26,8 +27,14 @@ sequences may not. It must not block."""
 class CallMixer:
     """Served in two phases of the beat, so that an embedded room between them answers within it."""
 
-    def __init__(self, format: AudioFormat, engine: Engine = "polyphase") -> None:
+    def __init__(
+        self, format: AudioFormat, engine: Engine = "polyphase", judges: Judges | None = None
+    ) -> None:
+        """Without `judges` nobody can be told who speaks."""
         self.format = format
+        self._judges = judges
+        self._watch: SpeechWatch | None = None
+        """While an agent wants to know."""
         self._engine: Engine = engine
         self._legs: dict[ParticipantRef, AudioPort] = {}
         self._ports: tuple[AudioPort, ...] = ()
@@ -72,7 +79,7 @@ class CallMixer:
 
     def _retap(self) -> None:
         apart = any(agent.receiving == "participants" for agent in self._agents)
-        wanted = apart or self._keep is not None
+        wanted = apart or self._keep is not None or self._watch is not None
         if self._tap is not None and wanted != self._tapped:
             self._tapped = wanted
             self._tap(self._overhear if wanted else None)
@@ -80,17 +87,27 @@ class CallMixer:
     def _overhear(self, ref: ParticipantRef, samples: Samples) -> None:
         self._overheard.append((ref, samples))
 
+    def _configured(self) -> None:
+        watching = any(agent.on_speech is not None for agent in self._agents)
+        if watching and self._watch is None and self._judges is not None:
+            self._judges.prepare()
+            self._watch = SpeechWatch(self.format, self._judges)
+        elif not watching and self._watch is not None:
+            self._watch.close()
+            self._watch = None
+        self._retap()
+
     def add_agent(self, sink: PcmSink, rate_hz: int | None = None, tell: Tell | None = None) -> AgentAudio:
         """An agent that may speak at once; it hears nothing until `configure(receive=True)`."""
         ref = ParticipantRef(f"agent_{next(self._numbers)}")
-        agent = AgentAudio(self.format, sink, rate_hz, tell, self._engine, ref, self._retap)
+        agent = AgentAudio(self.format, sink, rate_hz, tell, self._engine, ref, self._configured)
         self._agents += (agent,)
         return agent
 
     def remove_agent(self, agent: AgentAudio) -> None:
         """Removing one that is not there is harmless."""
         self._agents = tuple(other for other in self._agents if other is not agent)
-        self._retap()
+        self._configured()
 
     def gather(self, at: float) -> None:
         """Takes 20 ms of every agent and gives their sum to every leg."""
@@ -120,6 +137,15 @@ class CallMixer:
             each = self._overheard
         if self._keep is not None:
             self._keep(at, each, [voice for _, voice in self._voices])
+        self._give(heard, each, at)
+        if self._watch is not None:
+            for news in self._watch.hear(each):
+                for agent in self._agents:
+                    agent.notice(news, at)
+
+    def _give(
+        self, heard: Sequence[Samples], each: Sequence[tuple[ParticipantRef, Samples]], at: float
+    ) -> None:
         room: Samples | None = None
         summed = False
         for agent in self._agents:
@@ -127,9 +153,9 @@ class CallMixer:
                 continue
             others = [(speaker.ref, voice) for speaker, voice in self._voices if speaker is not agent]
             if agent.receiving == "participants":
-                agent.hear_each(each + others, at)
+                agent.hear_each([*each, *others], at)
             elif others:
-                agent.hear(self._summer.total(heard + [voice for _, voice in others]))
+                agent.hear(self._summer.total([*heard, *(voice for _, voice in others)]))
             else:
                 if not summed:
                     room, summed = self._summer.total(heard), True

@@ -7,11 +7,20 @@ from chamade_mcp.audio.frame import FRAME_MS, AudioFormat
 from chamade_mcp.audio.playout import PlayoutStats
 from chamade_mcp.audio.port import PortStats
 from chamade_mcp.audio.voice import MarkPassed, VoiceNews
+from chamade_mcp.audio.voice_activity import SpeechNews, SpeechStarted
 from chamade_mcp.audio.wire import Wire
 from chamade_mcp.model.ids import ParticipantRef
 
 
-def audio_config(native: AudioFormat, declared: AudioFormat, *, receive: Receive, ready: bool) -> Wire:
+def audio_config(
+    native: AudioFormat,
+    declared: AudioFormat,
+    *,
+    receive: Receive,
+    speech_events: bool,
+    barge_in: bool,
+    ready: bool,
+) -> Wire:
     """The answer to every `audio_config`. `ready`: audio flows, the call is active."""
     wire = declared.to_wire()
     return {
@@ -24,6 +33,8 @@ def audio_config(native: AudioFormat, declared: AudioFormat, *, receive: Receive
         "frame_duration_ms": wire["frame_duration_ms"],
         "frame_bytes": wire["frame_bytes"],
         "receive": receive,
+        "speech_events": speech_events,
+        "barge_in": barge_in,
         "ready": ready,
     }
 
@@ -32,6 +43,28 @@ def audio_participants(indices: Mapping[ParticipantRef, int], names: Mapping[Par
     """Whose sounds are told apart, and by which index."""
     people = [{"index": index, "id": ref, "name": names.get(ref, "")} for ref, index in indices.items()]
     return {"type": "audio_participants", "participants": people}
+
+
+def speech(news: SpeechNews, name: str, timestamp: str, at_ms: int | None) -> Wire:
+    """`speech_started` or `speech_stopped`."""
+    return {
+        "type": "speech_started" if isinstance(news, SpeechStarted) else "speech_stopped",
+        "participant": news.ref,
+        "name": name,
+        "timestamp": timestamp,
+        "at_ms": at_ms,
+    }
+
+
+def barge_in(ref: ParticipantRef, name: str, heard_s: float, cleared_s: float) -> Wire:
+    """What an agent said is dropped, for somebody who has started to speak."""
+    return {
+        "type": "barge_in",
+        "participant": ref,
+        "name": name,
+        "heard_ms": _ms(heard_s),
+        "cleared_ms": _ms(cleared_s),
+    }
 
 
 def cleared(seconds: float) -> Wire:

@@ -68,9 +68,7 @@ class Tracks:
 
     def frames(self, sounds: Sequence[tuple[ParticipantRef, Samples]], at: float) -> list[bytes]:
         """What is audible now, and of each who has just fallen silent what the filter still holds."""
-        if self._first_at is None:
-            self._first_at = at
-        stamp = round((at - self._first_at) * 1000) & 0xFFFFFFFF
+        stamp = self.since_first_ms(at) & 0xFFFFFFFF
         framed: list[bytes] = []
         audible: set[ParticipantRef] = set()
         for ref, samples in sounds:
@@ -84,6 +82,11 @@ class Tracks:
                 track.sounding = False
                 framed += _framed(track, None, stamp)
         return framed
+
+    def since_first_ms(self, at: float) -> int:
+        if self._first_at is None:
+            self._first_at = at
+        return round((at - self._first_at) * 1000)
 
     def _may_give(self, ref: ParticipantRef) -> bool:
         return ref in self._given or len(self._given) < 0xFFFF

@@ -56,6 +56,8 @@ class Voice:
         self._mouths: OrderedDict[int, Resampler] = OrderedDict()
         self._speaking_hz: int | None = None
         self._spoke_at = 0.0
+        self._began = 0
+        """Samples that were played before what is said now."""
         self._marks: deque[tuple[int, str]] = deque()
         """With how many samples must have left the queue."""
         self._pressed = False
@@ -71,6 +73,11 @@ class Voice:
         return self._queue.buffered / self._native.rate_hz
 
     @property
+    def said_s(self) -> float:
+        """How much has been played since there was last nothing to say."""
+        return (self._queue.stats.pulled - self._began) / self._native.rate_hz
+
+    @property
     def marks(self) -> int:
         """How many marks wait."""
         return len(self._marks)
@@ -81,6 +88,8 @@ class Voice:
             raise ValueError("PCM s16le has two bytes per sample")
         samples: Samples = np.frombuffer(data, np.dtype("<i2"))
         mouth = self._mouth(rate_hz)
+        if self._speaking_hz is None and not self._queue.buffered:
+            self._began = self._queue.stats.pulled
         if self._speaking_hz != rate_hz:
             self._finish(at)
             self._speaking_hz = rate_hz

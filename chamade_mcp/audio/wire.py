@@ -77,10 +77,12 @@ class AudioConfigQuery:
 
 @dataclass(frozen=True, slots=True)
 class AudioConfigDeclare:
-    """Changes what is given. At least one is."""
+    """Changes what is given."""
 
-    rate_hz: int | None
-    receive: Receive | None
+    rate_hz: int | None = None
+    receive: Receive | None = None
+    speech_events: bool | None = None
+    barge_in: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +207,8 @@ def _audio_config(fields: dict[str, Any]) -> AudioConfigQuery | AudioConfigDecla
     receive = fields.get("receive")
     if receive is not None and not isinstance(receive, bool) and receive != "participants":
         raise WireError(WireCode.INVALID_FIELD, 'receive must be true, false or "participants"')
-    if rate_hz is None and receive is None:
-        return AudioConfigQuery()
-    return AudioConfigDeclare(rate_hz, receive)
+    declared = AudioConfigDeclare(rate_hz, receive, _flag(fields, "speech_events"), _flag(fields, "barge_in"))
+    return AudioConfigQuery() if declared == AudioConfigDeclare() else declared
 
 
 def _mark(fields: dict[str, Any]) -> Mark:
@@ -253,6 +254,13 @@ def _text(fields: dict[str, Any], name: str, longest: int, *, optional: bool = F
     if not shortest <= len(value) <= longest:
         raise WireError(WireCode.INVALID_FIELD, f"{name} must have {shortest}-{longest:,} characters")
     _check_unicode(value, name)
+    return value
+
+
+def _flag(fields: dict[str, Any], name: str) -> bool | None:
+    value = fields.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise WireError(WireCode.INVALID_FIELD, f"{name} must be true or false")
     return value
 
 

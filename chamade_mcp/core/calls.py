@@ -246,7 +246,7 @@ class CallService:
     ) -> AbstractAsyncContextManager[AgentStream]:
         """One agent socket on a live call; with `after`, from the event after that one on."""
         live = self._engine.find(principal.scope, call)
-        return open_stream(self, self._d.database, self._d.hub, live, principal, after)
+        return open_stream(self, self._d.database, self._d.hub, live, principal, after, self._d.clock)
 
     async def past(
         self, principal: Principal, call: str, after: Cursor

@@ -4,11 +4,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from sqlalchemy import Connection
 
+from chamade_mcp.audio.voice_activity import Judges
 from chamade_mcp.core import event_log, records
 from chamade_mcp.core.call import (
     CallSession,
@@ -24,6 +25,7 @@ from chamade_mcp.core.call import (
     Verb,
 )
 from chamade_mcp.core.hub import EventHub
+from chamade_mcp.core.judge_pool import JudgePool
 from chamade_mcp.core.live import LiveCall, new_mixer
 from chamade_mcp.core.records import CallRecord
 from chamade_mcp.core.studio import Studio
@@ -61,6 +63,8 @@ class EngineDeps:
     studio: Studio
     resampler: Engine = "polyphase"
     """What converts between the rooms' rate and the agents'."""
+    judges: Judges = field(default_factory=JudgePool)
+    """What tells speech from other sounds."""
 
 
 class CallEngine:
@@ -144,7 +148,8 @@ class CallEngine:
         return await to_the_end(self._open(record, first, record_as))
 
     async def _open(self, record: CallRecord, first: Step, record_as: RecordingFormat | None) -> LiveCall:
-        live = LiveCall(record, first.session, new_mixer(record, self._d.resampler), record_as=record_as)
+        mixer = new_mixer(record, self._d.resampler, self._d.judges)
+        live = LiveCall(record, first.session, mixer, record_as=record_as)
         told: list[Event] = []
         if record.direction is Direction.INBOUND:
             told.append(

@@ -8,6 +8,7 @@ from typing import Protocol
 from chamade_mcp.audio import told
 from chamade_mcp.audio.call import CallMixer
 from chamade_mcp.audio.frame import AudioFormat
+from chamade_mcp.audio.voice_activity import Judges
 from chamade_mcp.core.call import CallSession
 from chamade_mcp.core.recorder import Recorder
 from chamade_mcp.core.records import CallRecord, RecordingState
@@ -122,7 +123,7 @@ class LiveCall:
         self.leg = None
 
 
-def new_mixer(record: CallRecord, resampler: Engine) -> CallMixer | None:
+def new_mixer(record: CallRecord, resampler: Engine, judges: Judges) -> CallMixer | None:
     if record.sample_rate_hz is None:
         return None
-    return CallMixer(AudioFormat(record.sample_rate_hz), resampler)
+    return CallMixer(AudioFormat(record.sample_rate_hz), resampler, judges)

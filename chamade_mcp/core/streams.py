@@ -6,12 +6,15 @@ from functools import partial
 from typing import Any, Protocol
 
 from chamade_mcp.audio import told
-from chamade_mcp.audio.agent import AgentAudio, Receive
+from chamade_mcp.audio.agent import AgentAudio
 from chamade_mcp.audio.voice import VoiceNews
+from chamade_mcp.audio.wire import AudioConfigDeclare, Wire
 from chamade_mcp.core import event_log
 from chamade_mcp.core.call import CallState
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.live import LiveCall
+from chamade_mcp.core.speech_reports import SpeechReports
+from chamade_mcp.kit.clock import Clock
 from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.capabilities import Capability
 from chamade_mcp.model.errors import InvalidRequest
@@ -38,6 +41,10 @@ class Sink(Protocol):
 
     def introduce(self, indices: Mapping[ParticipantRef, int], names: Mapping[ParticipantRef, str]) -> None:
         """Whose sounds are told apart, by which index; each time that changes."""
+        ...
+
+    def announce(self, message: Wire) -> None:
+        """A message about who speaks."""
         ...
 
 
@@ -70,6 +77,7 @@ class AgentStream:
         principal: Principal,
         envelopes: AsyncIterator[Envelope],
         missed: AsyncIterator[Envelope],
+        clock: Clock,
     ) -> None:
         self._acts = acts
         self._live = live
@@ -82,6 +90,10 @@ class AgentStream:
         self._sink: Sink | None = None
         self.audio: AgentAudio | None = (
             live.mixer.add_agent(self._hear, tell=self._tell) if live.mixer else None
+        )
+        """None on a call without voice."""
+        self.speech = (
+            SpeechReports(self.audio, live.participants, clock, self._announce) if self.audio else None
         )
         """None on a call without voice."""
 
@@ -100,11 +112,13 @@ class AgentStream:
     def set_sink(self, sink: Sink | None) -> None:
         self._sink = sink
 
-    def configure(self, rate_hz: int | None, receive: Receive | None) -> None:
-        """Changes what is given of `audio`'s settings. Without audio nothing."""
-        if self.audio is not None:
-            self.audio.newcomers = self._introduce
-            self.audio.configure(rate_hz, receive)
+    def configure(self, wanted: AudioConfigDeclare) -> None:
+        """Changes what is given. Without audio nothing."""
+        if self.audio is None or self.speech is None:
+            return
+        self.audio.newcomers = self._introduce
+        self.audio.configure(wanted.rate_hz, wanted.receive)
+        self.speech.configure(wanted.speech_events, wanted.barge_in)
 
     def people_changed(self) -> None:
         """Indices are known before anybody speaks, and forgotten with who goes."""
@@ -186,6 +200,10 @@ class AgentStream:
         if self._sink is not None:
             self._sink.tell(news)
 
+    def _announce(self, message: Wire) -> None:
+        if self._sink is not None:
+            self._sink.announce(message)
+
 
 def as_told(envelope: Envelope) -> dict[str, Any]:
     """An event as a socket tells it: with the number to come back with."""
@@ -222,6 +240,7 @@ async def open_stream(
     live: LiveCall,
     principal: Principal,
     after: Cursor | None,
+    clock: Clock,
 ) -> AsyncGenerator[AgentStream]:
     """With `after`, what has happened since then comes first, as `AgentStream.missed`."""
     async with AsyncExitStack() as stack:
@@ -230,7 +249,7 @@ async def open_stream(
             envelopes = await stack.enter_async_context(hub.subscribe(live.record.scope, after=None))
         # Read from here on: what is stored twice over, in the past and among the events, is told once.
         missed = past(database, live.record.scope, live.record.id, after)
-        stream = AgentStream(acts, live, principal, envelopes, missed)
+        stream = AgentStream(acts, live, principal, envelopes, missed, clock)
         live.listeners.append(stream)
         try:
             yield stream

@@ -46,6 +46,8 @@ PCM64 = base64.b64encode(PCM).decode()
         ('{"type":"audio_config","sample_rate":null,"receive":null}', AudioConfigQuery()),
         ('{"type":"audio_config","sample_rate":16000}', AudioConfigDeclare(16_000, None)),
         ('{"type":"audio_config","receive":false}', AudioConfigDeclare(None, False)),
+        ('{"type":"audio_config","speech_events":true}', AudioConfigDeclare(speech_events=True)),
+        ('{"type":"audio_config","barge_in":false}', AudioConfigDeclare(barge_in=False)),
         ('{"type":"audio_config","sample_rate":8000,"receive":true}', AudioConfigDeclare(8_000, True)),
         ('{"type":"audio_status"}', AudioStatusQuery()),
         ('{"type":"clear"}', Clear()),
@@ -155,7 +157,14 @@ def test_built_messages_have_the_shapes_of_the_contract() -> None:
     ("declared_hz", "resampling", "frame_bytes"), [(48_000, False, 1_920), (24_000, True, 960)]
 )
 def test_audio_config_reply(declared_hz: int, resampling: bool, frame_bytes: int) -> None:
-    reply = told.audio_config(AudioFormat(48_000), AudioFormat(declared_hz), receive=True, ready=True)
+    reply = told.audio_config(
+        AudioFormat(48_000),
+        AudioFormat(declared_hz),
+        receive=True,
+        speech_events=False,
+        barge_in=True,
+        ready=True,
+    )
     assert reply == {
         "type": "audio_config",
         "sample_rate": declared_hz,
@@ -166,6 +175,8 @@ def test_audio_config_reply(declared_hz: int, resampling: bool, frame_bytes: int
         "frame_duration_ms": 20,
         "frame_bytes": frame_bytes,
         "receive": True,
+        "speech_events": False,
+        "barge_in": True,
         "ready": True,
     }
 
