@@ -5,6 +5,9 @@ import contextlib
 import socket
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import cast
+from urllib.parse import quote
 
 import pytest
 import websockets
@@ -14,7 +17,9 @@ from chamade_mcp.app.guard import GuardedProtocol
 from chamade_mcp.app.problems import SettingsError
 from chamade_mcp.app.server import PEER_GONE_S, Server, listen
 from chamade_mcp.app.settings import Settings
-from chamade_mcp.sessions.streams import WRITE_DEADLINE
+from chamade_mcp.app.wiring import build
+from chamade_mcp.core.hub import MemoryHub
+from chamade_mcp.sessions.streams import HANG_UP, WRITE_DEADLINE
 from tests.support.waiting import until
 
 Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -28,7 +33,8 @@ class Hasty(GuardedProtocol):
 
 class Application:
     """Counts what reaches it. ``/echo`` answers with the length of the body, ``/early`` before reading any,
-    ``/slow`` once it was let go, ``/unread`` reads only then, ``/flood`` without end to whoever reads on."""
+    ``/slow`` once it was let go, ``/unread`` reads only then, ``/listening`` hears who hangs up; ``/flood`` and
+    ``/patient`` write without end, the first only to whoever reads on."""
 
     def __init__(self) -> None:
         self.gone = asyncio.Event()
@@ -43,10 +49,15 @@ class Application:
         if path == "/early":
             await self._answer(send, b"no")
             return
-        if path == "/flood":
-            scope["state"][WRITE_DEADLINE] = 0.3
+        if path in ("/flood", "/patient"):
+            if path == "/flood":
+                scope["state"][WRITE_DEADLINE] = 0.3
             await self._flood(send)
             return
+        if path == "/listening":
+            scope["state"][HANG_UP] = self.gone.set
+            self.waits.set()
+            await self.go.wait()
         if path == "/unread":
             await self.go.wait()
         size = 0
@@ -255,6 +266,67 @@ async def test_a_reader_with_a_deadline_that_takes_nothing_is_cut(running: Runni
     assert time.monotonic() - began >= 0.3
     running.app.go.set()
     writer.close()
+
+
+async def test_who_hangs_up_is_heard_without_reading(running: Running) -> None:
+    peer = await running.connect()
+    peer[1].write(b"GET /listening HTTP/1.1\r\nHost: x\r\n\r\n")
+    await asyncio.wait_for(running.app.waits.wait(), 5)
+    assert not running.app.gone.is_set()
+    peer[1].close()
+    await asyncio.wait_for(running.app.gone.wait(), 5)
+
+
+async def test_who_leaves_after_the_answer_did_not_hang_up(running: Running) -> None:
+    running.app.go.set()
+    peer = await running.connect()
+    peer[1].write(b"GET /listening HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert await answer_body(peer, 1) == b"0"
+    peer[1].close()
+    await until(lambda: not running.server.server_state.connections)
+    assert not running.app.gone.is_set()
+
+
+async def test_requests_sent_together_are_answered_in_turn(running: Running) -> None:
+    peer = await running.connect()
+    heads = [b"GET /slow", b"GET /early", b"GET /echo"]
+    peer[1].write(b"".join(head + b" HTTP/1.1\r\nHost: x\r\n\r\n" for head in heads))
+    await asyncio.wait_for(running.app.waits.wait(), 5)
+    running.app.go.set()
+    assert [await answer_body(peer, size) for size in (1, 2, 1)] == [b"0", b"no", b"0"]
+    peer[1].close()
+
+
+async def test_a_reader_who_pauses_gets_all_the_rest(running: Running) -> None:
+    peer = await running.connect()
+    peer[1].write(b"GET /patient HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    for _ in range(3):
+        await asyncio.wait_for(peer[0].readexactly(1 << 20), 5)
+    running.app.go.set()
+    assert (await rest(peer)).endswith(b"0\r\n\r\n")
+
+
+async def test_a_poll_ends_with_its_client(tmp_path: Path) -> None:
+    listener = listen(Settings(port=0))
+    settings = Settings(data_dir=tmp_path, port=listener.getsockname()[1])
+    async with build(settings) as gateway:
+        core = gateway.core
+        await core.accounts.create("a@example.org", "correct horse battery", verified=True)
+        owner = await core.accounts.find_by_email("a@example.org")
+        assert owner is not None
+        key = await core.accounts.create_key(owner.scope, "test")
+        server = Server(gateway.app, drain=gateway.drain)
+        serving = asyncio.create_task(server.serve([listener]))
+        path = f"/api/inbox?wait=55&last_message_cursor={quote(await core.inbox.cursor(owner))}"
+        head = f"GET {path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key.value}\r\n\r\n"
+        _, writer = await asyncio.open_connection("127.0.0.1", settings.port)
+        writer.write(head.encode())
+        hub = cast(MemoryHub, core.hub)
+        await until(lambda: hub.subscribers == 1)
+        writer.close()
+        await until(lambda: hub.subscribers == 0)
+        server.should_exit = True
+        await asyncio.wait_for(serving, 10)
 
 
 async def test_a_stop_drains_first_and_finishes_what_waits(running: Running) -> None:
