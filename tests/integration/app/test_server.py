@@ -33,8 +33,8 @@ class Hasty(GuardedProtocol):
 
 class Application:
     """Counts what reaches it. ``/echo`` answers with the length of the body, ``/early`` before reading any,
-    ``/slow`` once it was let go, ``/unread`` reads only then, ``/listening`` hears who hangs up; ``/flood`` and
-    ``/patient`` write without end, the first only to whoever reads on."""
+    ``/slow`` once it was let go, ``/unread`` reads only then, ``/listening`` hears who hangs up; ``/flood``
+    and ``/patient`` write without end, the first only to whoever reads on."""
 
     def __init__(self) -> None:
         self.gone = asyncio.Event()
