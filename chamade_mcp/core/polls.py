@@ -25,6 +25,7 @@ class SharedLooks:
         if task is None:
             # One that is under way may have begun before what the caller was woken for.
             task = asyncio.ensure_future(self._look(question, self._running.get(question), look))
+            task.add_done_callback(_heard)
             self._next[question] = task
         return await asyncio.shield(task)
 
@@ -43,6 +44,12 @@ class SharedLooks:
         finally:
             if self._running.get(question) is task:
                 del self._running[question]
+
+
+def _heard(task: asyncio.Task[Answer]) -> None:
+    """An error is for those who asked: when all of them have left, it is nobody's."""
+    if not task.cancelled():
+        task.exception()
 
 
 class Polls:

@@ -1,6 +1,7 @@
 """Many who ask the same: one look for all, and never one that is older than the question."""
 
 import asyncio
+import gc
 from typing import Any
 
 from chamade_mcp.core.polls import SharedLooks
@@ -82,3 +83,23 @@ async def test_an_error_is_told_to_all_and_to_nobody_after() -> None:
     told = await asyncio.gather(*(looks.ask("q", look) for _ in range(3)), return_exceptions=True)
     assert [type(error) for error in told] == [OSError] * 3
     assert await looks.ask("q", look) == {}
+
+
+async def test_an_error_that_nobody_waits_for_is_nobodys() -> None:
+    """Not a task exception that was never retrieved, which the log would show at some later time."""
+    looks, gate = SharedLooks(), asyncio.Event()
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+
+    async def look() -> dict[str, Any]:
+        await gate.wait()
+        raise OSError("broken")
+
+    asking = asyncio.create_task(looks.ask("q", look))
+    await turns()
+    asking.cancel()
+    gate.set()
+    await turns()
+    del asking
+    gc.collect()
+    assert complaints == []
