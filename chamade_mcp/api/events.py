@@ -10,8 +10,8 @@ from starlette.types import Receive, Scope, Send
 from chamade_mcp.api.fields import Query
 from chamade_mcp.api.live_feed import LiveFeed, live_feed
 from chamade_mcp.api.operation import Answer, Asked, Group, Operation
+from chamade_mcp.core.credentials import credential_of
 from chamade_mcp.core.hub import EventHub
-from chamade_mcp.core.mcp_sessions import credential_of
 from chamade_mcp.model.access import Permission, Principal
 from chamade_mcp.model.events import Cursor
 from chamade_mcp.sessions.sse import STREAM_HEADERS, Reply, frame

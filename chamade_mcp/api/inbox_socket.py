@@ -8,8 +8,8 @@ from starlette.types import Message, Receive, Scope, Send
 from chamade_mcp.api.access import Gate
 from chamade_mcp.api.live_feed import live_feed
 from chamade_mcp.api.socket_door import Refused, admit, last_of
+from chamade_mcp.core.credentials import credential_of
 from chamade_mcp.core.hub import EventHub
-from chamade_mcp.core.mcp_sessions import credential_of
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.waiting import race
 from chamade_mcp.model.access import Permission, Principal

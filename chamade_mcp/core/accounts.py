@@ -97,11 +97,12 @@ class Accounts:
 
     async def authenticate_session(self, token: str) -> Principal:
         """The account's default agent, with every permission."""
-        row = await self._database.read(partial(_by_session, token_sha256=token_hash(token)))
+        hashed = token_hash(token)
+        row = await self._database.read(partial(_by_session, token_sha256=hashed))
         if row is None or row.expires_at <= self._clock.now():
             raise Unauthenticated("Please sign in again", code="SESSION_ENDED")
         scope = Scope(AccountId(row.account_id), AgentId(row.agent_id))
-        return Principal(scope, ALL_PERMISSIONS, row.email_verified)
+        return Principal(scope, ALL_PERMISSIONS, row.email_verified, browser=hashed)
 
     # --- accounts --------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import NoResultFound
 
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.events import Cursor, Envelope, Event, EventType
@@ -31,6 +32,7 @@ _NEXT: Final = Prepared(
     .values(event_seq=accounts.c.event_seq + 1)
     .returning(accounts.c.event_seq)
 )
+_HEAD: Final = Prepared(select(accounts.c.event_seq).where(accounts.c.id == bindparam("account")))
 _ADD: Final = Prepared(
     events.insert(), "account_id", "seq", "agent_id", "type", "call_id", "payload", "created_at"
 )
@@ -58,8 +60,11 @@ def append(conn: Connection, happened: Sequence[Event], at: datetime) -> list[En
 
 
 def head(conn: Connection, account: AccountId) -> Cursor:
-    """The newest number given out; 0 before the first event."""
-    return Cursor(conn.execute(select(accounts.c.event_seq).where(accounts.c.id == account)).scalar_one())
+    """The newest number given out; 0 before the first event. Raises `NoResultFound` without the account."""
+    newest = _HEAD.value(conn, {"account": account})
+    if newest is None:
+        raise NoResultFound("the account is gone")
+    return Cursor(newest)
 
 
 def kept(conn: Connection, account: AccountId) -> tuple[Cursor, Cursor]:

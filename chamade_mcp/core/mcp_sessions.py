@@ -14,12 +14,14 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, Update, bindparam, delete, func, select, update
 
 from chamade_mcp.core import event_log
+from chamade_mcp.core.credentials import credential_of, lapsed, void
 from chamade_mcp.core.notices import Kind, Notices
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.events import Cursor
 from chamade_mcp.model.ids import AccountId, AgentId
 from chamade_mcp.store.database import Database
+from chamade_mcp.store.prepared import Prepared
 from chamade_mcp.store.schema import api_keys, mcp_sessions, notices, oauth_grants
 from chamade_mcp.store.secrets import token_hash
 
@@ -30,6 +32,10 @@ MOST_PER_ACCOUNT: Final = 2_000
 _KEPT_AFTER_END: Final = timedelta(days=1)
 _MOST_IDS: Final = 500
 """Parameters of one statement."""
+
+_ADD: Final = Prepared(
+    mcp_sessions.insert(), *(column.name for column in mcp_sessions.c if column.name != "ended_at")
+)
 
 SessionKey = str
 """The hash of a session's id: names the session inside, and opens nothing."""
@@ -68,11 +74,6 @@ def key_of(session_id: str) -> SessionKey:
     return token_hash(session_id)
 
 
-def credential_of(principal: Principal) -> str:
-    """What a session is bound to, besides the agent."""
-    return principal.key or principal.grant or ""
-
-
 class McpSessions:
     def __init__(self, database: Database, clock: Clock, notices: Notices) -> None:
         self._database = database
@@ -92,23 +93,24 @@ class McpSessions:
 
         def insert(conn: Connection) -> SessionRecord:
             head = event_log.head(conn, scope.account)
-            conn.execute(
-                mcp_sessions.insert().values(
-                    id_sha256=key,
-                    account_id=scope.account,
-                    agent_id=scope.agent,
-                    credential=credential_of(principal),
-                    protocol_version=protocol_version,
-                    client_info=dict(client_info),
-                    client_capabilities=dict(client_capabilities),
-                    log_level="info",
-                    subscriptions=[],
-                    first_cursor=head,
-                    position=head,
-                    stream="",
-                    created_at=now,
-                    last_seen_at=now,
-                )
+            _ADD.run(
+                conn,
+                {
+                    "id_sha256": key,
+                    "account_id": scope.account,
+                    "agent_id": scope.agent,
+                    "credential": credential_of(principal),
+                    "protocol_version": protocol_version,
+                    "client_info": dict(client_info),
+                    "client_capabilities": dict(client_capabilities),
+                    "log_level": "info",
+                    "subscriptions": [],
+                    "first_cursor": head,
+                    "position": head,
+                    "stream": "",
+                    "created_at": now,
+                    "last_seen_at": now,
+                },
             )
             return SessionRecord(
                 key,
@@ -226,24 +228,14 @@ class McpSessions:
         return await self._database.read(query)
 
     async def void(self, credentials: Collection[str]) -> set[str]:
-        """Those of `credentials`, keys and grants, that do not let anybody in (any more)."""
-        asked = sorted(credentials)
+        """See `credentials.void`."""
+        now = self._clock.now()
+        return await self._database.read(partial(void, credentials=credentials, now=now))
 
-        def query(conn: Connection) -> set[str]:
-            now, good = self._clock.now(), set[str]()
-            for start in range(0, len(asked), _MOST_IDS):
-                some = asked[start : start + _MOST_IDS]
-                expired = api_keys.c.expires_at.is_not(None) & (api_keys.c.expires_at <= now)
-                keys = select(api_keys.c.id).where(
-                    api_keys.c.id.in_(some), api_keys.c.revoked_at.is_(None), ~expired
-                )
-                grants = select(oauth_grants.c.id).where(
-                    oauth_grants.c.id.in_(some), oauth_grants.c.revoked_at.is_(None)
-                )
-                good.update(conn.execute(keys.union_all(grants)).scalars())
-            return set(asked) - good
-
-        return await self._database.read(query)
+    async def lapsed(self, credentials: Collection[str]) -> set[str]:
+        """See `credentials.lapsed`."""
+        now = self._clock.now()
+        return await self._database.read(partial(lapsed, credentials=credentials, now=now))
 
     async def end(self, key: SessionKey) -> None:
         def stamp(conn: Connection) -> None:

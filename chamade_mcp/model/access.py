@@ -32,13 +32,15 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated caller: by a `key`, by an access token of a `grant`, or by neither, from a browser."""
+    """An authenticated caller: by a `key`, by an access token of a `grant`, or from a `browser`."""
 
     scope: Scope
     permissions: frozenset[Permission]
     email_verified: bool
     key: KeyId | None = None
     grant: GrantId | None = None
+    browser: str | None = None
+    """Names the session of a person who has signed in, and opens nothing."""
 
     @property
     def account(self) -> AccountId:

@@ -5,7 +5,7 @@ from typing import Protocol, cast
 
 from chamade_mcp.sessions import jsonrpc
 from chamade_mcp.sessions.jsonrpc import Request
-from chamade_mcp.sessions.methods import Methods, refuse_cursor, required_uri
+from chamade_mcp.sessions.methods import Methods, followed_uri, refuse_cursor, required_uri
 from chamade_mcp.sessions.protocol import (
     EXPERIMENTAL,
     HANDSHAKE_VERSIONS,
@@ -84,7 +84,7 @@ class Handshake:
                 )
             wishes.log_level = cast(str, level)
         elif method == "resources/subscribe":
-            wishes.subscriptions.add(required_uri(params))
+            wishes.subscriptions.add(followed_uri(params, wishes.subscriptions))
         elif method == "resources/unsubscribe":
             wishes.subscriptions.discard(required_uri(params))
         else:

@@ -7,18 +7,16 @@ from typing import cast
 
 from starlette.types import Receive, Scope
 
-from chamade_mcp.core.mcp_sessions import credential_of
+from chamade_mcp.core.credentials import credential_of
 from chamade_mcp.model.access import Principal
 from chamade_mcp.model.events import Cursor, Envelope
 from chamade_mcp.sessions import jsonrpc
 from chamade_mcp.sessions.jsonrpc import Request, RequestId
+from chamade_mcp.sessions.methods import MOST_URI_CHARACTERS, MOST_URIS
 from chamade_mcp.sessions.protocol import INVALID_PARAMS, META_SUBSCRIPTION
 from chamade_mcp.sessions.sse import Reply, frame
 from chamade_mcp.sessions.streams import Streams
 from chamade_mcp.sessions.surface import JsonObject, ProtocolFault, Surface
-
-MOST_URIS = 256
-MOST_URI_CHARACTERS = 500
 
 
 class _Changes:

@@ -70,7 +70,7 @@ class LiveSession:
 
     @property
     def idle(self) -> bool:
-        return self.stream is None and not self.waiting and not self.running and not self.waiting_frames
+        return self.stream is None and not self.waiting and not self.running
 
     def progress(self) -> Progress:
         return Progress(self.record.key, self.position)
@@ -307,6 +307,7 @@ class LiveSessions:
                 many = [account for account, count in self._new.items() if count >= _NEW_BEFORE_TIDY]
                 if many or now - tidied >= _TIDY_EVERY_S:
                     tidied = now
+                    await self._note_listening()
                     await self._store.tidy(many)
                     self._new.clear()
             except Unavailable as error:
@@ -322,14 +323,21 @@ class LiveSessions:
             self._unnoted |= unnoted
             raise
 
+    async def _note_listening(self) -> None:
+        """A client that listens is there, however little happens."""
+        self._unnoted.update(live for live in self._live.values() if live.stream is not None)
+        await self._note()
+
     async def _check_streams(self) -> None:
         """Closes streams whose session ended elsewhere or was taken over there, or whose key is void."""
         streams = self.streams.open
         if not streams:
             return
-        void = await self._store.void(sorted({stream.credential for stream in streams}))
-        for credential in void:
+        credentials = {stream.credential for stream in streams}
+        for credential in await self._store.void(credentials):
             await self.end_sessions(credential)
+        for credential in await self._store.lapsed(credentials):
+            self.streams.close_of(credential)  # the session waits for who comes back with a new token
         # One that is being opened right now is not in the store yet.
         holding = [
             (live, live.stream)
@@ -345,13 +353,15 @@ class LiveSessions:
                 stream.close()
 
     async def _forget_idle(self, *, at_least: int = 0) -> None:
-        """The longest unused first; what is not noted yet is noted before."""
+        """The longest unused first; what is not noted yet is noted before, as what is not told yet."""
         now = self._clock.monotonic()
         idle = sorted((live for live in self._live.values() if live.idle), key=lambda live: live.used_at)
         going = [live for place, live in enumerate(idle) if place < at_least or now - live.used_at >= _IDLE_S]
         unnoted: Sequence[LiveSession] = [live for live in going if live in self._unnoted]
         await self._store.note([live.progress() for live in unnoted])
         for live in going:
+            while live.idle and live.waiting_frames:
+                await self._store.mail(live.record.key, live.waiting_frames.popleft().decode())
             if live.idle:
                 self._live.pop(live.record.key, None)
                 self._unnoted.discard(live)

@@ -1,10 +1,15 @@
 """What both eras share: the requests about tools, resources, prompts and completions, over one `Surface`."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import cast
+from collections.abc import Set as AbstractSet
+from typing import Final, cast
 
 from chamade_mcp.sessions.protocol import INVALID_PARAMS
 from chamade_mcp.sessions.surface import Exchange, JsonObject, ProtocolFault, Surface
+
+MOST_URIS: Final = 256
+MOST_URI_CHARACTERS: Final = 500
+"""Of the resources that one client follows."""
 
 Answer = Callable[[JsonObject, Exchange], Awaitable[JsonObject]]
 
@@ -83,6 +88,16 @@ def refuse_cursor(params: JsonObject) -> None:
 
 def required_uri(params: JsonObject) -> str:
     return _text(params, "uri")
+
+
+def followed_uri(params: JsonObject, followed: AbstractSet[str]) -> str:
+    """The one to follow besides those that are `followed`."""
+    uri = required_uri(params)
+    if len(uri) > MOST_URI_CHARACTERS:
+        raise _wrong("uri", f"must have at most {MOST_URI_CHARACTERS} characters")
+    if uri not in followed and len(followed) >= MOST_URIS:
+        raise _wrong("uri", f"is one too many: a session follows at most {MOST_URIS} resources")
+    return uri
 
 
 def _wrong(field: str, what: str) -> ProtocolFault:

@@ -12,7 +12,7 @@ from typing import Final, cast
 
 from starlette.types import Receive, Scope, Send
 
-from chamade_mcp.core.mcp_sessions import credential_of
+from chamade_mcp.core.credentials import credential_of
 from chamade_mcp.core.notices import Kind
 from chamade_mcp.model.access import Caller
 from chamade_mcp.model.errors import GatewayError

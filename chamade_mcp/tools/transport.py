@@ -117,6 +117,7 @@ class OverHttp:
         self._client = client or httpx2.AsyncClient(
             timeout=httpx2.Timeout(10.0, read=LONGEST_WAIT_S + 15.0),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=64),
+            trust_env=False,  # a proxy of the environment would get to see every caller's credential
         )
 
     async def request(self, method: str, path: str, query: str, headers: Headers, body: bytes) -> Answer:

@@ -13,6 +13,7 @@ from chamade_mcp.model.events import EventType
 from chamade_mcp.model.permissions import PermissionRequest
 from chamade_mcp.sessions import turn
 from chamade_mcp.sessions.http import Endpoint
+from chamade_mcp.sessions.methods import MOST_URI_CHARACTERS, MOST_URIS
 from chamade_mcp.tools.client import CoreClient
 from chamade_mcp.tools.registry import Registry
 from tests.support.asgi import Got, ask
@@ -47,6 +48,20 @@ async def test_subscribed_transcripts_tell_of_new_lines(
         await world.publish(ada.principal.scope, "hi", EventType.CALL_TRANSCRIPT)
         await world.publish(ada.principal.scope, "hi")
         assert [e["method"] for e in (await got.receive_some(4))[2:]] == ["notifications/claude/channel"] * 2
+
+
+async def test_a_client_follows_so_many_resources_and_no_more(endpoint: Endpoint, ada: Caller) -> None:
+    headers = in_session(await initialize(endpoint, ada))
+
+    async def follow(uri: str) -> Document:
+        return (await ask(endpoint, ada, request("resources/subscribe", {"uri": uri}), headers)).json
+
+    for number in range(MOST_URIS):
+        assert (await follow(f"chamade://calls/call_{number}/transcript"))["result"] == {}
+    assert (await follow("chamade://calls/call_0/transcript"))["result"] == {}, "that one is followed already"
+    for uri in ("chamade://calls/call_x/transcript", "x" * (MOST_URI_CHARACTERS + 1)):
+        error = (await follow(uri))["error"]
+        assert (error["code"], error["data"]) == (-32602, {"field": "uri"})
 
 
 class Desk:

@@ -9,8 +9,10 @@ from chamade_mcp.core.mcp_sessions import McpSessions
 from chamade_mcp.core.notices import Notices
 from chamade_mcp.kit.testing import VirtualClock
 from chamade_mcp.model.access import Caller
+from chamade_mcp.sessions.channel import verdict_message
 from chamade_mcp.sessions.endpoint import Sessions
 from chamade_mcp.sessions.http import Endpoint
+from chamade_mcp.sessions.sse import frame
 from chamade_mcp.tools.client import CoreClient
 from chamade_mcp.tools.registry import Registry
 from tests.support.asgi import MODERN_META, ask
@@ -266,3 +268,31 @@ async def test_sessions_nobody_uses_are_forgotten_here_and_not_in_the_store(
     assert world.sessions.known == 0
     for session in sessions:
         assert (await ask(endpoint, ada, request("ping"), in_session(session))).status == 200
+
+
+async def test_a_client_that_listens_is_there_however_little_happens(
+    endpoint: Endpoint, ada: Caller, world: McpHouse, core_client: CoreClient
+) -> None:
+    session = await initialize(endpoint, ada)
+    clock = cast(VirtualClock, world.clock)
+    async with listening(endpoint, ada, session) as got:
+        await pass_time(clock, 4)
+        clock.jump(31 * 86400)
+        await clock.advance(3600)
+        await pass_time(clock, 4)
+        again = Sessions(world.store, world.hub, clock).endpoint(Registry(core_client))
+        assert (await ask(again, ada, request("ping"), in_session(session))).status == 200
+        assert not got.done
+
+
+async def test_what_could_not_be_told_here_waits_in_the_store(
+    endpoint: Endpoint, ada: Caller, world: McpHouse
+) -> None:
+    session = await initialize(endpoint, ada)
+    (live,) = world.sessions._live._live.values()  # pyright: ignore[reportPrivateUsage]
+    live.waiting_frames.append(frame(verdict_message("abcde", allow=True)))  # the stream broke before
+    await pass_time(cast(VirtualClock, world.clock), 60)
+    assert world.sessions.known == 0
+    async with listening(endpoint, ada, session) as got:
+        (verdict,) = await got.receive_some(1)
+    assert verdict["params"] == {"request_id": "abcde", "behavior": "allow"}
