@@ -15,6 +15,7 @@ from chamade_mcp.audio.wire import WireError
 from chamade_mcp.core.call import CallState
 from chamade_mcp.core.keys import require
 from chamade_mcp.core.streams import AgentStream
+from chamade_mcp.kit.frames import Frames
 from chamade_mcp.model.access import Permission, Principal
 from chamade_mcp.model.errors import GatewayError, Internal
 from chamade_mcp.model.ids import ParticipantRef
@@ -32,12 +33,20 @@ Queue = wire.AudioStatusQuery | wire.Clear | wire.Mark
 
 
 class CallSocket:
-    def __init__(self, stream: AgentStream, principal: Principal, receive: Receive, send: Send) -> None:
+    def __init__(
+        self,
+        stream: AgentStream,
+        principal: Principal,
+        receive: Receive,
+        send: Send,
+        frames: Frames | None = None,
+    ) -> None:
         self._stream = stream
         self._principal = principal
         self._receive = receive
         self._send = send
-        self._outbox = CallOutbox()
+        self._frames = frames
+        self._outbox = CallOutbox(frames.write if frames is not None else None)
         self._waiting: asyncio.Queue[Slow] = asyncio.Queue(_WAITING)
         self._voice = stream.audio if stream.can_speak else None
         self._now = asyncio.get_running_loop().time
@@ -59,9 +68,13 @@ class CallSocket:
         writer = asyncio.create_task(self._outbox.drain(self._send))
         helpers = [asyncio.create_task(self._follow()), asyncio.create_task(self._carry_out())]
         self._stream.set_sink(_Mouthpiece(self._outbox))
+        if self._frames is not None:
+            self._frames.give_to(self._take)
         try:
             done, _ = await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            if self._frames is not None:
+                self._frames.give_to(None)
             self._stream.set_sink(None)
             tasks = [reader, writer, *helpers]
             for task in tasks:
@@ -84,14 +97,22 @@ class CallSocket:
             frame = pcm if pcm is not None else message["text"]
             if len(frame) > FRAME_CAP_BYTES:
                 self._outbox.close(1009, "A frame may have 1 MiB")
-                continue
-            try:
-                if pcm is not None:
-                    self._speak(wire.pcm_bytes(pcm), None)
-                else:
-                    await self._understand(wire.parse(frame))
-            except WireError as error:
-                self._outbox.tell(wire.encode(error.to_wire()))
+            elif pcm is not None:
+                self._take(pcm)
+            else:
+                await self._obey(message["text"])
+
+    def _take(self, pcm: bytes) -> None:
+        try:
+            self._speak(wire.pcm_bytes(pcm), None)
+        except WireError as error:
+            self._answer(error.to_wire())
+
+    async def _obey(self, text: str) -> None:
+        try:
+            await self._understand(wire.parse(text))
+        except WireError as error:
+            self._answer(error.to_wire())
 
     def _speak(self, pcm: bytes, rate_hz: int | None) -> None:
         if self._voice is None:

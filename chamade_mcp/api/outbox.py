@@ -1,5 +1,7 @@
 """The way out of one agent socket."""
 
+from collections.abc import Callable
+
 from starlette.types import Send
 
 from chamade_mcp.kit.outbox import Outbox
@@ -11,8 +13,9 @@ AUDIO_FRAMES = 50
 class CallOutbox:
     """Filled from the event loop without waiting, emptied by the one task that writes to the socket."""
 
-    def __init__(self) -> None:
-        self._box = Outbox(AUDIO_FRAMES)
+    def __init__(self, write: Callable[[bytes], bool] | None = None) -> None:
+        """`write`: the short way of audio, see `Outbox`."""
+        self._box = Outbox(AUDIO_FRAMES, write)
         self._close: tuple[int, str] = 1000, ""
         self._closing = False
         self.hear = self._box.put_audio

@@ -16,6 +16,7 @@ from chamade_mcp.api.socket_door import Refused, last_of
 from chamade_mcp.audio import wire
 from chamade_mcp.core.calls import CallService
 from chamade_mcp.core.streams import AgentStream
+from chamade_mcp.kit.frames import frames_of
 from chamade_mcp.model.errors import InvalidRequest, NotFound
 from chamade_mcp.model.events import Cursor
 
@@ -49,7 +50,7 @@ class CallStream:
         try:
             entry = await self.entrance.admit(scope, receive, path[1])
             async with AsyncExitStack() as stack:
-                socket = await self._open(entry, path[1], receive, send, stack)
+                socket = await self._open(entry, path[1], scope, receive, send, stack)
                 socket.begin_with(_wishes(scope))
                 await socket.run()
         except Refused as refusal:
@@ -58,13 +59,13 @@ class CallStream:
             return
 
     async def _open(
-        self, entry: Entry, call: str, receive: Receive, send: Send, stack: AsyncExitStack
+        self, entry: Entry, call: str, scope: Scope, receive: Receive, send: Send, stack: AsyncExitStack
     ) -> CallSocket:
         """Tells what was missed, too. Raises `Refused`."""
         try:
             after = _cursor(entry.last_seq)
             stream = await self._stream(entry, call, after, send, stack)
-            socket = CallSocket(stream, entry.principal, receive, send)
+            socket = CallSocket(stream, entry.principal, receive, send, frames_of(scope))
             if after is _UNKNOWN:
                 await _tell(send, wire.call_error(_BAD_SEQ, "INVALID_CURSOR"))
             else:

@@ -2,18 +2,22 @@
 
 `websockets` reads a frame in steps of a generator and makes four objects of it; fifty times a second and call
 that is a fifth of what a call costs. Here a read that is exactly one final, masked binary frame is taken as
-it is, and one is written without asking anybody. All else goes the general way, which is never left in the
-middle of a frame or of a fragmented message.
+it is, and one is written without asking anybody; an application that asks for it (`kit/frames.py`) has both
+without a queue between. All else goes the general way, which is never left in the middle of a frame or of a
+fragmented message.
 """
 
 import asyncio
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from uvicorn._types import ASGISendEvent
+from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets.http11 import Request
 from websockets.protocol import State
+
+from chamade_mcp.kit.frames import EXTENSION, Taker
 
 try:
     from websockets.speedups import apply_mask
@@ -103,6 +107,18 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._edges = FrameEdges()
+        self._taker: Taker | None = None
+        self._awaited = False
+        """The application waits for what comes next."""
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if not self.close_sent:  # not refused: there is a scope
+            offered = cast("dict[str, dict[str, object]]", self.scope.get("extensions"))
+            offered[EXTENSION] = {"frames": self}
+
+    def give_to(self, taker: Taker | None) -> None:
+        self._taker = taker
 
     def data_received(self, data: bytes) -> None:
         if not self.handshake_initiated:  # the request, and nothing beside it
@@ -118,20 +134,39 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().data_received(data)
 
     def _take(self, payload: bytes) -> None:
+        if self._taker is not None and self._awaited and self.queue.empty():
+            try:
+                self._taker(payload)
+            except Exception:  # the application meets it again where it can answer for it
+                self._taker = None
+            else:
+                return
         self.queue.put_nowait({"type": "websocket.receive", "bytes": payload})
         if not self.read_paused and self.queue.qsize() >= _UNREAD_FRAMES:
             self.read_paused = True
             self.transport.pause_reading()
 
+    async def receive(self) -> ASGIReceiveEvent:
+        self._awaited = True
+        try:
+            return await super().receive()
+        finally:
+            self._awaited = False
+
     async def send(self, message: ASGISendEvent) -> None:
-        if message["type"] == "websocket.send" and self._flows:
+        if message["type"] == "websocket.send":
             payload = message.get("bytes")
-            if payload is not None and len(payload) <= _LONGEST:
-                size = len(payload)
-                length = bytes((size,)) if size < _TWO_BYTES else b"\x7e" + size.to_bytes(2, "big")
-                self.transport.write(b"\x82" + length + payload)
+            if payload is not None and self.write(payload):
                 return
         await super().send(message)
+
+    def write(self, payload: bytes) -> bool:
+        size = len(payload)
+        if size > _LONGEST or not self._flows:
+            return False
+        length = bytes((size,)) if size < _TWO_BYTES else b"\x7e" + size.to_bytes(2, "big")
+        self.transport.write(b"\x82" + length + payload)
+        return True
 
     @property
     def _flows(self) -> bool:

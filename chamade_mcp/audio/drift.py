@@ -2,7 +2,7 @@
 
 How long samples wait before they are played wanders when the producer's clock and ours differ. Where it
 leaves its band, single samples are added to or taken out of frames by bandlimited interpolation, at most one
-in a frame: nothing is cut or repeated, and the pitch moves by some cents for 20 ms.
+in a frame: nothing is cut or repeated, and the pitch moves by some cents for some milliseconds.
 """
 
 from dataclasses import dataclass
@@ -20,6 +20,9 @@ _SLACK_S = 0.001
 _RELIEF_S = 0.003
 _HALF_TAPS = 16
 """Samples at both ends of a frame that stay as they are: a frame is bent without looking at others."""
+_BENT = 240
+"""At most so many samples after them are moved. That is 5 ms at 48 kHz, in which the pitch is off by a tenth
+of a semitone at most; to bend all of the frame would take twice the time."""
 _KAISER_BETA = 9.0
 _LOWEST = np.array(-32768, np.float32)  # as arrays, since a number is converted anew by every call
 _HIGHEST = np.array(32767, np.float32)
@@ -114,23 +117,23 @@ class DriftGuard:
 
 def bend(samples: Samples, count: int) -> Samples:
     """`samples`, one more or one less than `count`, as `count` samples that begin and end the same."""
-    weights = _weights(count, len(samples) - count)
-    wave = samples.astype(np.float32)
+    weights = _weights(min(_BENT, count - 2 * _HALF_TAPS), len(samples) - count)
+    end = _HALF_TAPS + len(weights)
+    wave = samples[: end + _HALF_TAPS + 1].astype(np.float32)
     first = 1 if len(samples) > count else 0
     windows = np.ndarray(weights.shape, np.float32, wave, 4 * first, (4, 4))
     bent = np.einsum("ij,ij->i", windows, weights)
     np.rint(bent, out=bent)
     frame = np.empty(count, np.int16)
     frame[:_HALF_TAPS] = samples[:_HALF_TAPS]
-    frame[-_HALF_TAPS:] = samples[-_HALF_TAPS:]
-    frame[_HALF_TAPS:-_HALF_TAPS] = bent.clip(_LOWEST, _HIGHEST, out=bent)
+    frame[_HALF_TAPS:end] = bent.clip(_LOWEST, _HIGHEST, out=bent)
+    frame[end:] = samples[end - count :]
     return frame
 
 
 @lru_cache(maxsize=32)
-def _weights(count: int, extra: int) -> NDArray[np.float32]:
-    """The filter of each sample between the ends: a windowed sinc, later and later by up to one sample."""
-    inner = count - 2 * _HALF_TAPS
+def _weights(inner: int, extra: int) -> NDArray[np.float32]:
+    """The filter of each sample that is moved: a windowed sinc, later and later by up to one sample."""
     way = np.arange(1, inner + 1) / (inner + 1)
     shift = 0.5 - 0.5 * np.cos(np.pi * way)  # the pitch neither jumps away nor back
     fraction = shift if extra > 0 else 1.0 - shift

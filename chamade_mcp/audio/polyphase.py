@@ -45,13 +45,14 @@ def has_matrix(source_hz: int, target_hz: int) -> bool:
 
 
 class Polyphase:
-    """A `Resampler` between two different rates for which `has_matrix` says yes."""
+    """A `Resampler` between two different rates for which `has_matrix` says yes. All of them belong to one
+    thread: those of the same rates share the memory they calculate in."""
 
-    __slots__ = ("_matrix", "_past", "_shape", "_turn")
+    __slots__ = ("_past", "_shape", "_turn", "_workplace")
 
     def __init__(self, source_hz: int, target_hz: int) -> None:
         self._shape = _shape_of(source_hz, target_hz)
-        self._matrix = _matrix(source_hz, target_hz)
+        self._workplace = _workplace(source_hz, target_hz)
         self._past: Samples = np.zeros(self._shape.history, np.int16)
         """The input that the next output is made of as well, from a multiple of M on."""
         self._turn = 0
@@ -71,20 +72,14 @@ class Polyphase:
         return self.push(np.zeros(self._shape.history, np.int16))
 
     def _convert(self, samples: Samples) -> Samples:
-        shape, turn = self._shape, self._turn
-        end = turn + len(samples)
-        blocks = -(-end // shape.block)
-        wave = np.zeros(shape.history + blocks * shape.block)
-        known = len(self._past)
+        shape, turn, workplace = self._shape, self._turn, self._workplace
+        known, end = len(self._past), turn + len(samples)
+        wave = workplace.wave
         wave[:known] = self._past
         wave[known : known + len(samples)] = samples
-        windows = np.ndarray(
-            (blocks, shape.history + shape.block), np.float64, wave, strides=(8 * shape.block, 8)
-        )
-        # The zeros after the input weigh nothing in what is due.
-        due = windows.dot(self._matrix).reshape(-1)[
-            turn * shape.up // shape.down : end * shape.up // shape.down
-        ]
+        # What is left there of another input weighs nothing in what is due.
+        product = workplace.multiply(-(-end // shape.block))
+        due = product[turn * shape.up // shape.down : end * shape.up // shape.down]
         np.rint(due, out=due)
         due.clip(_LOWEST, _HIGHEST, out=due)
         self._turn = end % shape.down
@@ -124,7 +119,41 @@ def _shape_of(source_hz: int, target_hz: int) -> _Shape:
     return _Shape(up, down, reach, delay, history, block, block_out, delay / source_hz, at_once * block)
 
 
+class _Workplace:
+    """The matrix, and memory for what is multiplied by it."""
+
+    __slots__ = ("_blocks", "_matrix", "_product", "_shape", "_windows", "flat", "wave")
+
+    def __init__(self, shape: "_Shape", matrix: _Matrix) -> None:
+        most = shape.most_at_once // shape.block + 1
+        self._shape = shape
+        self._matrix = matrix
+        self.wave = np.zeros(shape.history + most * shape.block)
+        """The past, and then the input."""
+        self.flat = np.zeros(most * shape.block_out)
+        self._lay_out(1)
+
+    def multiply(self, blocks: int) -> _Matrix:
+        """The output of the first `blocks` of the wave, in place of that of the last time."""
+        if blocks != self._blocks:
+            self._lay_out(blocks)
+        np.dot(self._windows, self._matrix, out=self._product)
+        return self.flat
+
+    def _lay_out(self, blocks: int) -> None:
+        shape = self._shape
+        self._blocks = blocks
+        self._windows = np.ndarray(
+            (blocks, shape.history + shape.block), np.float64, self.wave, strides=(8 * shape.block, 8)
+        )
+        self._product = self.flat[: blocks * shape.block_out].reshape(blocks, shape.block_out)
+
+
 @lru_cache(maxsize=16)
+def _workplace(source_hz: int, target_hz: int) -> _Workplace:
+    return _Workplace(_shape_of(source_hz, target_hz), _matrix(source_hz, target_hz))
+
+
 def _matrix(source_hz: int, target_hz: int) -> _Matrix:
     """Row: an input sample, from the oldest on. Column: an output sample of the block."""
     shape = _shape_of(source_hz, target_hz)

@@ -61,6 +61,7 @@ class Voice:
         self._marks: deque[tuple[int, str]] = deque()
         """With how many samples must have left the queue."""
         self._pressed = False
+        self._pressure = round(PRESSURE_S * native.rate_hz)
 
     @property
     def stats(self) -> PlayoutStats:
@@ -97,7 +98,7 @@ class Voice:
         self._queue.push(mouth.push(samples), at)
         if self._marks:
             self._pass_marks(played=False)  # what is over the budget has pushed out the oldest
-        if not self._pressed and self.buffered_s > PRESSURE_S:
+        if self._queue.buffered > self._pressure and not self._pressed:
             self._pressed = True
             self._tell(Pressure(True, self.buffered_s))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 TEXT_MESSAGES = 512
 TEXT_CHARS = 1 << 20
@@ -10,8 +11,11 @@ TEXT_CHARS = 1 << 20
 class Outbox:
     """Filled from the event loop without ever waiting, emptied by the socket's one writer."""
 
-    def __init__(self, audio_frames: int) -> None:
-        """Of more than `audio_frames` that wait, the oldest give way: late audio is worse than lost audio."""
+    def __init__(self, audio_frames: int, write: Callable[[bytes], bool] | None = None) -> None:
+        """Of more than `audio_frames` that wait, the oldest give way: late audio is worse than lost audio.
+
+        `write` takes audio past the writer while that has nothing else to do, unless it returns False.
+        """
         self.audio_dropped = 0
         """Frames that the reader was too slow for."""
         self._first: str | None = None
@@ -23,6 +27,8 @@ class Outbox:
         self._overflowed = False
         self._ended = False
         self._filled = asyncio.Event()
+        self._write = write
+        self._writer_waits = False
 
     def put(self, message: str) -> bool:
         """False, now and from now on, when too much waits already: the reader is lost, close its socket."""
@@ -59,6 +65,9 @@ class Outbox:
 
     def put_audio(self, frame: bytes) -> None:
         """Never refuses. Called on the audio beat."""
+        idle = self._writer_waits and not self._filled.is_set()
+        if idle and self._write is not None and self._write(frame):
+            return
         if len(self._audio) == self._audio.maxlen:
             self.audio_dropped += 1
         self._audio.append(frame)
@@ -87,4 +96,8 @@ class Outbox:
             if self._audio:
                 return self._audio.popleft()
             self._filled.clear()
-            await self._filled.wait()
+            self._writer_waits = True
+            try:
+                await self._filled.wait()
+            finally:
+                self._writer_waits = False

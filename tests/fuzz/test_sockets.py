@@ -9,12 +9,14 @@ import pytest
 import uvicorn
 from hypothesis import example, given
 from hypothesis import strategies as st
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
 
 from chamade_mcp.app.sockets import FrameEdges, SocketProtocol, binary_payload
+from chamade_mcp.kit.frames import Frames as ServerFrames
+from chamade_mcp.kit.frames import frames_of
 
 REQUEST = (
     b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -156,12 +158,8 @@ async def test_a_peer_waits_for_an_application_that_does_not_read() -> None:
         while (message := await receive())["type"] != "websocket.disconnect":
             taken.append(message)
 
-    config = uvicorn.Config(slow, ws_per_message_deflate=False, log_config=None, ws=SocketProtocol)
-    config.load()
-    protocol, wire = SocketProtocol(config, ServerState(), {}), Wire()
-    protocol.connection_made(wire)
-    protocol.data_received(REQUEST)
-    await settle(protocol)
+    wire = Wire()
+    protocol = await opened(slow, wire)
     waiting = 0
     while wire.reading:
         protocol.data_received(sent(Opcode.BINARY, bytes([waiting])))
@@ -172,6 +170,129 @@ async def test_a_peer_waits_for_an_application_that_does_not_read() -> None:
     assert wire.reading
     assert [message["bytes"] for message in taken] == [bytes([each]) for each in range(waiting)]
     protocol.connection_lost(None)
+    await asyncio.wait_for(asyncio.gather(*protocol.tasks), 5)
+
+
+async def taken_in_order(chunks: Frames, pauses: Sequence[int]) -> tuple[list[Message], int]:
+    """What came by either way, in its order, and how much of it without a queue. After each chunk the loop
+    makes so many turns."""
+    came: list[Message] = []
+    at_once: list[bytes] = []
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        def take(payload: bytes) -> None:
+            at_once.append(payload)
+            came.append({"type": "websocket.receive", "bytes": payload})
+
+        await receive()
+        await send({"type": "websocket.accept"})
+        frames = frames_of(scope)
+        assert frames is not None
+        frames.give_to(take)
+        while (message := await receive())["type"] != "websocket.disconnect":
+            await turns(2)  # it is busy for a while, and waits for nothing that comes
+            came.append(message)
+
+    protocol = await opened(application, Wire())
+    for chunk, pause in zip(chunks, itertools.cycle(pauses), strict=False):
+        protocol.data_received(chunk)
+        await turns(pause)
+    while not protocol.queue.empty():
+        await turns(1)
+    await turns(10)
+    protocol.connection_lost(None)
+    await asyncio.wait_for(asyncio.gather(*protocol.tasks), 5)
+    return came, len(at_once)
+
+
+async def turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def opened(application: ASGIApp, wire: Wire) -> SocketProtocol:
+    config = uvicorn.Config(application, ws_per_message_deflate=False, log_config=None, ws=SocketProtocol)
+    config.load()
+    protocol = SocketProtocol(config, ServerState(), {})
+    protocol.connection_made(wire)
+    protocol.data_received(REQUEST)
+    await settle(protocol)
+    return protocol
+
+
+@given(
+    kinds=st.lists(st.sampled_from([Opcode.BINARY, Opcode.BINARY, Opcode.TEXT]), max_size=12),
+    places=st.lists(st.integers(0, 200), max_size=6),
+    pauses=st.lists(st.integers(0, 9), min_size=1, max_size=5),
+)
+@example(kinds=[Opcode.BINARY, Opcode.TEXT, Opcode.BINARY, Opcode.BINARY], places=[], pauses=[9])
+@example(kinds=[Opcode.TEXT, Opcode.BINARY, Opcode.BINARY, Opcode.BINARY], places=[], pauses=[0])
+@example(kinds=[Opcode.TEXT, Opcode.BINARY, Opcode.TEXT, Opcode.BINARY], places=[], pauses=[2])
+def test_the_way_without_a_queue_keeps_the_order(
+    kinds: Sequence[Opcode], places: Sequence[int], pauses: Sequence[int]
+) -> None:
+    frames = [sent(kind, b"%d" % number) for number, kind in enumerate(kinds)]
+    for chunks in (frames, cut(b"".join(frames), places)):
+        came, at_once = asyncio.run(taken_in_order(chunks, pauses))
+        texts = [message.get("text") or message["bytes"].decode() for message in came]
+        assert texts == [str(number) for number in range(len(kinds))]
+        if chunks is frames and pauses == [9]:
+            assert at_once == kinds.count(Opcode.BINARY)
+
+
+async def test_what_the_taker_cannot_take_comes_by_the_queue() -> None:
+    came: list[Message] = []
+
+    def refuse(payload: bytes) -> None:
+        raise ValueError(payload)
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        frames = frames_of(scope)
+        assert frames is not None
+        frames.give_to(refuse)
+        came.extend([await receive(), await receive()])
+
+    protocol = await opened(application, Wire())
+    for payload in (b"1", b"2"):
+        protocol.data_received(sent(Opcode.BINARY, payload))
+        await settle(protocol)
+    assert [message["bytes"] for message in came] == [b"1", b"2"]
+    protocol.connection_lost(None)
+    await asyncio.wait_for(asyncio.gather(*protocol.tasks), 5)
+
+
+async def test_frames_are_written_at_once_while_the_socket_takes_them() -> None:
+    offered: list[ServerFrames] = []
+    over = asyncio.Event()
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        early = frames_of(scope)
+        assert early is not None
+        assert not early.write(b"before the handshake is over")
+        await send({"type": "websocket.accept"})
+        offered.append(early)
+        await over.wait()
+        await send({"type": "websocket.close", "code": 1000})
+
+    wire = Wire()
+    protocol = await opened(application, wire)
+    frames, begun = offered[0], len(wire.written)
+    assert frames.write(b"1")
+    protocol.pause_writing()
+    assert not frames.write(b"2")
+    protocol.resume_writing()
+    assert frames.write(bytes(300))
+    assert not frames.write(bytes(1 << 16)), "longer ones are sent"
+    expected = sent(Opcode.BINARY, b"1", mask=False) + sent(Opcode.BINARY, bytes(300), mask=False)
+    assert wire.written[begun:] == expected
+    over.set()
+    await settle(protocol)
+    assert not frames.write(b"after the close")
+    protocol.connection_lost(None)
+    assert not frames.write(b"when it is gone")
     await asyncio.wait_for(asyncio.gather(*protocol.tasks), 5)
 
 

@@ -98,9 +98,10 @@ def tone(rate_hz: int, hz: float, count: int) -> Samples:
 
 def places(count: int, extra: int) -> NDArray[np.float64]:
     """Where in the original each sample of a bent frame comes from."""
-    way = np.arange(1, count - 31) / (count - 31)
-    inner = np.arange(16, count - 16) + extra * (0.5 - 0.5 * np.cos(np.pi * way))
-    return np.concatenate((np.arange(16.0), inner, np.arange(count - 16.0, count) + extra))
+    moved = min(240, count - 32)
+    way = np.arange(1, moved + 1) / (moved + 1)
+    inner = np.arange(16, 16 + moved) + extra * (0.5 - 0.5 * np.cos(np.pi * way))
+    return np.concatenate((np.arange(16.0), inner, np.arange(16.0 + moved, count) + extra))
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 16_000, 48_000])

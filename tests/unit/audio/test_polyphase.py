@@ -77,6 +77,18 @@ def test_full_scale_noise_comes_out_the_same_however_it_is_cut(
     assert np.array_equal(np.concatenate(got), Polyphase(*pair).push(samples))
 
 
+@pytest.mark.parametrize(("source_hz", "target_hz"), PAIRS)
+def test_streams_of_the_same_rates_do_not_hear_each_other(source_hz: int, target_hz: int) -> None:
+    one, other = noise(source_hz // 5, 1), noise(source_hz // 5, 2)
+    alone = Polyphase(source_hz, target_hz).push(one)
+    first, second = Polyphase(source_hz, target_hz), Polyphase(source_hz, target_hz)
+    heard: list[Samples] = []
+    for at in range(0, len(one), 100):
+        heard.append(first.push(one[at : at + 100]))
+        second.push(other[at : at + 700])
+    assert np.array_equal(np.concatenate(heard), alone)
+
+
 def test_what_is_pushed_may_be_read_only_and_is_left_as_it_was() -> None:
     samples = np.frombuffer(noise(480).tobytes(), np.int16)
     before = samples.copy()

@@ -78,3 +78,53 @@ def test_text_in_its_order_keeps_no_more_than_text(monkeypatch: pytest.MonkeyPat
     box.put_audio(bytes(200))
     assert not box.put_in_order("x")
     assert not box.put_in_order("x")
+
+
+async def test_audio_passes_an_idle_writer_and_nobody_else() -> None:
+    passed: list[bytes] = []
+    takes = True
+
+    def write(frame: bytes) -> bool:
+        if takes:
+            passed.append(frame)
+        return takes
+
+    box = Outbox(AUDIO_FRAMES, write)
+    box.put_audio(b"before there is a writer")
+    assert await box.next() == b"before there is a writer"
+    box.put_audio(b"while it writes")
+    assert await box.next() == b"while it writes"
+    writer = asyncio.create_task(box.next())
+    await asyncio.sleep(0)
+    box.put_audio(b"1")
+    box.put_audio(b"2")
+    takes = False
+    box.put_audio(b"3")
+    takes = True
+    box.put_audio(b"4")
+    assert passed == [b"1", b"2"]
+    assert [await writer, await box.next()] == [b"3", b"4"]
+
+
+async def test_no_audio_passes_text_that_is_not_yet_written() -> None:
+    passed: list[bytes] = []
+    box = Outbox(AUDIO_FRAMES, lambda frame: passed.append(frame) is None)
+    writer = asyncio.create_task(box.next())
+    await asyncio.sleep(0)
+    box.put("who speaks")
+    box.put_audio(b"sound")
+    assert await writer == "who speaks"
+    box.put_audio(b"more of it")
+    assert [await box.next(), await box.next()] == [b"sound", b"more of it"]
+    assert passed == []
+
+
+async def test_nothing_is_written_past_a_writer_who_has_gone() -> None:
+    passed: list[bytes] = []
+    box = Outbox(AUDIO_FRAMES, lambda frame: passed.append(frame) is None)
+    writer = asyncio.create_task(box.next())
+    await asyncio.sleep(0)
+    writer.cancel()
+    await asyncio.gather(writer, return_exceptions=True)
+    box.put_audio(b"1")
+    assert passed == []
