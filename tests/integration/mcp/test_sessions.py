@@ -101,14 +101,21 @@ async def test_a_client_that_kept_no_event_id_goes_on_all_the_same(process: Gate
         assert client.cursors[0] == seen + 1
 
 
+@requirement("R-231")
 @pytest.mark.parametrize("query", ["", "?stateful"])
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 async def test_the_official_client_does_not_notice_a_restart(
     process: GatewayProcess, query: str, mode: str
 ) -> None:
-    own = {"authorization": f"Bearer {process.key}"}
+    own, given = {"authorization": f"Bearer {process.key}"}, set[str]()
+
+    async def look(answer: httpx2.Response) -> None:
+        if "mcp-session-id" in answer.headers:
+            given.add(answer.headers["mcp-session-id"])
+
     async with AsyncExitStack() as stack:
-        http = await stack.enter_async_context(httpx2.AsyncClient(headers=own, timeout=30))
+        http = httpx2.AsyncClient(headers=own, timeout=30, event_hooks={"response": [look]})
+        await stack.enter_async_context(http)
         transport = streamable_http_client(f"{process.url}/mcp/{query}", http_client=http)
         client = await stack.enter_async_context(Client(transport, mode=mode))
         experimental = client.server_capabilities.experimental or {}
@@ -118,6 +125,7 @@ async def test_the_official_client_does_not_notice_a_restart(
         await process.start()
         after = await client.call_tool("chamade_account", {})
     assert (before.is_error, after.is_error) == (False, False)
+    assert len(given) == (1 if query else 0)
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.npm import npm_installed
 from tests.support.oauth import Person
+from tests.support.requirement import requirement
 from tests.support.visitors import House
 
 VERSION = "0.15.1"
@@ -106,6 +107,7 @@ async def bridged(proxy: Path, url: str, home: Path, person: Person) -> AsyncGen
         await listening
 
 
+@requirement("R-264")
 async def test_the_address_alone_is_enough(house: House, proxy: Path, person: Person, tmp_path: Path) -> None:
     async with bridged(proxy, f"{house.url}/mcp/", tmp_path, person) as bridge:
         await bridge.open()

@@ -11,6 +11,7 @@ from chamade_mcp.model.access import Caller
 from chamade_mcp.model.events import EventType
 from chamade_mcp.sessions.http import Endpoint
 from tests.support.mcp_house import McpHouse
+from tests.support.requirement import requirement
 from tests.support.session_client import (
     initialize,
     listening,
@@ -37,10 +38,12 @@ async def test_older_clients_get_no_empty_event(endpoint: Endpoint, ada: Caller)
         assert b"data" not in got.body
 
 
+@requirement("R-235")
 async def test_events_are_pushed_once_in_the_words_of_channels(
     endpoint: Endpoint, ada: Caller, world: McpHouse
 ) -> None:
     session = await initialize(endpoint, ada)
+    assert world.hub.subscribers == 0
     async with listening(endpoint, ada, session) as got:
         await world.publish(ada.principal.scope, "hello")
         await world.publish(ada.principal.scope, "good day", EventType.CALL_TRANSCRIPT)

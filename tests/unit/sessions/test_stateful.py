@@ -17,6 +17,7 @@ from chamade_mcp.tools.client import CoreClient
 from chamade_mcp.tools.registry import Registry
 from tests.support.asgi import MODERN_META, ask
 from tests.support.mcp_house import McpHouse, mcp_house
+from tests.support.requirement import requirement
 from tests.support.session_client import (
     CLIENT,
     Document,
@@ -119,6 +120,7 @@ async def test_it_is_not_initialized_twice(endpoint: Endpoint, ada: Caller) -> N
     assert (got.status, got.json["error"]["code"]) == (400, -32600)
 
 
+@requirement("R-240")
 @pytest.mark.parametrize("session", ["nonsense", "x" * 4000, "\xff"])
 async def test_unknown_ids_are_not_found(endpoint: Endpoint, ada: Caller, session: str) -> None:
     got = await ask(endpoint, ada, request("tools/list"), in_session(session))
