@@ -41,6 +41,11 @@ def standing(conn: Connection, scope: Scope, client_id: str) -> Row[Any] | None:
     ).one_or_none()
 
 
+def known(conn: Connection, client_id: str) -> bool:
+    given = select(oauth_grants.c.id).where(oauth_grants.c.client_id == client_id).limit(1)
+    return conn.execute(given).first() is not None
+
+
 def give(conn: Connection, scope: Scope, request: ConsentRequest, now: datetime) -> GrantId:
     """The standing one, widened by what was allowed now, or a new one."""
     known = standing(conn, scope, request.client_id)

@@ -59,6 +59,10 @@ class Grants:
         )
         return row is not None and request.permissions <= tokens.to_permissions(row.permissions)
 
+    async def known(self, client_id: str) -> bool:
+        """Whether anybody here has ever said yes to that client."""
+        return await self._database.read(partial(grant_rows.known, client_id=client_id))
+
     async def agent_name(self, principal: Principal) -> str:
         """What the agent is called that a client would act as."""
         return await self._database.read(partial(grant_rows.agent_name, agent=principal.scope.agent))

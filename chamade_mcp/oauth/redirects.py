@@ -84,6 +84,11 @@ def matches(asked: str, registered: str) -> bool:
     return _without_port(asked) == _without_port(registered)
 
 
+def is_elsewhere(uri: str) -> bool:
+    """Whether it leads to a web site, and not to a program on the person's own machine."""
+    return urlsplit(uri).scheme in ("http", "https") and not is_loopback(uri)
+
+
 def is_loopback(uri: str) -> bool:
     parts = urlsplit(uri)
     return parts.scheme == "http" and _host(parts) in LOOPBACK

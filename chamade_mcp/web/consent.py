@@ -83,6 +83,9 @@ class _Consent:
                 code = "login_required" if visitor is None else "interaction_required"
                 raise SentBack(code, "a person has to say yes")
         except SentBack as error:
+            if redirects.is_elsewhere(asked.redirect_uri) and not await self._core.grants.known(client.id):
+                # Anybody may register: else a link to us would open any site (RFC 9700 section 4.11.2).
+                raise Untrusted(f"The program that sent you here asks in a wrong way: {error}.") from None
             return _to(authorize.refusal_location(asked, error, self._places))
         if visitor is None:
             return self._sign_in.ask(request)

@@ -172,6 +172,19 @@ async def test_no_open_redirect(world: World, changes: dict[str, str | None]) ->
     assert "evil" not in page.text
 
 
+async def test_nobody_is_sent_to_a_site_that_only_registered(world: World) -> None:
+    """Anybody may register: a link to the gateway must not open whatever site they like."""
+    program = await world.registered(uris=["https://client.example/cb"])
+    program.redirect_uri = "https://client.example/cb"
+    wrong = program.address(response_type="token")
+    page = await world.person.get(wrong)
+    assert (page.status_code, "location" in page.headers) == (400, False)
+    assert "response_type must be code" in page.text
+    await world.person.answer(program.address())
+    page = await world.person.get(wrong)
+    assert error_of(page.headers["location"]) == "unsupported_response_type", "somebody has said yes to it"
+
+
 async def test_a_parameter_that_comes_twice_is_nobodys_word(world: World) -> None:
     program = await world.registered()
     page = await world.person.get(program.address() + "&redirect_uri=https%3A%2F%2Fevil.example")
