@@ -55,11 +55,12 @@ class Process:
             self._process.kill()
             await self._process.wait()
 
-    async def stop(self) -> None:
-        """As `systemctl restart` does, the first half."""
-        if self._process is not None and self._process.returncode is None:
+    async def stop(self) -> int:
+        """As `systemctl restart` does, the first half. Gives what it exits with."""
+        assert self._process is not None
+        if self._process.returncode is None:
             self._process.terminate()
-            await self._process.wait()
+        return await self._process.wait()
 
 
 class GatewayProcess(Process):

@@ -135,6 +135,19 @@ async def test_a_worker_is_killed_under_load_and_its_clients_go_on_at_the_other(
         assert [await cluster.ping(cluster.one, session) for session in sessions[:4]] == [200] * 4
 
 
+async def test_a_worker_that_is_stopped_ends_its_streams_and_goes(cluster: Cluster) -> None:
+    key, before = cluster.gateway.key, cluster.events()
+    session = await open_session(cluster.http, cluster.one.url, key)
+    client = PushClient(cluster.one.url, key, session, others=[cluster.two.url])
+    async with pushed(client):
+        assert await cluster.one.stop() == 0
+        assert client.over == 1
+        await cluster.some_events(1)
+        await until(lambda: client.cursors[-1:] == [cluster.events()])
+        assert (client.opened, client.cursors) == (2, list(range(before + 1, cluster.events() + 1)))
+    await cluster.one.start()
+
+
 async def test_a_revoked_key_ends_what_it_opened_everywhere(cluster: Cluster) -> None:
     made = await cluster.api("POST", "api-keys", {"name": "agent"})
     key = made["key"]
