@@ -8,12 +8,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from chamade_mcp.api.access import Gate, origin_of
 from chamade_mcp.api.account import AccountGroup
 from chamade_mcp.api.calls import CallGroup
+from chamade_mcp.api.connections import ConnectionGroup
 from chamade_mcp.api.dispatch import Dispatch
 from chamade_mcp.api.entrance import Entrance
 from chamade_mcp.api.errors import Problems
 from chamade_mcp.api.events import EventGroup
 from chamade_mcp.api.files import FileGroup
 from chamade_mcp.api.grants import GrantGroup
+from chamade_mcp.api.hooks import HookGroup
 from chamade_mcp.api.inbox import InboxGroup
 from chamade_mcp.api.inbox_socket import PATH as INBOX_PATH
 from chamade_mcp.api.inbox_socket import InboxStream
@@ -22,6 +24,7 @@ from chamade_mcp.api.messages import MessageGroup
 from chamade_mcp.api.once import Once
 from chamade_mcp.api.operation import Group
 from chamade_mcp.api.operator import OperatorGroup
+from chamade_mcp.api.pairings import PairingGroup
 from chamade_mcp.api.platforms import PlatformGroup
 from chamade_mcp.api.recordings import RecordingGroup
 from chamade_mcp.api.reference import Reference
@@ -89,6 +92,9 @@ def api_app(
         WebhookGroup(core.webhooks).group(),
         FileGroup(core.files, large_body_bytes).group(),
         PlatformGroup(core.platforms, core.invitations).group(),
+        ConnectionGroup(core.connections).group(),
+        PairingGroup(core.pairings, core.connections).group(),
+        HookGroup(core.hooks).group(),
         KeyGroup(core.accounts, core.probes, clock).group(),
         GrantGroup(core.grants).group(),
         OperatorGroup(core.operators, core.relay).group(),

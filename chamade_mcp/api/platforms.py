@@ -1,59 +1,21 @@
 """Connecting platforms: bots, sign-ins, links for people (CONTRACT section 1.5)."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
-from pydantic.config import JsonDict
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from chamade_mcp.api.account import OkWire
-from chamade_mcp.api.fields import Body, Line, PlatformName, Secret, Wire
+from chamade_mcp.api.fields import Body, Line, PlatformName, Wire
 from chamade_mcp.api.operation import Answer, AnyOperation, Asked, Group, Operation
 from chamade_mcp.api.routing import PATH_IDS
-from chamade_mcp.core.accounts import require_verified
 from chamade_mcp.core.invitations import Invitations
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.kit.connector import InviteKind
 from chamade_mcp.model.access import Permission
-from chamade_mcp.model.errors import Action, Conflict, NotAvailable
+from chamade_mcp.model.errors import NotAvailable
 
 _PROVIDERS = {"microsoft": "Microsoft", "google": "Google", "discord": "Discord", "zoom": "Zoom"}
-
-_BOT_RULES: JsonDict = {
-    "allOf": [
-        {
-            "if": {"properties": {"platform": {"const": "discord"}}},
-            "then": {"required": ["discord_app_id"], "properties": {"discord_app_id": {"type": "string"}}},
-        },
-        {
-            "if": {"properties": {"platform": {"const": "slack"}}},
-            "then": {
-                "required": ["slack_signing_secret"],
-                "properties": {"slack_signing_secret": {"type": "string"}},
-            },
-        },
-    ]
-}
-
-
-class BotBody(Body):
-    model_config = ConfigDict(json_schema_extra=_BOT_RULES)
-
-    platform: Literal["discord", "telegram", "slack"]
-    bot_token: Secret
-    discord_app_id: Annotated[
-        Annotated[str, StringConstraints(pattern=r"^[0-9]{15,22}$")] | None, Field(description="Discord only")
-    ] = None
-    slack_signing_secret: Annotated[Secret | None, Field(description="Slack only")] = None
-
-    @model_validator(mode="after")
-    def _complete(self) -> "BotBody":
-        if self.platform == "discord" and self.discord_app_id is None:
-            raise PydanticCustomError("field:discord_app_id", "is required for discord")
-        if self.platform == "slack" and self.slack_signing_secret is None:
-            raise PydanticCustomError("field:slack_signing_secret", "is required for slack")
-        return self
 
 
 class InviteBody(Body):
@@ -62,18 +24,6 @@ class InviteBody(Body):
         InviteKind, Field(description="`chat`: write to the agent; `room`: a call that the agent can join")
     ] = InviteKind.CHAT
     agent_name: Line = "AI Agent"
-
-
-class SlackEnvelope(Body):
-    """What Slack posts; its own members are Slack's to define."""
-
-    model_config = ConfigDict(extra="allow")
-
-    type: str
-
-
-class BotsWire(Wire):
-    bot_tokens: list[dict[str, object]]
 
 
 class PlatformsWire(Wire):
@@ -112,44 +62,19 @@ class PlatformGroup:
     async def overview(self, asked: Asked[None, None]) -> Answer:
         return self.platforms.overview(asked.principal)
 
-    async def bots(self, asked: Asked[None, None]) -> Answer:
-        del asked
-        return {"bot_tokens": []}
-
-    async def add_bot(self, asked: Asked[BotBody, None]) -> Answer:
-        require_verified(asked.principal)
-        raise self._missing(asked.body.platform)
-
-    async def remove_bot(self, asked: Asked[None, None]) -> Answer:
-        del asked
-        raise PATH_IDS["bot_id"]()
-
     async def start_oauth(self, asked: Asked[None, None]) -> Answer:
         title = _PROVIDERS.get(asked.ids["provider"])
         if title is None:
             raise PATH_IDS["provider"]()
         raise NotAvailable(f"This gateway has no {title} sign-in yet")
 
-    async def disconnect(self, asked: Asked[None, None]) -> Answer:
-        _, _, platform = asked.ids["connection_id"].partition("embedded:")
-        if any(m.embedded and m.platform == platform for m in self.platforms.manifests):
-            raise Conflict(
-                "This platform is part of the gateway and always connected",
-                code="EMBEDDED_PLATFORM",
-                action=Action.GIVE_UP,
-                platform=platform,
-            )
-        raise PATH_IDS["connection_id"]()
-
     async def connect_telegram(self, asked: Asked[None, None]) -> Answer:
-        del asked
-        raise self._missing("telegram")
+        invited = await self.invitations.invite(
+            asked.principal, "telegram", asked.principal.scope.agent, InviteKind.CHAT
+        )
+        return {"deeplink": invited["url"]}
 
     async def install_slack(self, asked: Asked[None, None]) -> Answer:
-        del asked
-        raise self._missing("slack")
-
-    async def slack_webhook(self, asked: Asked[SlackEnvelope, None]) -> Answer:
         del asked
         raise self._missing("slack")
 
@@ -183,22 +108,6 @@ class PlatformGroup:
                 "GET", "/api/platforms", "Platforms and connections", self.overview, read, reply=PlatformsWire
             ),
             Operation(
-                "GET", "/api/bot-tokens", "List the agent's own bots", self.bots, manage, reply=BotsWire
-            ),
-            Operation(
-                "POST",
-                "/api/bot-tokens",
-                "Register a bot",
-                self.add_bot,
-                manage,
-                body=BotBody,
-                reply=Wire,
-                errors={403: ("EMAIL_NOT_VERIFIED",), **later},
-            ),
-            Operation(
-                "DELETE", "/api/bot-tokens/{bot_id}", "Remove a bot", self.remove_bot, manage, reply=OkWire
-            ),
-            Operation(
                 "POST",
                 "/api/oauth/start/{provider}",
                 "Sign in at a provider",
@@ -206,15 +115,6 @@ class PlatformGroup:
                 manage,
                 reply=Wire,
                 errors=later,
-            ),
-            Operation(
-                "DELETE",
-                "/api/connections/{connection_id}",
-                "Disconnect a platform",
-                self.disconnect,
-                manage,
-                reply=OkWire,
-                errors={409: ("EMBEDDED_PLATFORM",)},
             ),
             Operation(
                 "POST",
@@ -231,16 +131,6 @@ class PlatformGroup:
                 "Install the Slack app",
                 self.install_slack,
                 manage,
-                reply=Wire,
-                errors=later,
-            ),
-            Operation(
-                "POST",
-                "/api/slack/webhook",
-                "Slack's events",
-                self.slack_webhook,
-                public=True,
-                body=SlackEnvelope,
                 reply=Wire,
                 errors=later,
             ),

@@ -28,6 +28,8 @@ PATH_IDS: Mapping[str, Callable[[], NotFound]] = {
     "grant_id": _missing("Grant not found", "GRANT_NOT_FOUND"),
     "bot_id": _missing("Bot not found", "BOT_NOT_FOUND"),
     "connection_id": _missing("Connection not found", "CONNECTION_NOT_FOUND"),
+    "pairing_id": _missing("Pairing not found", "PAIRING_NOT_FOUND"),
+    "platform": _missing("Platform not found", "PLATFORM_NOT_FOUND"),
     "link_id": _missing("Link not found", "LINK_NOT_FOUND"),
     "webhook_id": _missing("Webhook not found", "WEBHOOK_NOT_FOUND"),
     "delivery_id": _missing("Delivery not found", "DELIVERY_NOT_FOUND"),

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -10,14 +10,17 @@ from starlette.types import ASGIApp
 
 from chamade_mcp.app.front import Front
 from chamade_mcp.app.main import create_app
+from chamade_mcp.app.reach import Reach
 from chamade_mcp.app.secret_key import load_secret_key, prepare_data_dir
 from chamade_mcp.app.settings import Settings
-from chamade_mcp.core.calls import CallDeps, CallService
+from chamade_mcp.core.call_deps import CallDeps
+from chamade_mcp.core.calls import CallService
+from chamade_mcp.core.connections import ConnectionDeps
 from chamade_mcp.core.consents import Consents
 from chamade_mcp.core.engine import CallEngine, EngineDeps
 from chamade_mcp.core.fetch import Fetcher
 from chamade_mcp.core.files import Files, FilesDeps
-from chamade_mcp.core.gateway import Core, emitter
+from chamade_mcp.core.gateway import Core, Door, emitter
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.inbox import Inbox, InboxDeps, InboxHistory
 from chamade_mcp.core.invitations import Invitations
@@ -29,17 +32,19 @@ from chamade_mcp.core.recordings import Recordings, RecordingsDeps
 from chamade_mcp.core.relay import PermissionRelay
 from chamade_mcp.core.repeats import Repeats
 from chamade_mcp.core.retention import Retention
+from chamade_mcp.core.roster import Roster
 from chamade_mcp.core.studio import Studio
 from chamade_mcp.core.supervisor import Supervisor
 from chamade_mcp.core.webhooks.carrier import Carrier
 from chamade_mcp.core.webhooks.couriers import CourierDeps, Couriers
 from chamade_mcp.core.webhooks.endpoints import WebhookDeps, Webhooks
 from chamade_mcp.kit.clock import Clock, SteadyTime, SystemClock
+from chamade_mcp.kit.connection import StoredConnection
 from chamade_mcp.kit.connector import Context
 from chamade_mcp.kit.outbound import Outbound
 from chamade_mcp.kit.registry import Registry, discover
 from chamade_mcp.kit.ticker import Ticker
-from chamade_mcp.model.ids import Platform
+from chamade_mcp.model.ids import COMMON, Platform
 from chamade_mcp.store.blobs import Blobs, LocalBlobs
 from chamade_mcp.store.bucket import BucketBlobs
 from chamade_mcp.store.database import Database
@@ -47,6 +52,8 @@ from chamade_mcp.store.migrate import migrate
 from chamade_mcp.store.secrets import SecretBox
 
 log = logging.getLogger(__name__)
+
+_NONE: Mapping[str, str] = {}
 
 
 @dataclass(slots=True)
@@ -129,30 +136,30 @@ class _House:
     ) -> None:
         url = settings.public_url
         self._clock, self._database, self._box, self._public_url = clock, database, box, url
-        self._ticker = Ticker()
-        self._outbound = outbound
-        self._draining = False
-        self._supervisor = Supervisor(registry.connectors, clock)
+        self._ticker, self._outbound, self._draining = Ticker(), outbound, False
+        bots = registry.connectors
+        self._supervisor = links = Supervisor(bots, clock)
         self._front = front = Front(url, database, box, clock)
         hub, accounts, grants = front.hub, front.accounts, front.grants
-        platforms = Platforms(registry)
+        platforms = Platforms(registry, roster := Roster())
         self._invitations = Invitations(database, clock, platforms, self._supervisor)
         blobs = _blobs(settings)
         files = _files(settings, database, clock, outbound, blobs)
         self._studio = studio = _studio(settings, database, hub, clock, blobs)
-        self._engine = CallEngine(
-            EngineDeps(database, box, hub, clock, self._ticker, self._supervisor, studio, settings.resampler)
-        )
+        engine = EngineDeps(database, box, hub, clock, self._ticker, links, studio, settings.resampler)
+        self._engine = CallEngine(engine)
         limit, patience_s = settings.max_concurrent_calls, settings.reply_timeout_s
-        calls = CallService(
-            CallDeps(self._engine, studio, database, box, hub, clock, platforms, files, url, limit)
-        )
+        heard = CallDeps(self._engine, studio, database, box, hub, clock, platforms, files, url, limit)
+        calls = CallService(heard)
         probes = Probes(hub, front.neighbours, clock, keys=accounts.keys.list, grants=grants.list)
         inbox = Inbox(InboxDeps(database, hub, clock, platforms, self._supervisor, files, probes, patience_s))
         operators = Operators(database, clock)
         relay = PermissionRelay(operators, inbox, front.stored, clock)
         probes.presence = relay.line = front.sessions
         front.on_revoke(calls.revoke_tokens)
+        tied = ConnectionDeps(database, box, clock, hub, platforms, roster, links, operators, bots, url)
+        self._reach = reach = Reach(tied)
+        self._door = Door(roster, reach.pairings, calls, inbox, files, relay)
         self._core = Core(
             accounts=accounts,
             overview=Overview(database, accounts, platforms, calls, inbox, operators),
@@ -164,6 +171,9 @@ class _House:
             probes=probes,
             operators=operators,
             relay=relay,
+            connections=reach.connections,
+            pairings=reach.pairings,
+            hooks=reach.hooks,
             hub=hub,
             clients=front.clients,
             consents=Consents(database, clock),
@@ -174,29 +184,23 @@ class _House:
             studio=studio,
             public_url=url,
         )
-        self._forget_with_accounts()
+        self._wire_endings()
 
-    def _forget_with_accounts(self) -> None:
+    def _wire_endings(self) -> None:
+        """An account that goes takes with it what it began."""
         core = self._core
         for leave in (
-            self._engine.end_all,
-            self._studio.forget,
-            self._invitations.revoke_all,
-            core.files.remove_all,
-            core.inbox.forget,
-            core.grants.revoke_all,
-            self._front.sessions.leave,
-            core.probes.forget,
-            core.operators.forget,
-            core.relay.forget,
-            core.webhooks.leave,
-        ):
+            core.connections.forget, self._engine.end_all, self._studio.forget, core.invitations.revoke_all,
+            core.files.remove_all, core.inbox.forget, core.grants.revoke_all, self._front.sessions.leave,
+            core.probes.forget, core.operators.forget, core.relay.forget, core.webhooks.leave,
+        ):  # fmt: skip
             core.accounts.on_delete(leave)
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Gateway]:
         await self._engine.start()
         await self._supervisor.start(self._context)
+        await self._core.connections.start(self._context)
         await self._core.inbox.start()
         await self._core.webhooks.start()
         app = create_app(
@@ -225,27 +229,30 @@ class _House:
         self._draining = True
         self._front.sessions.drain()
         core = self._core
-        for stop in (
-            self._engine.stop,
-            self._studio.close,
-            core.inbox.stop,
-            core.webhooks.stop,
-            self._supervisor.stop,
-        ):
+        heard = (core.inbox.stop, core.pairings.stop, core.webhooks.stop)
+        for stop in (self._engine.stop, self._studio.close, *heard, self._supervisor.stop):
             try:
                 await stop()
             except Exception:  # one part that cannot stop must not keep the others from it
                 log.exception("draining was not clean")
 
-    def _context(self, platform: Platform) -> Context:
+    def _context(
+        self,
+        platform: Platform,
+        connection: StoredConnection | None = None,
+        settings: Mapping[str, str] = _NONE,
+    ) -> Context:
+        which = connection.id if connection else COMMON
         return Context(
             clock=self._clock,
             ticker=self._ticker,
-            emit=emitter(platform, self._core.calls, self._core.inbox, self._core.relay),
+            emit=emitter(self._door, self._core.platforms.require(platform), which),
             invites=self._invitations.of(platform),
             files=self._core.files,
-            history=InboxHistory(self._database, platform),
+            history=InboxHistory(self._database, platform, which),
             public_url=self._public_url,
-            settings={},
+            settings=settings,
             secret=self._box.derive,
+            people=self._reach.links.of(platform, which),
+            connection=connection,
         )

@@ -10,18 +10,13 @@ from sqlalchemy import Connection, Row
 
 from chamade_mcp.core import event_log, records
 from chamade_mcp.core.call import CallSession, CallState, Direction, Verb
+from chamade_mcp.core.call_deps import CallDeps
 from chamade_mcp.core.call_tokens import PURPOSE, CallTokens
-from chamade_mcp.core.engine import CallEngine
-from chamade_mcp.core.files import Files
-from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.live import LiveCall
-from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.records import CallRecord, CallView, RecordingState
 from chamade_mcp.core.streams import AgentStream, as_told, ends_call, open_stream, past
-from chamade_mcp.core.studio import Studio
 from chamade_mcp.core.supervisor import reaching
 from chamade_mcp.core.wording import worded
-from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.connector import Dials
 from chamade_mcp.kit.manifest import Manifest
 from chamade_mcp.kit.waiting import to_the_end
@@ -49,6 +44,7 @@ from chamade_mcp.model.facts import (
 )
 from chamade_mcp.model.ids import (
     CallId,
+    ConnectionId,
     GrantId,
     KeyId,
     Platform,
@@ -59,8 +55,6 @@ from chamade_mcp.model.ids import (
 )
 from chamade_mcp.model.messages import DeliveryState, Outgoing, plain_line, plain_text
 from chamade_mcp.model.recording import RecordingFormat
-from chamade_mcp.store.database import Database
-from chamade_mcp.store.secrets import SecretBox
 
 KEPT = timedelta(hours=24)
 """How long the status of a finished call can be asked for."""
@@ -77,23 +71,6 @@ class NewCall:
     """None: it is not recorded."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallDeps:
-    """What the call service works with."""
-
-    engine: CallEngine
-    studio: Studio
-    database: Database
-    box: SecretBox
-    hub: EventHub
-    clock: Clock
-    platforms: Platforms
-    files: Files
-    public_url: str
-    limit: int
-    """Calls an account may have at once."""
-
-
 class CallService:
     def __init__(self, deps: CallDeps) -> None:
         self._d = deps
@@ -106,7 +83,7 @@ class CallService:
     async def create(self, principal: Principal, wanted: NewCall) -> CallView:
         """Starts to join; the answer's state is `connecting`, what follows comes as events."""
         manifest = self._d.platforms.require(wanted.platform)
-        self._d.platforms.require_connected(manifest, wanted.meeting_url)
+        self._d.platforms.require_connected(manifest, principal.scope, wanted.meeting_url)
         if wanted.stt_voice_config_id or wanted.tts_voice_config_id:
             raise NotFound("Voice preset not found", code="PRESET_NOT_FOUND")
         if wanted.record_as is not None:
@@ -115,7 +92,8 @@ class CallService:
             await self._d.studio.require_space(principal.account)
         call = new_call_id()
         with self._engine.place(call, principal.account, self._d.limit):
-            meeting_url, room = await self._room(principal.scope, manifest, wanted)
+            connection = self._d.platforms.link_of(principal.scope, manifest.platform)
+            meeting_url, room = await self._room(principal.scope, manifest, connection, wanted)
             record = CallRecord(
                 id=call,
                 scope=principal.scope,
@@ -129,6 +107,7 @@ class CallService:
                 capabilities=manifest.capabilities,
                 sample_rate_hz=manifest.sample_rate_hz,
                 created_at=self._d.clock.now(),
+                connection=connection,
             )
             live = await self._engine.open(record, CallSession.outbound(), wanted.record_as)
             return self._view(live)
@@ -311,8 +290,9 @@ class CallService:
             )
             await self._d.hub.publish(told)
 
-    async def invited(self, scope: Scope, platform: Platform, fact: CallInvited) -> None:
+    async def invited(self, scope: Scope, link: tuple[Platform, ConnectionId], fact: CallInvited) -> None:
         """Somebody rings. When the account has all the calls it may have, nobody will answer."""
+        platform, connection = link
         manifest = self._d.platforms.require(platform)
         call = new_call_id()
         record = CallRecord(
@@ -328,17 +308,25 @@ class CallService:
             capabilities=manifest.capabilities,
             sample_rate_hz=manifest.sample_rate_hz,
             created_at=self._d.clock.now(),
+            connection=connection,
         )
         try:
             with self._engine.place(call, scope.account, self._d.limit):
                 first = CallSession.inbound(self._d.clock.monotonic(), auto_answer=fact.auto_answer)
                 await self._engine.open(record, first)
         except LimitReached:
-            await self._engine.platform(platform).refuse(fact.room)
+            await self._engine.platform(*link).refuse(fact.room)
 
-    async def caller_gave_up(self, scope: Scope, platform: Platform, fact: CallerGaveUp) -> None:
+    async def turn_away(self, link: tuple[Platform, ConnectionId], fact: CallInvited) -> None:
+        """Nobody will answer; the agent does not hear of it."""
+        with reaching(link[0]):
+            await self._engine.platform(*link).refuse(fact.room)
+
+    async def caller_gave_up(
+        self, scope: Scope, link: tuple[Platform, ConnectionId], fact: CallerGaveUp
+    ) -> None:
         for live in self._engine.of(scope):
-            if live.record.platform == platform and live.record.room == fact.room:
+            if live.record.link == link and live.record.room == fact.room:
                 await self._engine.apply(live, lambda s: s.caller_gave_up())
 
     def participant_joined(self, fact: ParticipantJoined) -> None:
@@ -353,9 +341,11 @@ class CallService:
 
     # --- inside --------------------------------------------------------------------------------------------
 
-    async def _room(self, scope: Scope, manifest: Manifest, wanted: NewCall) -> tuple[str, RoomRef]:
+    async def _room(
+        self, scope: Scope, manifest: Manifest, connection: ConnectionId, wanted: NewCall
+    ) -> tuple[str, RoomRef]:
         """The meeting URL, made where none was given, and the room it names."""
-        calls = self._engine.platform(manifest.platform)
+        calls = self._engine.platform(manifest.platform, connection)
         meeting_url = wanted.meeting_url
         with reaching(manifest.platform):
             if meeting_url is None:

@@ -21,7 +21,7 @@ from chamade_mcp.kit.waiting import to_the_end
 from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.capabilities import MessageFeature
 from chamade_mcp.model.errors import Action, Conflict, Forbidden, message_not_found
-from chamade_mcp.model.ids import ConversationRef, MessageRef
+from chamade_mcp.model.ids import ConnectionId, ConversationRef, MessageRef
 from chamade_mcp.model.messages import DeliveryState, Outgoing
 
 FacetT = TypeVar("FacetT")
@@ -51,7 +51,7 @@ class Changes:
     async def _edit(self, scope: Scope, message: str, text: str) -> None:
         async with self._lock(message):
             row, manifest = await self._own(scope, message)
-            edits = self._facet(manifest, MessageFeature.EDIT, Edits)
+            edits = self._facet(row, manifest, MessageFeature.EDIT, Edits)
             said = worded(manifest, text)
             ref = _out(row)
             with reaching(manifest.platform):
@@ -66,7 +66,7 @@ class Changes:
             if row.status == dms.DELETED:
                 return
             if row.platform_ref is not None or row.status != DeliveryState.FAILED:
-                deletes = self._facet(manifest, MessageFeature.DELETE, Deletes)
+                deletes = self._facet(row, manifest, MessageFeature.DELETE, Deletes)
                 ref = _out(row)
                 with reaching(manifest.platform):
                     await deletes.delete(ConversationRef(row.conversation_ref), ref)
@@ -75,7 +75,7 @@ class Changes:
     async def _react(self, scope: Scope, message: str, emoji: str, *, on: bool) -> None:
         async with self._lock(message):
             row, manifest = await self._find(scope, message)
-            reacts = self._facet(manifest, MessageFeature.REACT, Reacts)
+            reacts = self._facet(row, manifest, MessageFeature.REACT, Reacts)
             ref = _out(row)
             with reaching(manifest.platform):
                 await reacts.react(ConversationRef(row.conversation_ref), ref, emoji, on=on)
@@ -100,9 +100,11 @@ class Changes:
             raise message_not_found()
         return row, self._d.platforms.require(row.platform)
 
-    def _facet(self, manifest: Manifest, feature: MessageFeature, kind: type[FacetT]) -> FacetT:
+    def _facet(
+        self, row: Row[Any], manifest: Manifest, feature: MessageFeature, kind: type[FacetT]
+    ) -> FacetT:
         require_feature(manifest, feature)
-        messages = self._d.messages(manifest.platform)
+        messages = self._d.messages(manifest.platform, ConnectionId(row.connection_id))
         if not isinstance(messages, kind):
             raise no_such_feature(manifest, feature)
         return messages

@@ -17,7 +17,15 @@ from chamade_mcp.core.wording import worded
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.errors import GatewayError, Outcome, PlatformRefused, Unavailable, delivery_unknown
 from chamade_mcp.model.events import Envelope, Event, EventType
-from chamade_mcp.model.ids import AccountId, AgentId, ConversationId, ConversationRef, MessageId, Platform
+from chamade_mcp.model.ids import (
+    AccountId,
+    AgentId,
+    ConnectionId,
+    ConversationId,
+    ConversationRef,
+    MessageId,
+    Platform,
+)
 from chamade_mcp.model.messages import Delivery, DeliveryState, Outgoing
 
 log = logging.getLogger(__name__)
@@ -62,7 +70,7 @@ class Courier:
             row.quoted_ref,
             row.thread,
         )
-        whom = Correspondent(scope, Platform(row.platform), *place)
+        whom = Correspondent(scope, Platform(row.platform), *place, ConnectionId(row.connection_id))
         return Errand(row.seq, whom, outgoing, row.created_at, answers=row.sender_name != dms.GATEWAY)
 
     # --- what the outbox asks for --------------------------------------------------------------------------
@@ -77,7 +85,7 @@ class Courier:
         stopped = self._replies.stop(whom.conversation) if errand.answers else None
         try:
             with reaching(whom.platform):
-                delivery = await self._d.messages(whom.platform).send(whom.ref, errand.outgoing)
+                delivery = await self._d.messages(*whom.link).send(whom.ref, errand.outgoing)
         except Unavailable:
             if errand.answers:
                 self._replies.answered(whom.conversation)  # the agent has done its part
@@ -101,7 +109,7 @@ class Courier:
     async def show_typing(self, whom: Correspondent) -> None:
         try:
             with reaching(whom.platform):
-                await self._d.messages(whom.platform).typing(whom.ref)
+                await self._d.messages(*whom.link).typing(whom.ref)
         except GatewayError as error:
             log.debug("typing was not shown on %s: %s", whom.platform, error)
 

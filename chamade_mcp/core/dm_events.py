@@ -5,6 +5,7 @@ from datetime import datetime
 from chamade_mcp.core import dms
 from chamade_mcp.core.replies import Correspondent
 from chamade_mcp.kit.clock import iso
+from chamade_mcp.model.connections import Trust
 from chamade_mcp.model.events import Event, EventType
 
 
@@ -34,6 +35,9 @@ def dm_chat(whom: Correspondent, new: dms.NewMessage) -> Event:
         new.at,
         message_id=new.id,
         sender=new.sender_name,
+        sender_id=new.sender_ref,
+        sender_status=new.trust,
+        from_agent=new.trust is Trust.AGENT,
         text=new.text,
         attachments=[a.to_wire() for a in new.attachments],
         **{name: value for name, value in told.items() if value},

@@ -10,12 +10,23 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from chamade_mcp.kit.clock import iso
 from chamade_mcp.model.access import Scope
-from chamade_mcp.model.ids import ConversationId, FileId, MessageId, Platform, ThreadRef, new_conversation_id
+from chamade_mcp.model.connections import Trust
+from chamade_mcp.model.ids import (
+    ConnectionId,
+    ConversationId,
+    FileId,
+    MessageId,
+    Platform,
+    ThreadRef,
+    new_conversation_id,
+)
 from chamade_mcp.model.messages import Attachment
 from chamade_mcp.store.prepared import Prepared
 from chamade_mcp.store.schema import accounts, conversations, messages
 
 INBOUND, OUTBOUND = "inbound", "outbound"
+ACTIVE, CLOSED = "active", "closed"
+"""Of a conversation: in one that is closed nobody may write, until the person is let in again."""
 GATEWAY = "Gateway"
 """The sender of what the gateway itself says to a person; what an agent says has none."""
 ASIDE = "aside"
@@ -26,7 +37,9 @@ DELETED = "deleted"
 _CONVERSATION: Final = Prepared(
     select(conversations.c.id).where(
         conversations.c.account_id == bindparam("account"),
+        conversations.c.agent_id == bindparam("agent"),
         conversations.c.platform == bindparam("platform"),
+        conversations.c.connection_id == bindparam("connection"),
         conversations.c.ref == bindparam("with_ref"),
     )
 )
@@ -47,6 +60,7 @@ _ADD: Final = Prepared(
     messages.insert(),
     *("id", "account_id", "conversation_id", "seq", "direction", "ref", "sender_name", "text"),
     *("attachments", "status", "created_at", "reply_to", "thread", "mentions_me", "sent_at"),
+    *("sender_ref", "trust"),
 )
 
 
@@ -54,7 +68,7 @@ def _touch(*, spoken: bool, heard: bool) -> Prepared:
     changes: dict[str, Any] = {}
     # Or the conversation would become the most recent one, where an agent's answer to somebody else goes.
     if spoken:
-        changes |= {"last_message_at": bindparam("at"), "status": "active"}
+        changes |= {"last_message_at": bindparam("at"), "status": ACTIVE}
     if heard:
         changes |= {"last_inbound_at": bindparam("at"), "remote_name": bindparam("name")}
     return Prepared(
@@ -88,6 +102,8 @@ class NewMessage:
     mentions_me: bool = False
     sent_at: datetime | None = None
     """By the platform's clock; `at` is by ours."""
+    sender_ref: str = ""
+    trust: Trust | None = None
 
     @property
     def remote_name(self) -> str:
@@ -117,7 +133,7 @@ def _numbered(scope: Scope) -> ColumnElement[bool]:
 def ensure_conversation(
     conn: Connection,
     scope: Scope,
-    platform: Platform,
+    link: tuple[Platform, ConnectionId],
     ref: str,
     remote_name: str,
     at: datetime,
@@ -125,7 +141,9 @@ def ensure_conversation(
     is_group: bool = False,
 ) -> ConversationId:
     """The conversation with this person, or in this group, made on the first message."""
-    found = _CONVERSATION.value(conn, {"account": scope.account, "platform": platform, "with_ref": ref})
+    platform, connection = link
+    place = {"account": scope.account, "agent": scope.agent, "platform": platform, "connection": connection}
+    found = _CONVERSATION.value(conn, {**place, "with_ref": ref})
     if found is not None:
         return ConversationId(found)
     conversation = new_conversation_id()
@@ -135,10 +153,11 @@ def ensure_conversation(
             account_id=scope.account,
             agent_id=scope.agent,
             platform=platform,
+            connection_id=connection,
             ref=ref,
             remote_name=remote_name,
             is_group=is_group,
-            status="active",
+            status=ACTIVE,
             created_at=at,
             last_message_at=at,
         )
@@ -163,6 +182,8 @@ def add_message(conn: Connection, scope: Scope, conversation: ConversationId, ne
         "thread": new.thread,
         "mentions_me": new.mentions_me,
         "sent_at": new.sent_at,
+        "sender_ref": new.sender_ref,
+        "trust": str(new.trust or ""),
     }
     if _SEEN.value(conn, values) is not None:
         return None
@@ -210,10 +231,16 @@ def find_all(conn: Connection, scope: Scope, found: Sequence[str]) -> Sequence[R
     return sorted(rows, key=lambda row: found.index(row.id))
 
 
-def find_by_ref(conn: Connection, scope: Scope, platform: Platform, ref: str) -> Row[Any] | None:
+def find_by_ref(
+    conn: Connection, scope: Scope, link: tuple[Platform, ConnectionId], ref: str
+) -> Row[Any] | None:
+    platform, connection = link
     return conn.execute(
         select(conversations).where(
-            mine(scope), conversations.c.platform == platform, conversations.c.ref == ref
+            mine(scope),
+            conversations.c.platform == platform,
+            conversations.c.connection_id == connection,
+            conversations.c.ref == ref,
         )
     ).one_or_none()
 
@@ -222,7 +249,7 @@ def most_recent(conn: Connection, scope: Scope, platform: str) -> Row[Any] | Non
     """The active conversation of a platform: the one somebody wrote in last."""
     return conn.execute(
         select(conversations)
-        .where(mine(scope), conversations.c.platform == platform, conversations.c.status == "active")
+        .where(mine(scope), conversations.c.platform == platform, conversations.c.status == ACTIVE)
         .order_by(conversations.c.last_message_at.desc(), conversations.c.id)
         .limit(1)
     ).one_or_none()
@@ -331,6 +358,9 @@ def message_to_wire(row: Row[Any]) -> dict[str, Any]:
         "thread": row.thread,
         "mentions_me": row.mentions_me,
         "sent_at": iso(row.sent_at) if row.sent_at else None,
+        "sender_id": row.sender_ref,
+        "sender_status": row.trust,
+        "from_agent": row.trust == Trust.AGENT,
         "edited_at": iso(row.edited_at) if row.edited_at else None,
         "reactions": [{"emoji": r["emoji"], "sender": r["sender"]} for r in row.reactions or ()],
     }

@@ -39,7 +39,7 @@ from chamade_mcp.model.access import Scope
 from chamade_mcp.model.audio import Engine
 from chamade_mcp.model.errors import GatewayError, LimitReached, NotAvailable, Unavailable, call_not_found
 from chamade_mcp.model.events import Envelope, Event, EventType
-from chamade_mcp.model.ids import AccountId, CallId, Platform
+from chamade_mcp.model.ids import AccountId, CallId, ConnectionId, Platform
 from chamade_mcp.model.recording import RecordingFormat
 from chamade_mcp.store.database import BUSY, Database
 from chamade_mcp.store.secrets import SecretBox
@@ -132,9 +132,9 @@ class CallEngine:
         finally:
             del self._places[call]
 
-    def platform(self, platform: Platform) -> PlatformCalls:
+    def platform(self, platform: Platform, connection: ConnectionId) -> PlatformCalls:
         """The platform's side of calls; raises when there is none or it is down."""
-        calls = self._d.supervisor.link(platform).calls
+        calls = self._d.supervisor.link(platform, connection).calls
         if calls is None:
             raise NotAvailable(f"{platform} has no calls", platform=platform)
         return calls
@@ -264,7 +264,7 @@ class CallEngine:
         """Joins and stays until either side is over; returns what that means for the call."""
         record = live.record
         try:
-            calls = self.platform(record.platform)
+            calls = self.platform(*record.link)
             async with calls.join(record.scope, record.room, record.id, record.agent_name) as leg:
                 live.joining = False
                 unplug = live.plug_in(leg, self._d.ticker)
@@ -290,7 +290,7 @@ class CallEngine:
         platform = live.record.platform
         try:
             with reaching(platform):
-                await self.platform(platform).refuse(live.record.room)
+                await self.platform(*live.record.link).refuse(live.record.room)
         except GatewayError as error:
             log.warning("%s could not be told that nobody answers: %s", platform, error)
 

@@ -185,6 +185,14 @@ class Files:
         """The bytes from `start` up to, not including, `end`."""
         return self._d.blobs.read(file.id, start, end)
 
+    async def discard(self, scope: Scope, attachments: Sequence[Attachment]) -> None:
+        """What came with words that nobody was told of."""
+        mine = files.c.account_id == scope.account
+        for attachment in attachments:
+            which = mine & (files.c.id == attachment.file_id)
+            if await self._d.database.read(partial(_find, which=which)) is not None:
+                await self._discard(attachment.file_id)
+
     async def remove_all(self, account: AccountId) -> None:
         """Deletes the bytes of an account's files, before its rows go. What still comes in finds no row at
         its end, and stays neither."""
@@ -308,6 +316,10 @@ class _Intake:
             if len(self.head) < HEAD_BYTES:
                 self.head += chunk[: HEAD_BYTES - len(self.head)]
             yield chunk
+
+
+def _find(conn: Connection, which: ColumnElement[bool]) -> Row[Any] | None:
+    return file_rows.find(conn, which)
 
 
 async def _once(body: bytes) -> AsyncIterator[bytes]:

@@ -5,24 +5,30 @@ from dataclasses import dataclass
 from chamade_mcp.core.accounts import Accounts
 from chamade_mcp.core.calls import CallService
 from chamade_mcp.core.clients import ClientRegistry
+from chamade_mcp.core.connections import Connections
 from chamade_mcp.core.consents import Consents
 from chamade_mcp.core.files import Files
 from chamade_mcp.core.grants import Grants
+from chamade_mcp.core.hooks import Hooks
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.inbox import Inbox
 from chamade_mcp.core.invitations import Invitations
 from chamade_mcp.core.operators import Operators
 from chamade_mcp.core.overview import Overview
+from chamade_mcp.core.pairings import Pairings
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.probe import Probes
 from chamade_mcp.core.relay import PermissionRelay
 from chamade_mcp.core.repeats import Repeats
 from chamade_mcp.core.retention import Retention
+from chamade_mcp.core.roster import Listed, Roster
 from chamade_mcp.core.studio import Studio
 from chamade_mcp.core.webhooks.endpoints import Webhooks
 from chamade_mcp.kit.connector import Emit
+from chamade_mcp.kit.manifest import Manifest
 from chamade_mcp.kit.waiting import to_the_end
 from chamade_mcp.model.access import Scope
+from chamade_mcp.model.connections import Trust
 from chamade_mcp.model.facts import (
     CallerGaveUp,
     CallInvited,
@@ -37,7 +43,7 @@ from chamade_mcp.model.facts import (
     ParticipantLeft,
     ReactionChanged,
 )
-from chamade_mcp.model.ids import Platform
+from chamade_mcp.model.ids import COMMON, ConnectionId, Platform
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,9 @@ class Core:
     probes: Probes
     operators: Operators
     relay: PermissionRelay
+    connections: Connections
+    pairings: Pairings
+    hooks: Hooks
     hub: EventHub
     clients: ClientRegistry
     consents: Consents
@@ -63,8 +72,56 @@ class Core:
     public_url: str
 
 
-def emitter(platform: Platform, calls: CallService, inbox: Inbox, relay: PermissionRelay) -> Emit:
-    """Where a connector's facts go."""
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What people say passes it on its way in, or goes nowhere."""
+
+    roster: Roster
+    pairings: Pairings
+    calls: CallService
+    inbox: Inbox
+    files: Files
+    relay: PermissionRelay
+
+    async def message(
+        self, scope: Scope, manifest: Manifest, connection: ConnectionId, fact: MessageReceived
+    ) -> None:
+        link = (manifest.platform, connection)
+        trust = Trust.INVITED
+        if not manifest.embedded:
+            listed = self._listed(scope, link)
+            admitted = listed and await self.pairings.admit(
+                listed, fact.sender, fact.conversation, group=fact.group is not None
+            )
+            if admitted is None:
+                await self.files.discard(scope, fact.attachments)
+                return
+            trust = admitted
+        if not await self.relay.took(scope, link, fact):
+            await self.inbox.received(scope, link, fact, trust)
+
+    async def ring(
+        self, scope: Scope, manifest: Manifest, connection: ConnectionId, fact: CallInvited
+    ) -> None:
+        link = (manifest.platform, connection)
+        if not manifest.embedded:
+            listed = self._listed(scope, link)
+            if listed is None or await self.pairings.admit(listed, fact.caller, None) is None:
+                await self.calls.turn_away(link, fact)
+                return
+        await self.calls.invited(scope, link, fact)
+
+    def _listed(self, scope: Scope, link: tuple[Platform, ConnectionId]) -> Listed | None:
+        """None for a connection that was removed while this was on its way."""
+        platform, connection = link
+        if connection != COMMON:
+            return self.roster.get(connection)
+        return self.roster.shared(scope, platform)
+
+
+def emitter(door: Door, manifest: Manifest, connection: ConnectionId = COMMON) -> Emit:
+    """Where the facts of a link go."""
+    calls = door.calls
 
     async def emit(scope: Scope, fact: Fact) -> None:
         # A connector's task may end with the socket that said it: what was said is told all the same.
@@ -73,10 +130,9 @@ def emitter(platform: Platform, calls: CallService, inbox: Inbox, relay: Permiss
     async def take(scope: Scope, fact: Fact) -> None:
         match fact:
             case MessageReceived():
-                if not await relay.took(scope, platform, fact):
-                    await inbox.received(scope, platform, fact)
+                await door.message(scope, manifest, connection, fact)
             case MessageEdited() | MessageDeleted() | ReactionChanged() | DeliveryChanged():
-                await inbox.reported(scope, platform, fact)
+                await door.inbox.reported(scope, (manifest.platform, connection), fact)
             case ChatPosted():
                 await calls.chat_posted(fact)
             case ParticipantJoined():
@@ -86,8 +142,8 @@ def emitter(platform: Platform, calls: CallService, inbox: Inbox, relay: Permiss
             case DigitPressed():
                 await calls.digit_pressed(fact)
             case CallInvited():
-                await calls.invited(scope, platform, fact)
+                await door.ring(scope, manifest, connection, fact)
             case CallerGaveUp():
-                await calls.caller_gave_up(scope, platform, fact)
+                await calls.caller_gave_up(scope, (manifest.platform, connection), fact)
 
     return emit

@@ -20,10 +20,19 @@ from chamade_mcp.core.reports import Report, Reports
 from chamade_mcp.core.sending import HowToSend, Sending, SendResult
 from chamade_mcp.kit.connector import PastMessage
 from chamade_mcp.model.access import Principal, Scope
+from chamade_mcp.model.connections import Trust
 from chamade_mcp.model.errors import NotFound
 from chamade_mcp.model.events import Envelope
 from chamade_mcp.model.facts import MessageReceived
-from chamade_mcp.model.ids import AccountId, ConversationRef, MessageId, Platform, new_message_id
+from chamade_mcp.model.ids import (
+    COMMON,
+    AccountId,
+    ConnectionId,
+    ConversationRef,
+    MessageId,
+    Platform,
+    new_message_id,
+)
 from chamade_mcp.model.limits import LONGEST_WAIT_S
 from chamade_mcp.model.messages import plain_line, plain_text
 from chamade_mcp.store.database import Database
@@ -165,17 +174,20 @@ class Inbox:
             return {"status": "ok"}
         return await self._sending.typing(principal, platform, conversation_id)
 
-    async def received(self, scope: Scope, platform: Platform, fact: MessageReceived) -> None:
+    async def received(
+        self, scope: Scope, link: tuple[Platform, ConnectionId], fact: MessageReceived, trust: Trust
+    ) -> None:
         """A person wrote: stored and told in one transaction; a repeated delivery changes nothing."""
+        platform, connection = link
         now = self._d.clock.now()
-        new = _inbound(fact, "received", now)
+        new = _inbound(fact, "received", now, trust)
         is_group = fact.group is not None
 
         def store(conn: Connection) -> tuple[Correspondent, list[Envelope]]:
             conversation = dms.ensure_conversation(
-                conn, scope, platform, fact.conversation, new.remote_name, now, is_group=is_group
+                conn, scope, link, fact.conversation, new.remote_name, now, is_group=is_group
             )
-            whom = Correspondent(scope, platform, conversation, fact.conversation)
+            whom = Correspondent(scope, platform, conversation, fact.conversation, connection)
             quoted = None if fact.reply_to is None else sent.by_ref(conn, conversation, fact.reply_to)
             known = new if quoted is None else replace(new, reply_to=MessageId(quoted.id))
             if not dms.add_message(conn, scope, conversation, known):
@@ -188,9 +200,9 @@ class Inbox:
             self._sending.replies.heard(whom)
             self._d.hub.announce(envelopes)
 
-    async def reported(self, scope: Scope, platform: Platform, fact: Report) -> None:
+    async def reported(self, scope: Scope, link: tuple[Platform, ConnectionId], fact: Report) -> None:
         """What a platform tells of a message that is there already."""
-        await self._reports.observe(scope, platform, fact)
+        await self._reports.observe(scope, link, fact)
 
     async def received_aside(self, whom: Correspondent, fact: MessageReceived) -> bool:
         """A person said something to the gateway: stored for their own page, and told to no agent. False for
@@ -205,15 +217,15 @@ class Inbox:
 
 
 class InboxHistory:
-    """`kit.connector.History` of one platform."""
+    """`kit.connector.History` of one link."""
 
-    def __init__(self, database: Database, platform: Platform) -> None:
+    def __init__(self, database: Database, platform: Platform, connection: ConnectionId = COMMON) -> None:
         self._database = database
-        self._platform = platform
+        self._link = (platform, connection)
 
     async def recent(self, scope: Scope, conversation: ConversationRef, limit: int) -> Sequence[PastMessage]:
         def query(conn: Connection) -> list[PastMessage]:
-            row = dms.find_by_ref(conn, scope, self._platform, conversation)
+            row = dms.find_by_ref(conn, scope, self._link, conversation)
             return [] if row is None else [_past(m) for m in dms.newest(conn, row.id, limit, asides=True)]
 
         return await self._database.read(query)
@@ -231,7 +243,7 @@ def _past(row: Row[Any]) -> PastMessage:
     )
 
 
-def _inbound(fact: MessageReceived, status: str, at: datetime) -> dms.NewMessage:
+def _inbound(fact: MessageReceived, status: str, at: datetime, trust: Trust | None = None) -> dms.NewMessage:
     return dms.NewMessage(
         new_message_id(),
         dms.INBOUND,
@@ -245,6 +257,8 @@ def _inbound(fact: MessageReceived, status: str, at: datetime) -> dms.NewMessage
         group=None if fact.group is None else plain_line(fact.group),
         mentions_me=fact.mentions_me,
         sent_at=fact.sent_at,
+        sender_ref=fact.sender.ref,
+        trust=trust,
     )
 
 

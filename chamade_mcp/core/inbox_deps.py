@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from chamade_mcp.core.files import Files
 from chamade_mcp.core.hub import EventHub
-from chamade_mcp.core.platforms import Platforms
+from chamade_mcp.core.platforms import ConnectionId, Platforms
 from chamade_mcp.core.probe import Probes
 from chamade_mcp.core.supervisor import Supervisor
 from chamade_mcp.kit.clock import Clock
@@ -26,9 +26,9 @@ class InboxDeps:
     reply_timeout_s: float
     """How long an agent has to answer before the person is told; 0: for ever."""
 
-    def messages(self, platform: Platform) -> Messages:
+    def messages(self, platform: Platform, connection: ConnectionId) -> Messages:
         """Of the live link; raises `Unavailable`."""
-        messages = self.supervisor.link(platform).messages
+        messages = self.supervisor.link(platform, connection).messages
         if messages is None:
             raise no_active_conversation(platform)
         return messages

@@ -55,18 +55,20 @@ class Invitations:
         if not manifest.available:
             raise self._platforms.missing(manifest)
         make = _room if kind is InviteKind.ROOM else _chat
-        link = self._supervisor.link(manifest.platform)
+        connection = self._platforms.link_of(principal.scope, manifest.platform)
+        link = self._supervisor.link(manifest.platform, connection)
         with reaching(manifest.platform):
-            url, ref = await make(link, manifest, principal.scope, agent_name)
+            url, ref, until = await make(link, manifest, principal.scope, agent_name)
         # A platform with rooms of its own opens them by links of its own, which are not ours to revoke.
-        known = await self._by_ref(principal.scope, ref)
+        known = await self._by_ref(principal.scope, ref) if ref else None
+        until = known[1] if known else until
         return {
             "id": known[0] if known else None,
             "platform": platform,
             "kind": str(kind),
             "url": url,
             "agent_name": agent_name,
-            "expires_at": iso(known[1]) if known else None,
+            "expires_at": iso(until) if until else None,
         }
 
     async def issue(
@@ -216,19 +218,23 @@ def _row_to_wire(row: Row[Any]) -> dict[str, object]:
     }
 
 
-async def _chat(link: Link, manifest: Manifest, scope: Scope, agent_name: str) -> tuple[str, str]:
-    """The URL of a new private chat, and what it opens."""
+async def _chat(
+    link: Link, manifest: Manifest, scope: Scope, agent_name: str
+) -> tuple[str, str, datetime | None]:
+    """The URL of a new private chat, what it opens, and until when."""
     if link.messages is None:
         raise InvalidRequest(f"Nobody can write to an agent on {manifest.title}", code="CAPABILITY_MISSING")
     url, invite = await link.messages.invite(scope, agent_name)
-    return url, invite.ref
+    return url, invite.ref, invite.expires_at
 
 
-async def _room(link: Link, manifest: Manifest, scope: Scope, agent_name: str) -> tuple[str, str]:
-    """The URL of a new room, and what it opens."""
+async def _room(
+    link: Link, manifest: Manifest, scope: Scope, agent_name: str
+) -> tuple[str, str, datetime | None]:
+    """The URL of a new room, what it opens, and until when that is known here."""
     if link.calls is None or not manifest.creates_rooms:
         raise InvalidRequest(
             f"{manifest.title} opens no rooms by itself", code="CAPABILITY_MISSING", param="kind"
         )
     url = await link.calls.create(scope, agent_name)
-    return url, await link.calls.locate(url)
+    return url, await link.calls.locate(url), None

@@ -17,7 +17,7 @@ from chamade_mcp.core.replies import Correspondent
 from chamade_mcp.kit.clock import Clock, iso
 from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.errors import NotFound
-from chamade_mcp.model.ids import AccountId, ConversationId, ConversationRef, Platform
+from chamade_mcp.model.ids import AccountId, ConnectionId, ConversationId, ConversationRef, Platform
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.schema import conversations, operators
 
@@ -123,5 +123,11 @@ def _find(conn: Connection, scope: Scope) -> Operator | None:
     ).one_or_none()
     if row is None:
         return None
-    whom = Correspondent(scope, Platform(row.platform), ConversationId(row.id), ConversationRef(row.ref))
+    whom = Correspondent(
+        scope,
+        Platform(row.platform),
+        ConversationId(row.id),
+        ConversationRef(row.ref),
+        ConnectionId(row.connection_id),
+    )
     return Operator(whom, row.remote_name, row.since)

@@ -97,9 +97,11 @@ class Overview:
             "plan": "self-hosted",
             "features": FEATURES,
             "features_note": FEATURES_NOTE,
-            "platforms": self._platforms.states(),
+            "platforms": self._platforms.states(principal.scope),
             "concurrent_calls": self._calls.concurrent(principal),
-            "identities": self._platforms.identities(await self._operators.seen(principal.scope)),
+            "identities": self._platforms.identities(
+                principal.scope, await self._operators.seen(principal.scope)
+            ),
             "last_message_cursor": await self._inbox.cursor(principal),
         }
 

@@ -1,18 +1,23 @@
 """What the gateway knows of platforms: manifests, and which are connected for whom."""
 
 from chamade_mcp.core.operators import Operator
+from chamade_mcp.core.roster import Listed, Roster
 from chamade_mcp.kit.manifest import Manifest, capability_list, feature_list
 from chamade_mcp.kit.registry import Registry
-from chamade_mcp.model.access import Principal
+from chamade_mcp.model.access import Principal, Scope
+from chamade_mcp.model.connections import ConnectionState
 from chamade_mcp.model.errors import FieldError, InvalidRequest, NotAvailable, ValidationFailed
-from chamade_mcp.model.ids import Platform
+from chamade_mcp.model.ids import ConnectionId, Platform
 
 DEFAULT_AGENT_NAME = "AI Agent"
 
 
 class Platforms:
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, roster: Roster, shared: frozenset[Platform] = frozenset()) -> None:
+        """`shared` names the platforms on which the gateway's operator runs a bot for everybody."""
         self._registry = registry
+        self._roster = roster
+        self._shared = shared
         self._identities: dict[str, dict[str, object]] = {
             str(p): {"agent": DEFAULT_AGENT_NAME, "operator": None}
             for p, m in registry.manifests.items()
@@ -32,11 +37,13 @@ class Platforms:
             raise ValidationFailed([FieldError("platform", f"unknown platform; one of: {names}")])
         return manifest
 
-    def require_connected(self, manifest: Manifest, meeting_url: str | None) -> None:
-        """Raises the contract's answer when a call cannot be made on this platform."""
-        if manifest.available:
+    def require_connected(self, manifest: Manifest, scope: Scope, meeting_url: str | None) -> None:
+        """Raises the contract's answer when the agent cannot make a call on this platform."""
+        if manifest.embedded or self._roster.of(scope, manifest.platform):
             return
-        if manifest.needs_meeting_url and meeting_url:
+        if manifest.platform in self._shared and manifest.available:
+            return
+        if manifest.needs_meeting_url and meeting_url and not manifest.available:
             raise self.missing(manifest)
         raise InvalidRequest(
             manifest.unconnected.detail, code=manifest.unconnected.code, platform=manifest.platform
@@ -45,27 +52,46 @@ class Platforms:
     def missing(self, manifest: Manifest) -> NotAvailable:
         return NotAvailable(f"This gateway has no {manifest.title} connector yet", platform=manifest.platform)
 
-    def states(self) -> dict[str, dict[str, object]]:
-        """`platforms` of GET /api/account."""
-        return self._states
+    def link_of(self, scope: Scope, platform: Platform) -> ConnectionId:
+        """Which of the platform's links the agent uses where no conversation says so."""
+        return self._roster.link_of(scope, platform)
 
-    def identities(self, operator: Operator | None) -> dict[str, dict[str, object]]:
-        """Who the agent is on each connected platform, and who its operator, where that was chosen."""
-        if operator is None:
-            return self._identities
-        platform = str(operator.whom.platform)
-        own = self._identities.get(platform, {"agent": DEFAULT_AGENT_NAME})
-        return {**self._identities, platform: {**own, "operator": operator.name}}
+    def states(self, scope: Scope) -> dict[str, dict[str, object]]:
+        """`platforms` of GET /api/account."""
+        mine: dict[str, list[Listed]] = {}
+        for listed in self._roster.of(scope):
+            mine.setdefault(listed.platform, []).append(listed)
+        if not mine and not self._shared:
+            return self._states
+        return {
+            name: state | {"status": self._status(Platform(name), mine.get(name, []), str(state["status"]))}
+            for name, state in self._states.items()
+        }
+
+    def identities(self, scope: Scope, operator: Operator | None) -> dict[str, dict[str, object]]:
+        """Who the agent is on each connected platform, and who its operator, where that was chosen.
+
+        Of several bots on one platform the newest.
+        """
+        found = dict(self._identities)
+        for listed in reversed(self._roster.of(scope)):
+            found[listed.platform] = {"agent": listed.identity.name, "operator": None}
+        if operator is not None:
+            platform = str(operator.whom.platform)
+            own = found.get(platform, {"agent": DEFAULT_AGENT_NAME})
+            found[platform] = {**own, "operator": operator.name}
+        return found
 
     def overview(self, principal: Principal) -> dict[str, object]:
         """Body of GET /api/platforms. Embedded platforms are connected for everybody."""
+        states = self.states(principal.scope)
         return {
             "platforms": [
                 {
                     "platform": m.platform,
                     "title": m.title,
                     "available": m.available,
-                    **self._states[m.platform],
+                    **states[m.platform],
                 }
                 for m in self._registry.manifests.values()
             ],
@@ -73,8 +99,22 @@ class Platforms:
                 {"id": f"embedded:{m.platform}", "platform": m.platform, "status": "ok", "embedded": True}
                 for m in self._registry.manifests.values()
                 if m.embedded
-            ],
+            ]
+            + [listed.to_wire() for listed in self._roster.of(principal.scope)],
         }
+
+    def _status(self, platform: Platform, mine: list[Listed], unconnected: str) -> str:
+        """The words of CONTRACT section 6.1."""
+        states = {listed.state for listed in mine}
+        if ConnectionState.OK in states or unconnected == "ok":
+            return "ok"
+        if ConnectionState.AUTH_NEEDED in states:
+            return "the platform no longer accepts the authorisation: connect it again"
+        if states:
+            return "not reachable at the moment"
+        if platform in self._shared:
+            return "available (shared bot, user account not connected)"
+        return unconnected
 
     @staticmethod
     def _state(manifest: Manifest) -> dict[str, object]:

@@ -15,7 +15,16 @@ from chamade_mcp.kit.manifest import capability_list
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.capabilities import Capability
 from chamade_mcp.model.events import Envelope, Event, EventType
-from chamade_mcp.model.ids import AccountId, AgentId, CallId, Platform, RecordingId, RoomRef
+from chamade_mcp.model.ids import (
+    COMMON,
+    AccountId,
+    AgentId,
+    CallId,
+    ConnectionId,
+    Platform,
+    RecordingId,
+    RoomRef,
+)
 from chamade_mcp.store.schema import calls, transcript_lines
 from chamade_mcp.store.secrets import SealBroken, SecretBox
 
@@ -38,6 +47,12 @@ class CallRecord:
     capabilities: frozenset[Capability]
     sample_rate_hz: int | None
     created_at: datetime
+    connection: ConnectionId = COMMON
+
+    @property
+    def link(self) -> tuple[Platform, ConnectionId]:
+        """By which the room is reached, as `Supervisor.link` takes it."""
+        return self.platform, self.connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +130,7 @@ def insert(conn: Connection, box: SecretBox, record: CallRecord, state: CallStat
             capabilities=",".join(capability_list(record.capabilities)),
             sample_rate_hz=record.sample_rate_hz,
             created_at=record.created_at,
+            connection_id=record.connection,
         )
     )
 
@@ -137,6 +153,7 @@ def from_row(row: Row[Any], box: SecretBox) -> CallRecord:
         frozenset(Capability(c) for c in row.capabilities.split(",") if c),
         row.sample_rate_hz,
         row.created_at,
+        ConnectionId(row.connection_id),
     )
 
 

@@ -19,7 +19,7 @@ from chamade_mcp.kit.clock import Clock
 from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.errors import GatewayError, NotFound
 from chamade_mcp.model.facts import MessageReceived
-from chamade_mcp.model.ids import AccountId, ConversationId, Platform
+from chamade_mcp.model.ids import AccountId, ConnectionId, ConversationId, Platform
 from chamade_mcp.model.permissions import PermissionRequest
 
 log = logging.getLogger(__name__)
@@ -120,13 +120,13 @@ class PermissionRelay:
 
     # --- from the operator ---------------------------------------------------------------------------------
 
-    async def took(self, scope: Scope, platform: Platform, fact: MessageReceived) -> bool:
+    async def took(self, scope: Scope, link: tuple[Platform, ConnectionId], fact: MessageReceived) -> bool:
         """Whether this message was the operator's answer to a question, and nothing for the agent."""
         form = _ANSWER.fullmatch(fact.text)
         if form is None or fact.attachments:
             return False
         operator = await self._operators.of(scope)
-        if operator is None or (operator.whom.platform, operator.whom.ref) != (platform, fact.conversation):
+        if operator is None or (operator.whom.link, operator.whom.ref) != (link, fact.conversation):
             return False
         if await self._inbox.received_aside(operator.whom, fact):
             told = await self._answered(operator.whom, form[2].lower(), allow=form[1][0] in "yY")

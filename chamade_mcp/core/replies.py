@@ -14,7 +14,14 @@ from typing import Final, Protocol
 
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.model.access import Scope
-from chamade_mcp.model.ids import AccountId, ConversationId, ConversationRef, Platform
+from chamade_mcp.model.ids import (
+    COMMON,
+    AccountId,
+    ConnectionId,
+    ConversationId,
+    ConversationRef,
+    Platform,
+)
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +38,12 @@ class Correspondent:
     platform: Platform
     conversation: ConversationId
     ref: ConversationRef
+    connection: ConnectionId = COMMON
+
+    @property
+    def link(self) -> tuple[Platform, ConnectionId]:
+        """By which they are reached, as `Supervisor.link` takes it."""
+        return self.platform, self.connection
 
 
 class Attendant(Protocol):

@@ -23,7 +23,7 @@ from chamade_mcp.model.facts import (
     Reacting,
     ReactionChanged,
 )
-from chamade_mcp.model.ids import ConversationId, MessageId, Platform
+from chamade_mcp.model.ids import ConnectionId, ConversationId, MessageId, Platform
 from chamade_mcp.model.messages import DeliveryState, plain_line, plain_text
 from chamade_mcp.store.database import Database
 
@@ -40,18 +40,22 @@ class Reports:
     hub: EventHub
     clock: Clock
 
-    async def observe(self, scope: Scope, platform: Platform, fact: Report) -> None:
+    async def observe(self, scope: Scope, link: tuple[Platform, ConnectionId], fact: Report) -> None:
+        """Not what somebody does to messages who may not write to the agent any more."""
+        platform, connection = link
         now = self.clock.now()
 
         def store(conn: Connection) -> list[Envelope]:
-            place = dms.find_by_ref(conn, scope, platform, fact.conversation)
+            place = dms.find_by_ref(conn, scope, link, fact.conversation)
             if place is None:
+                return []
+            if place.status == dms.CLOSED and not isinstance(fact, DeliveryChanged):
                 return []
             conversation = ConversationId(place.id)
             row = sent.by_ref(conn, conversation, fact.ref)
             if row is None or row.status == dms.DELETED:
                 return []
-            whom = Correspondent(scope, platform, conversation, fact.conversation)
+            whom = Correspondent(scope, platform, conversation, fact.conversation, connection)
 
             def tell(type: EventType, **fields: object) -> Event:
                 return dm_event(type, whom, now, message_id=row.id, **fields)

@@ -36,6 +36,7 @@ from chamade_mcp.model.errors import (
 )
 from chamade_mcp.model.ids import (
     AccountId,
+    ConnectionId,
     ConversationId,
     ConversationRef,
     MessageId,
@@ -113,7 +114,7 @@ class Sending:
             require_feature(manifest, MessageFeature.THREADS)
         target = how.get("conversation_id") if quoted is None else quoted.conversation_id
         whom = _whom(scope, await self._target(scope, platform, target))
-        self._d.messages(manifest.platform)  # one that is down is told at once, and nothing is kept for it
+        self._d.messages(*whom.link)  # one that is down is told at once, and nothing is kept for it
         texts = await texts_of(manifest, text, may_split=how.get("split", False))
         outgoing = compose(
             manifest,
@@ -178,13 +179,13 @@ class Sending:
         whom = _whom(principal.scope, await self._target(principal.scope, platform, conversation_id))
         self.replies.prolong(whom)
         with reaching(manifest.platform):
-            await self._d.messages(manifest.platform).typing(whom.ref)
+            await self._d.messages(*whom.link).typing(whom.ref)
         return {"status": "ok"}
 
     async def say(self, whom: Correspondent, text: str) -> None:
         """The gateway itself writes to a person: stored and delivered as an agent's words are, under its
         own name. Raises `Unavailable`."""
-        self._d.messages(whom.platform)
+        self._d.messages(*whom.link)
         said = worded(self._d.platforms.require(whom.platform), text)
         outgoing = Outgoing(new_message_id(), said, sender_name=dms.GATEWAY, markdown=text)
         await to_the_end(self._begin(whom, [outgoing]))
@@ -217,6 +218,14 @@ class Sending:
             if row is None or row.platform != platform:
                 raise NotFound(
                     "Conversation not found", code="CONVERSATION_NOT_FOUND", param="conversation_id"
+                )
+            if row.status == dms.CLOSED:
+                self._d.messages(Platform(platform), ConnectionId(row.connection_id))
+                raise Conflict(
+                    "This person may not write to the agent any more, so it may not write to them",
+                    code="CONVERSATION_CLOSED",
+                    action=Action.ASK_HUMAN,
+                    platform=platform,
                 )
             return row
         row = await self._d.database.read(partial(dms.most_recent, scope=scope, platform=platform))
@@ -278,7 +287,13 @@ class Sending:
 
 
 def _whom(scope: Scope, row: Row[Any]) -> Correspondent:
-    return Correspondent(scope, Platform(row.platform), ConversationId(row.id), ConversationRef(row.ref))
+    return Correspondent(
+        scope,
+        Platform(row.platform),
+        ConversationId(row.id),
+        ConversationRef(row.ref),
+        ConnectionId(row.connection_id),
+    )
 
 
 def _new(outgoing: Outgoing, at: datetime, quoted: Row[Any] | None) -> dms.NewMessage:

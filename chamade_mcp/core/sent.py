@@ -18,6 +18,7 @@ _OUTBOUND = (
         conversations.c.agent_id,
         conversations.c.platform,
         conversations.c.ref.label("conversation_ref"),
+        conversations.c.connection_id,
         case((_QUOTED.c.direction == INBOUND, _QUOTED.c.ref), else_=_QUOTED.c.sent_ref).label("quoted_ref"),
     )
     .join(conversations, conversations.c.id == messages.c.conversation_id)
@@ -81,6 +82,7 @@ _ANY = (
         messages,
         conversations.c.platform,
         conversations.c.ref.label("conversation_ref"),
+        conversations.c.connection_id,
         case((messages.c.direction == INBOUND, messages.c.ref), else_=messages.c.sent_ref).label(
             "platform_ref"
         ),

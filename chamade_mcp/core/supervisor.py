@@ -1,16 +1,22 @@
-"""One task per live connection: opens it, keeps it, opens it again when it broke."""
+"""One task per live link: opens it, keeps it, opens it again when it broke.
+
+A platform has one link for everybody where it is embedded or runs a shared bot, and one for each bot that
+people brought.
+"""
 
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.connector import AuthNeeded, Connector, Context, Link, PlatformUnavailable
 from chamade_mcp.kit.waiting import race
+from chamade_mcp.model.connections import ConnectionState
 from chamade_mcp.model.errors import Action, Unavailable
-from chamade_mcp.model.ids import Platform
+from chamade_mcp.model.ids import COMMON, ConnectionId, Platform
 
 log = logging.getLogger(__name__)
 
@@ -30,39 +36,95 @@ def reaching(platform: Platform) -> Generator[None]:
         ) from error
 
 
-class Supervisor:
-    """Holds the links of the embedded platforms. `link` is what the rest of the core asks for."""
+Watcher = Callable[[ConnectionId, ConnectionState, str], Awaitable[None]]
+"""Told of each change of a connection's state, with the platform's words where there are any."""
 
-    def __init__(self, connectors: Mapping[Platform, Connector], clock: Clock) -> None:
+
+@dataclass(slots=True, eq=False)
+class _Held:
+    """A link that is held, or tried."""
+
+    platform: Platform
+    connection: ConnectionId
+    connector: Connector
+    context: Context
+    link: Link | None = None
+    refused: bool = False
+    tried: asyncio.Event = field(default_factory=asyncio.Event)
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.platform} {self.connection}".strip()
+
+
+class Supervisor:
+    """`link` is what the rest of the core asks for. `shared` names the platforms with a shared bot."""
+
+    def __init__(
+        self,
+        connectors: Mapping[Platform, Connector],
+        clock: Clock,
+        shared: frozenset[Platform] = frozenset(),
+    ) -> None:
         self._connectors = connectors
         self._clock = clock
-        self._links: dict[Platform, Link] = {}
-        self._refused: set[Platform] = set()
-        self._tasks: list[asyncio.Task[None]] = []
-        self._closing = asyncio.Event()
+        self._shared = shared
+        self._held: dict[tuple[Platform, ConnectionId], _Held] = {}
+        self._closed = False
+        self._watcher: Watcher | None = None
+
+    def watch(self, watcher: Watcher) -> None:
+        self._watcher = watcher
 
     async def start(self, context: Callable[[Platform], Context]) -> None:
-        """Returns once every embedded link has been tried once."""
-        tried: list[asyncio.Event] = []
-        for platform, connector in self._connectors.items():
-            if connector.manifest.embedded:
-                first = asyncio.Event()
-                tried.append(first)
-                keeper = self._keep(platform, connector, context(platform), first)
-                self._tasks.append(asyncio.create_task(keeper, name=f"link {platform}"))
+        """Returns once every link that serves everybody has been tried once."""
+        tried = [
+            self.hold(platform, COMMON, context(platform))
+            for platform, connector in self._connectors.items()
+            if connector.manifest.embedded or platform in self._shared
+        ]
         for first in tried:
             await first.wait()
 
     async def stop(self) -> None:
-        self._closing.set()
-        await asyncio.gather(*self._tasks)
+        self._closed = True
+        await asyncio.gather(*(self._let_go(held) for held in list(self._held.values())))
 
-    def link(self, platform: Platform) -> Link:
+    def hold(self, platform: Platform, connection: ConnectionId, context: Context) -> asyncio.Event:
+        """From now on there is such a link; the event is set once it has been tried.
+
+        Not while the same one is held.
+        """
+        held = _Held(platform, connection, self._connectors[platform], context)
+        if self._closed:
+            held.tried.set()
+            return held.tried
+        assert (platform, connection) not in self._held, f"{held.name} is held already"
+        self._held[platform, connection] = held
+        held.task = asyncio.create_task(self._keep(held), name=f"link {held.name}")
+        return held.tried
+
+    async def drop(self, platform: Platform, connection: ConnectionId) -> None:
+        """Closes a link for good; one that is not held is none."""
+        held = self._held.pop((platform, connection), None)
+        if held is not None:
+            await self._let_go(held)
+
+    def link(self, platform: Platform, connection: ConnectionId = COMMON) -> Link:
         """The live link; `Unavailable` while it is down, with what helps."""
-        link = self._links.get(platform)
-        if link is not None:
-            return link
-        if platform in self._refused:
+        held = self._held.get((platform, connection))
+        if held is not None and held.link is not None:
+            return held.link
+        if held is None and connection != COMMON:
+            raise Unavailable(
+                f"This {platform} connection was removed",
+                code="CONNECTION_REMOVED",
+                action=Action.GIVE_UP,
+                platform=platform,
+            )
+        if held is not None and held.refused:
             raise Unavailable(
                 f"{platform} no longer accepts its authorisation: connect it again",
                 code="RECONNECT_NEEDED",
@@ -71,36 +133,66 @@ class Supervisor:
             )
         raise Unavailable(f"{platform} is not reachable at the moment", platform=platform, retry_after=2)
 
+    def holds(self, platform: Platform, connection: ConnectionId) -> bool:
+        """Whether there is such a link, live or not."""
+        return (platform, connection) in self._held
+
     @property
     def links(self) -> Mapping[Platform, Link]:
-        return self._links
+        """The live ones that serve everybody."""
+        return {
+            platform: held.link
+            for (platform, connection), held in self._held.items()
+            if connection == COMMON and held.link is not None
+        }
 
-    async def _keep(
-        self, platform: Platform, connector: Connector, context: Context, first: asyncio.Event
-    ) -> None:
+    @staticmethod
+    async def _let_go(held: _Held) -> None:
+        held.closing.set()
+        if held.task is not None:
+            if held.link is None:
+                held.task.cancel()  # a platform that does not answer would be waited for otherwise
+            await asyncio.wait({held.task})
+
+    async def _keep(self, held: _Held) -> None:
         failures = 0
-        while not self._closing.is_set():
+        while not held.closing.is_set():
             opened_at: float | None = None
             retry_after: float | None = None
+            state, words = ConnectionState.UNAVAILABLE, ""
             try:
-                async with connector.open(context) as link:
+                async with held.connector.open(held.context) as link:
                     opened_at = self._clock.monotonic()
-                    self._links[platform] = link
-                    first.set()
-                    await self._closing.wait()
-            except AuthNeeded:
-                log.warning("%s no longer accepts its authorisation; connect it again", platform)
-                self._refused.add(platform)
-                return
+                    held.link = link
+                    held.tried.set()
+                    await self._tell(held, ConnectionState.OK)
+                    await held.closing.wait()
+            except AuthNeeded as error:
+                log.warning("%s no longer accepts its authorisation; connect it again", held.name)
+                held.refused = True
+                state, words = ConnectionState.AUTH_NEEDED, str(error)
             except PlatformUnavailable as error:
-                log.warning("%s is unavailable: %s", platform, error)
-                retry_after = error.retry_after
+                log.warning("%s is unavailable: %s", held.name, error)
+                retry_after, words = error.retry_after, str(error)
             except Exception:  # a broken connector must not stay down for ever, nor stop the others
-                log.exception("the link to %s broke", platform)
+                log.exception("the link to %s broke", held.name)
             finally:
-                self._links.pop(platform, None)
-                first.set()
-            held = opened_at is not None and self._clock.monotonic() - opened_at >= _HELD_S
-            failures = 1 if held else failures + 1
+                held.link = None
+                held.tried.set()
+            if held.closing.is_set():
+                return
+            await self._tell(held, state, words)
+            if held.refused:
+                return
+            lasted = opened_at is not None and self._clock.monotonic() - opened_at >= _HELD_S
+            failures = 1 if lasted else failures + 1
             delay = retry_after or random.uniform(0.5, 1.0) * min(_BACKOFF_CAP_S, 2.0 ** min(failures, 10))  # noqa: S311
-            await race(self._closing.wait(), self._clock.sleep(delay))
+            await race(held.closing.wait(), self._clock.sleep(delay))
+
+    async def _tell(self, held: _Held, state: ConnectionState, words: str = "") -> None:
+        if self._watcher is None or held.connection == COMMON:
+            return
+        try:
+            await self._watcher(held.connection, state, words)
+        except Exception:  # what is noted of a link must not break it
+            log.exception("the state of %s was not noted", held.name)

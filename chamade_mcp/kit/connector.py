@@ -7,7 +7,7 @@ no inbox and no call state, never retries by itself, and imports from ``kit``, `
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from chamade_mcp.audio.frame import Samples
 from chamade_mcp.audio.port import AudioPort
 from chamade_mcp.kit.clock import Clock
+from chamade_mcp.kit.connection import People, StoredConnection
 from chamade_mcp.kit.manifest import Manifest
 from chamade_mcp.kit.ticker import Ticker
 from chamade_mcp.model.access import Scope
@@ -138,9 +139,13 @@ class Context:
     history: History
     public_url: str
     """Without a trailing slash, as people's browsers see it."""
-    settings: Mapping[str, str]
-    secret: Callable[[str], bytes]
+    settings: Mapping[str, str] = field(repr=False)
+    """By the names of the manifest: the bot's own, or those the gateway's operator gave the shared bot."""
+    secret: Callable[[str], bytes] = field(repr=False)
     """32 bytes derived from the gateway's key for a named purpose."""
+    people: People
+    connection: StoredConnection | None = None
+    """None: the link serves everybody."""
 
 
 class CallLeg(Protocol):
@@ -299,7 +304,7 @@ class Served(Protocol):
 
 
 class Connector(Protocol):
-    """One per platform, stateless."""
+    """One per platform, stateless. `kit.connection` has facets that it may have besides."""
 
     manifest: Manifest
 

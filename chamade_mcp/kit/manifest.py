@@ -20,7 +20,7 @@ _KNOWN = frozenset(
     {
         "platform", "title", "capabilities", "sample_rate_hz", "text_limit", "available", "embedded",
         "creates_rooms", "inbox", "needs_meeting_url", "unconnected", "status", "format", "text_unit",
-        "messages", "window",
+        "messages", "window", "bot",
     }
 )  # fmt: skip
 
@@ -41,6 +41,14 @@ class Window:
     """After each message of the person's."""
     keep_s: float
     """How long what was said later waits for the person to write again."""
+
+
+@dataclass(frozen=True, slots=True)
+class BotSettings:
+    """What it takes to bring a bot of one's own; all of it is kept sealed."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,8 @@ class Manifest:
     """Each needs its facet of `kit.connector`, where there is one."""
     window: Window | None
     """None: the agent may write whenever it likes."""
+    bot: BotSettings | None
+    """None: nobody can bring a bot of their own."""
     status: str
     """The words of `GET /api/account` while it is not connected."""
 
@@ -115,6 +125,7 @@ def parse_manifest(text: str) -> Manifest:
         needs_meeting_url=fields.get("needs_meeting_url", bool, True),
         messages=fields.names("messages", MessageFeature, ()),
         window=_window(fields),
+        bot=_bot(cast("dict[str, Any] | None", fields.optional("bot", dict))),
         status=fields.get("status", str, "not_configured"),
     )
     _check_agreement(manifest)
@@ -180,6 +191,19 @@ def _window(manifest: _Fields) -> Window | None:
     return Window(fields.get("open_hours", int) * 3600.0, fields.get("keep_days", int) * 86400.0)
 
 
+def _bot(raw: dict[str, Any] | None) -> BotSettings | None:
+    if raw is None:
+        return None
+    fields = _Fields(raw, "bot.")
+    fields.forbid_all_but({"required", "optional"})
+    required = cast("list[object]", fields.get("required", list))
+    optional = cast("list[object]", fields.get("optional", list, []))
+    names = [name for name in (*required, *optional) if isinstance(name, str)]
+    if not required or len(names) < len(required) + len(optional):
+        raise ValueError("manifest: field 'bot' needs names of settings, one that is required at least")
+    return BotSettings(tuple(names[: len(required)]), tuple(names[len(required) :]))
+
+
 def _check_agreement(manifest: Manifest) -> None:
     has_voice = bool(manifest.capabilities & VOICE)
     rate = manifest.sample_rate_hz
@@ -191,5 +215,7 @@ def _check_agreement(manifest: Manifest) -> None:
         raise ValueError("manifest: field 'text_limit' stands exactly where messages can be written")
     if not manifest.inbox and (manifest.messages or manifest.window):
         raise ValueError("manifest: fields 'messages' and 'window' stand only where there is an inbox")
+    if manifest.embedded and manifest.bot is not None:
+        raise ValueError("manifest: field 'bot' stands on no platform that is part of the gateway")
     if manifest.embedded and not manifest.available:
         raise ValueError("manifest: field 'embedded' needs a connector that is available")

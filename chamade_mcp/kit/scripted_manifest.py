@@ -33,5 +33,6 @@ def scripted_manifest(
         needs_meeting_url=not creates_rooms,
         messages=messages,
         window=window,
+        bot=None,
         status="ok",
     )

@@ -34,6 +34,7 @@ class EventType(StrEnum):
     WEBHOOK_DISABLED = "webhook_disabled"
     RECORDING_STARTED = "recording_started"
     RECORDING_STOPPED = "recording_stopped"
+    CONNECTION_STATE = "connection_state"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,11 @@ WebhookId = NewType("WebhookId", str)
 WebhookDeliveryId = NewType("WebhookDeliveryId", str)
 RecordingId = NewType("RecordingId", str)
 TrackId = NewType("TrackId", str)
+PairingId = NewType("PairingId", str)
+ConnectionId = NewType("ConnectionId", str)
+
+COMMON = ConnectionId("")
+"""The one link that a platform has for everybody: an embedded platform's, or that of the shared bot."""
 
 Platform = NewType("Platform", str)
 """A connector's name, as in ``manifest.toml``: the name of its folder."""
@@ -90,3 +95,11 @@ def new_recording_id() -> RecordingId:
 
 def new_track_id() -> TrackId:
     return TrackId(new_id("trk"))
+
+
+def new_connection_id() -> ConnectionId:
+    return ConnectionId(new_id("conn"))
+
+
+def new_pairing_id() -> PairingId:
+    return PairingId(new_id("pair"))

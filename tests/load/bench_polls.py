@@ -25,8 +25,9 @@ from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import build
 from chamade_mcp.core.gateway import Core
 from chamade_mcp.model.access import Scope
+from chamade_mcp.model.connections import Trust
 from chamade_mcp.model.facts import MessageReceived
-from chamade_mcp.model.ids import ConversationRef, MessageRef, Platform
+from chamade_mcp.model.ids import COMMON, ConversationRef, MessageRef, Platform
 from chamade_mcp.model.messages import Sender
 
 GOAL_MB, GOAL_S = 300, 2.0
@@ -61,7 +62,7 @@ async def receive(core: Core, scope: Scope, text: str) -> None:
     fact = MessageReceived(
         ConversationRef("bench"), MessageRef(text), Sender("person", "Ann"), f"Message: {text}"
     )
-    await core.inbox.received(scope, Platform("web"), fact)
+    await core.inbox.received(scope, (Platform("web"), COMMON), fact, Trust.INVITED)
 
 
 class Poll(asyncio.Protocol):

@@ -144,6 +144,9 @@ class FakeCore:
                     "id": f"msg_{next(self._numbers)}",
                     "direction": "inbound",
                     "sender": "Alice",
+                    "sender_id": "alice",
+                    "sender_status": "invited",
+                    "from_agent": False,
                     "text": text,
                     "attachments": [
                         {"name": "a.pdf", "mime": "application/pdf", "size": 3, "url": "http://localhost/a"}

@@ -10,11 +10,14 @@ from types import MappingProxyType
 from sqlalchemy import Connection
 
 from chamade_mcp.core.accounts import Accounts
-from chamade_mcp.core.calls import CallDeps, CallService
+from chamade_mcp.core.call_deps import CallDeps
+from chamade_mcp.core.calls import CallService
+from chamade_mcp.core.connections import ConnectionDeps, Connections
 from chamade_mcp.core.engine import CallEngine, EngineDeps
 from chamade_mcp.core.fetch import Fetcher
 from chamade_mcp.core.files import Files, FilesDeps
-from chamade_mcp.core.gateway import emitter
+from chamade_mcp.core.gateway import Door, emitter
+from chamade_mcp.core.hooks import Hooks
 from chamade_mcp.core.hub import MemoryHub
 from chamade_mcp.core.inbox import Inbox, InboxDeps, InboxHistory
 from chamade_mcp.core.invitations import Invitations
@@ -23,22 +26,27 @@ from chamade_mcp.core.neighbours import Neighbours
 from chamade_mcp.core.notices import Notices
 from chamade_mcp.core.operators import Operators
 from chamade_mcp.core.overview import Overview
+from chamade_mcp.core.pairings import Pairings
+from chamade_mcp.core.people import PairingLinks
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.probe import Listed, Probes
 from chamade_mcp.core.recordings import Recordings, RecordingsDeps
 from chamade_mcp.core.relay import PermissionRelay
+from chamade_mcp.core.roster import Roster
 from chamade_mcp.core.studio import Studio
 from chamade_mcp.core.supervisor import Supervisor
 from chamade_mcp.core.webhooks.carrier import Carrier
 from chamade_mcp.core.webhooks.couriers import CourierDeps, Couriers
 from chamade_mcp.core.webhooks.endpoints import WebhookDeps, Webhooks
 from chamade_mcp.kit.clock import SteadyTime
+from chamade_mcp.kit.connection import StoredConnection
 from chamade_mcp.kit.connector import Connector, Context
 from chamade_mcp.kit.registry import Registry, discover
 from chamade_mcp.kit.testing import ScriptedConnector, VirtualClock
+from chamade_mcp.kit.testing_bots import ScriptedBots
 from chamade_mcp.kit.ticker import Ticker
 from chamade_mcp.model.access import ALL_PERMISSIONS, Principal, Scope
-from chamade_mcp.model.ids import AccountId, Platform, new_account_id, new_agent_id
+from chamade_mcp.model.ids import COMMON, AccountId, Platform, new_account_id, new_agent_id
 from chamade_mcp.store import schema
 from chamade_mcp.store.blobs import LocalBlobs
 from chamade_mcp.store.database import Database
@@ -82,8 +90,15 @@ class House:
     webhooks: Webhooks
     receiver: Receiver
     """Where the account's webhooks arrive."""
+    roster: Roster
+    connections: Connections
+    pairings: Pairings
+    pairing_links: PairingLinks
+    hooks: Hooks
     platform: ScriptedConnector
     """The scripted platform; embedded, so that it is connected for everybody."""
+    bots: ScriptedBots
+    """The platform to which people bring their own bots."""
     _numbers: "itertools.count[int]"
 
     async def owner(self, *, verified: bool = True) -> Principal:
@@ -111,23 +126,38 @@ class House:
         await self.database.write(insert)
         return Principal(Scope(account, agent), ALL_PERMISSIONS, verified)
 
-    def context(self, platform: Platform) -> Context:
+    def context(
+        self,
+        platform: Platform,
+        connection: StoredConnection | None = None,
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> Context:
+        which = connection.id if connection else COMMON
+        known = {m.platform: m for m in self.platforms.manifests}
+        manifest = known.get(platform) or discover().manifests[platform]
+        door = Door(self.roster, self.pairings, self.calls, self.inbox, self.files, self.relay)
         return Context(
             clock=self.clock,
             ticker=self.ticker,
-            emit=emitter(platform, self.calls, self.inbox, self.relay),
+            emit=emitter(door, manifest, which),
             invites=self.invitations.of(platform),
             files=self.files,
-            history=InboxHistory(self.database, platform),
+            history=InboxHistory(self.database, platform, which),
             public_url=PUBLIC_URL,
-            settings={},
+            settings=settings,
             secret=self.box.derive,
+            people=self.pairing_links.of(platform, which),
+            connection=connection,
         )
 
 
 @asynccontextmanager
 async def open_house(
-    database_path: Path, *, platform: ScriptedConnector | None = None, reply_timeout_s: float = 0
+    database_path: Path,
+    *,
+    platform: ScriptedConnector | None = None,
+    bots: ScriptedBots | None = None,
+    reply_timeout_s: float = 0,
 ) -> AsyncGenerator[House]:
     """Everything started as the gateway does it, and stopped in its order.
 
@@ -136,9 +166,10 @@ async def open_house(
     database = Database(database_path)
     try:
         files_root, platform = database_path.parent / "files", platform or ScriptedConnector()
-        house = _build(database, files_root, platform, reply_timeout_s)
+        house = _build(database, files_root, platform, bots or ScriptedBots(), reply_timeout_s)
         await house.engine.start()
         await house.supervisor.start(house.context)
+        await house.connections.start(house.context)
         await house.inbox.start()
         await house.webhooks.start()
         try:
@@ -147,6 +178,7 @@ async def open_house(
             await house.engine.stop()
             await house.studio.close()
             await house.inbox.stop()
+            await house.pairings.stop()
             await house.supervisor.stop()
             await house.webhooks.stop()
     finally:
@@ -158,14 +190,22 @@ async def _no_grants(account: AccountId) -> Listed:
 
 
 def _build(
-    database: Database, files_root: Path, platform: ScriptedConnector, reply_timeout_s: float
+    database: Database,
+    files_root: Path,
+    platform: ScriptedConnector,
+    bots: ScriptedBots,
+    reply_timeout_s: float,
 ) -> House:
     clock, ticker, box = VirtualClock(), Ticker(), SecretBox("a secret of the tests")
-    connectors: Mapping[Platform, Connector] = {platform.manifest.platform: platform}
+    connectors: Mapping[Platform, Connector] = {
+        platform.manifest.platform: platform,
+        bots.manifest.platform: bots,
+    }
     described = {name: m for name, m in discover().manifests.items() if not m.available}
-    manifests = described | {platform.manifest.platform: platform.manifest}
+    manifests = described | {name: connector.manifest for name, connector in connectors.items()}
     registry = Registry(MappingProxyType(manifests), MappingProxyType(connectors))
-    supervisor, platforms = Supervisor(connectors, clock), Platforms(registry)
+    roster, supervisor = Roster(), Supervisor(connectors, clock)
+    platforms = Platforms(registry, roster)
     hub, accounts = MemoryHub(database, clock), Accounts(database, clock)
     invitations = Invitations(database, clock, platforms, supervisor)
     elsewhere = Elsewhere()
@@ -184,7 +224,14 @@ def _build(
     probes = Probes(hub, Neighbours(database, notices), clock, keys=accounts.keys.list, grants=_no_grants)
     inbox = Inbox(InboxDeps(database, hub, clock, platforms, supervisor, files, probes, reply_timeout_s))
     operators = Operators(database, clock)
+    pairings = Pairings(database, clock, roster, supervisor)
+    connections = Connections(
+        ConnectionDeps(
+            database, box, clock, hub, platforms, roster, supervisor, operators, connectors, PUBLIC_URL
+        )
+    )
     for leave in (
+        connections.forget,
         engine.end_all,
         studio.forget,
         invitations.revoke_all,
@@ -225,6 +272,12 @@ def _build(
         overview=Overview(database, accounts, platforms, calls, inbox, operators),
         webhooks=webhooks,
         receiver=receiver,
+        roster=roster,
+        connections=connections,
+        pairings=pairings,
+        pairing_links=PairingLinks(database, box, clock, roster),
+        hooks=Hooks(connectors, roster, supervisor),
         platform=platform,
+        bots=bots,
         _numbers=itertools.count(1),
     )

@@ -13,7 +13,8 @@ from chamade_mcp.app.server import Server, listen
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import Gateway, build
 from chamade_mcp.kit.registry import Registry, discover
-from chamade_mcp.kit.testing import SCRIPTED, ScriptedConnector
+from chamade_mcp.kit.testing import ScriptedConnector
+from chamade_mcp.kit.testing_bots import ScriptedBots
 from chamade_mcp.model.access import Permission, Principal
 from chamade_mcp.model.capabilities import Capability
 from chamade_mcp.model.ids import Platform
@@ -34,6 +35,8 @@ class House:
     """Everything works there."""
     ears: ScriptedConnector
     """There one can listen but not speak, and messages are short."""
+    bots: ScriptedBots
+    """There people bring their own bots."""
     elsewhere: Elsewhere
     """The servers that URLs may name."""
 
@@ -59,10 +62,12 @@ async def house(tmp_path: Path) -> AsyncGenerator[House]:
         frozenset({Capability.AUDIO_IN, Capability.READ, Capability.WRITE}), platform=Platform("ears")
     )
     ears.manifest = replace(ears.manifest, text_limit=40)
+    bots = ScriptedBots()
     found = discover()
+    ours = {one.manifest.platform: one for one in (scripted, ears, bots)}
     registry = Registry(
-        MappingProxyType({**found.manifests, SCRIPTED: scripted.manifest, Platform("ears"): ears.manifest}),
-        MappingProxyType({**found.connectors, SCRIPTED: scripted, Platform("ears"): ears}),
+        MappingProxyType({**found.manifests, **{name: one.manifest for name, one in ours.items()}}),
+        MappingProxyType({**found.connectors, **ours}),
     )
     settings = Settings(
         data_dir=tmp_path / "data", files_max_size_mb=1, files_quota_mb=8, max_concurrent_calls=3
@@ -73,7 +78,7 @@ async def house(tmp_path: Path) -> AsyncGenerator[House]:
         owner = await gateway.core.accounts.find_by_email(EMAIL)
         assert owner is not None
         key = await gateway.core.accounts.create_key(owner.scope, "test")
-        yield House(gateway, owner, key.value, scripted, ears, elsewhere)
+        yield House(gateway, owner, key.value, scripted, ears, bots, elsewhere)
 
 
 def client_of(house: House, **headers: str) -> httpx2.AsyncClient:

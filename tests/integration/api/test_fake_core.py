@@ -8,8 +8,9 @@ from typing import Any, cast
 import httpx2
 from starlette.routing import Route
 
+from chamade_mcp.model.connections import Trust
 from chamade_mcp.model.facts import MessageReceived
-from chamade_mcp.model.ids import ConversationRef, FileId, MessageRef, Platform, RoomRef
+from chamade_mcp.model.ids import COMMON, ConversationRef, FileId, MessageRef, Platform, RoomRef
 from chamade_mcp.model.messages import Attachment, Sender
 from tests.integration.api.conftest import BASE_URL, House
 from tests.support.core_api import KEY, FakeCore
@@ -63,7 +64,9 @@ def real(house: House, api: httpx2.AsyncClient) -> Side:
     async def write() -> None:
         alice = Sender("alice", "Alice")
         fact = MessageReceived(ConversationRef("c"), MessageRef("m"), alice, "hello", (PAPER,))
-        await house.gateway.core.inbox.received(house.owner.scope, Platform("scripted"), fact)
+        await house.gateway.core.inbox.received(
+            house.owner.scope, (Platform("scripted"), COMMON), fact, Trust.INVITED
+        )
 
     return Side(api, "scripted", ring, answered, write)
 

@@ -15,8 +15,9 @@ from starlette.types import ASGIApp
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import Gateway, build
 from chamade_mcp.model.access import Permission, Principal
+from chamade_mcp.model.connections import Trust
 from chamade_mcp.model.facts import MessageReceived
-from chamade_mcp.model.ids import ConversationRef, MessageRef, Platform
+from chamade_mcp.model.ids import COMMON, ConversationRef, MessageRef, Platform
 from chamade_mcp.model.messages import Sender
 from tests.support.requirement import requirement
 from tests.support.server import serve
@@ -43,7 +44,9 @@ class House:
         fact = MessageReceived(
             ConversationRef("guest-1"), MessageRef(f"ref-{text}"), Sender("guest-1", "Alice"), text
         )
-        await self.gateway.core.inbox.received(self.owner.scope, Platform("web"), fact)
+        await self.gateway.core.inbox.received(
+            self.owner.scope, (Platform("web"), COMMON), fact, Trust.INVITED
+        )
 
 
 @pytest.fixture

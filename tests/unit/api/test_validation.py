@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chamade_mcp.api.calls import ChatBody, NewCallBody, SinceQuery
+from chamade_mcp.api.connections import BotBody
 from chamade_mcp.api.files import UploadBody
 from chamade_mcp.api.inbox import DmBody, InboxQuery
 from chamade_mcp.api.keys import NewKeyBody
-from chamade_mcp.api.platforms import BotBody
 from chamade_mcp.api.sip import NumberBody, TrunkBody
 from chamade_mcp.api.validation import parse_body, parse_query
 from chamade_mcp.model.errors import GatewayError, InvalidRequest, ValidationFailed
@@ -128,7 +128,7 @@ def test_a_call_takes_the_published_sample() -> None:
         (NewCallBody, {"platform": "web", "transcripts": 0}, "transcripts"),
         (BotBody, {"platform": "discord", "bot_token": "x"}, "discord_app_id"),
         (BotBody, {"platform": "slack", "bot_token": "x"}, "slack_signing_secret"),
-        (BotBody, {"platform": "teams", "bot_token": "x"}, "platform"),
+        (BotBody, {"platform": "Teams", "bot_token": "x"}, "platform"),
         (TrunkBody, {"sip_host": "a b", "sip_username": "u", "sip_password": "p"}, "sip_host"),
         (
             TrunkBody,

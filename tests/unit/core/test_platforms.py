@@ -3,19 +3,23 @@
 import pytest
 
 from chamade_mcp.core.platforms import Platforms
+from chamade_mcp.core.roster import Roster
 from chamade_mcp.kit.registry import discover
 from chamade_mcp.kit.testing import SCRIPTED
+from chamade_mcp.model.access import Scope
 from chamade_mcp.model.errors import GatewayError, ValidationFailed
+from chamade_mcp.model.ids import AccountId, AgentId
 from tests.support.house import House
 from tests.support.requirement import requirement
 
+NOBODY = Scope(AccountId("acct_1"), AgentId("agent_1"))
 URL = "https://rooms.example.org/a"
 
 
 def answer(platform: str, meeting_url: str | None) -> tuple[int, str]:
-    platforms = Platforms(discover())
+    platforms = Platforms(discover(), Roster())
     with pytest.raises(GatewayError) as caught:
-        platforms.require_connected(platforms.require(platform), meeting_url)
+        platforms.require_connected(platforms.require(platform), NOBODY, meeting_url)
     return caught.value.status, caught.value.detail
 
 
@@ -43,7 +47,7 @@ def test_the_contracts_words(platform: str, meeting_url: str | None, status: int
 
 @requirement("R-014", "R-015")
 def test_every_platform_of_the_contract_is_known() -> None:
-    platforms = Platforms(discover())
+    platforms = Platforms(discover(), Roster())
     for name in ("discord", "teams", "meet", "zoom", "telegram", "nctalk", "sip", "whatsapp", "slack"):
         assert platforms.require(name).platform == name
     with pytest.raises(ValidationFailed, match="unknown platform; one of: discord, meet"):
@@ -56,17 +60,20 @@ def test_every_platform_of_the_contract_is_known() -> None:
     [(48_000, ["discord", "meet", "nctalk"]), (16_000, ["teams", "zoom"]), (8_000, ["sip"])],
 )
 def test_native_rates(rate_hz: int, names: list[str]) -> None:
-    platforms = Platforms(discover())
+    platforms = Platforms(discover(), Roster())
     assert {platforms.require(name).sample_rate_hz for name in names} == {rate_hz}
 
 
 async def test_what_is_connected(house: House) -> None:
-    states = house.platforms.states()
+    owner = await house.owner()
+    states = house.platforms.states(owner.scope)
     assert states[SCRIPTED]["status"] == "ok"
     assert {s["status"] for name, s in states.items() if name != SCRIPTED} == {"not_configured"}
-    assert house.platforms.identities(None) == {SCRIPTED: {"agent": "AI Agent", "operator": None}}
-    overview = house.platforms.overview(await house.owner())
+    assert house.platforms.identities(owner.scope, None) == {
+        SCRIPTED: {"agent": "AI Agent", "operator": None}
+    }
+    overview = house.platforms.overview(owner)
     assert overview["connections"] == [
         {"id": "embedded:scripted", "platform": "scripted", "status": "ok", "embedded": True}
     ]
-    house.platforms.require_connected(house.platforms.require(SCRIPTED), None)
+    house.platforms.require_connected(house.platforms.require(SCRIPTED), owner.scope, None)

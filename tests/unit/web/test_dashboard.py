@@ -14,8 +14,9 @@ from starlette.routing import Route
 
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import Gateway, build
+from chamade_mcp.model.connections import Trust
 from chamade_mcp.model.facts import MessageReceived
-from chamade_mcp.model.ids import ConversationRef, MessageRef, Platform
+from chamade_mcp.model.ids import COMMON, ConversationRef, MessageRef, Platform
 from chamade_mcp.model.messages import Sender
 from chamade_mcp.web.assets import STATIC, Assets
 from chamade_mcp.web.forms import MAX_FORM_BYTES, own_path
@@ -358,7 +359,7 @@ async def write(gateway: Gateway, email: str) -> str:
     owner = await gateway.core.accounts.find_by_email(email)
     assert owner is not None
     fact = MessageReceived(ConversationRef("c"), MessageRef("1"), Sender("m", "Mira"), "Hello")
-    await gateway.core.inbox.received(owner.scope, Platform("web"), fact)
+    await gateway.core.inbox.received(owner.scope, (Platform("web"), COMMON), fact, Trust.INVITED)
     snapshot = await gateway.core.inbox.snapshot(owner)
     return snapshot["conversations"][0]["conversation_id"]
 

@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from chamade_mcp.connectors.web.connector import connector
 from chamade_mcp.connectors.web.link import WebLink
 from chamade_mcp.kit.connector import Context, Invite, InviteKind, PastMessage
+from chamade_mcp.kit.testing_bots import Nobody
 from chamade_mcp.kit.ticker import Ticker
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.errors import TooLarge
@@ -209,6 +210,7 @@ class World:
             public_url=PUBLIC_URL,
             settings={},
             secret=lambda purpose: hmac.digest(b"gateway key", purpose.encode(), "sha256"),
+            people=Nobody(),
         )
         self.netloc = ""
         self.link: WebLink

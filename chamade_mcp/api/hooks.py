@@ -1,0 +1,86 @@
+"""Where platforms call the gateway. Each request is verified by its platform's own rule, on the raw body."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from starlette.responses import Response
+
+from chamade_mcp.api.body import read_body
+from chamade_mcp.api.fields import Wire
+from chamade_mcp.api.operation import Answer, AnyOperation, Asked, Group, Method, Operation
+from chamade_mcp.core.hooks import Hooks
+from chamade_mcp.kit.connection import Hook
+
+CAP_BYTES: Final = 4 << 20
+"""Above the largest that any platform sends (3 MB)."""
+_MOST_PARAMETERS: Final = 50
+
+SLACK: Final = "slack"
+
+
+@dataclass(frozen=True, slots=True)
+class HookGroup:
+    hooks: Hooks
+
+    async def common(self, asked: Asked[None, None]) -> Answer:
+        return await self._deliver(asked, asked.ids["platform"], None)
+
+    async def own(self, asked: Asked[None, None]) -> Answer:
+        return await self._deliver(asked, asked.ids["platform"], asked.ids["connection_id"])
+
+    async def slack(self, asked: Asked[None, None]) -> Answer:
+        return await self._deliver(asked, SLACK, None)
+
+    def group(self) -> Group:
+        return Group(
+            "Webhooks of platforms",
+            "Where platforms tell the gateway what people say. The platform's signature stands for a key.",
+            (
+                *self._at("/api/hooks/{platform}", "A platform's events", self.common),
+                *self._at("/api/hooks/{platform}/{connection_id}", "The events of one bot", self.own),
+                self._operation("POST", "/api/slack/webhook", "Slack's events", self.slack),
+            ),
+        )
+
+    def _at(self, path: str, summary: str, handler: Any) -> tuple[AnyOperation, ...]:
+        return (
+            self._operation("GET", path, f"{summary}: is there anybody", handler),
+            self._operation("POST", path, summary, handler),
+        )
+
+    @staticmethod
+    def _operation(method: Method, path: str, summary: str, handler: Any) -> AnyOperation:
+        return Operation(
+            method,
+            path,
+            summary,
+            handler,
+            public=True,
+            reply=Wire,
+            errors={
+                403: ("HOOK_REFUSED",),
+                404: ("PLATFORM_NOT_FOUND", "CONNECTION_NOT_FOUND"),
+                413: ("BODY_TOO_LARGE",),
+                503: ("UNAVAILABLE", "RECONNECT_NEEDED"),
+            },
+            notes="Answered in the platform's own form, once what it says is stored.",
+        )
+
+    async def _deliver(self, asked: Asked[None, None], platform: str, connection: str | None) -> Answer:
+        method: str = asked.scope["method"]
+        body = b"" if method in ("GET", "HEAD") else await read_body(asked.receive, asked.headers, CAP_BYTES)
+        try:
+            pairs = parse_qsl(
+                asked.scope["query_string"].decode("latin-1"),
+                keep_blank_values=True,
+                max_num_fields=_MOST_PARAMETERS,
+            )
+        except ValueError:
+            pairs = []
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in asked.headers.items()}
+        hook = Hook(method, asked.scope["path"], dict(pairs), headers, body)
+        reply = await self.hooks.deliver(platform, connection, hook)
+        return Response(
+            reply.body, status_code=reply.status, headers=dict(reply.headers), media_type=reply.media_type
+        )

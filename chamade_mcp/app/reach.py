@@ -1,0 +1,14 @@
+"""Who reaches an agent, and by which link: the parts of that, made of the same things."""
+
+from chamade_mcp.core.connections import ConnectionDeps, Connections
+from chamade_mcp.core.hooks import Hooks
+from chamade_mcp.core.pairings import Pairings
+from chamade_mcp.core.people import PairingLinks
+
+
+class Reach:
+    def __init__(self, deps: ConnectionDeps) -> None:
+        self.connections = Connections(deps)
+        self.pairings = Pairings(deps.database, deps.clock, deps.roster, deps.supervisor)
+        self.links = PairingLinks(deps.database, deps.box, deps.clock, deps.roster)
+        self.hooks = Hooks(deps.connectors, deps.roster, deps.supervisor)

@@ -1,0 +1,318 @@
+"""Connections: bots that people bring, checked on saving, kept sealed, held open, changed and removed."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from chamade_mcp.core import connection_rows as rows
+from chamade_mcp.core import event_log
+from chamade_mcp.core.accounts import require_verified
+from chamade_mcp.core.hub import EventHub
+from chamade_mcp.core.limits import Attempts
+from chamade_mcp.core.operators import Operators
+from chamade_mcp.core.platforms import Platforms
+from chamade_mcp.core.roster import Listed, Roster
+from chamade_mcp.core.supervisor import Supervisor, reaching
+from chamade_mcp.kit.clock import Clock, iso
+from chamade_mcp.kit.connection import OwnBots, StoredConnection
+from chamade_mcp.kit.connector import AuthNeeded, Connector, Context
+from chamade_mcp.kit.manifest import Manifest
+from chamade_mcp.kit.waiting import race, to_the_end
+from chamade_mcp.model.access import Principal
+from chamade_mcp.model.connections import Access, ConnectionKind, ConnectionState, Identity
+from chamade_mcp.model.errors import (
+    Action,
+    Conflict,
+    FieldError,
+    InvalidRequest,
+    NotFound,
+    PlatformRefused,
+    Unavailable,
+)
+from chamade_mcp.model.events import Envelope, Event, EventType
+from chamade_mcp.model.ids import AccountId, ConnectionId, Platform, new_connection_id, new_message_id
+from chamade_mcp.model.messages import DeliveryState, Outgoing, plain_line
+from chamade_mcp.store.database import Database
+from chamade_mcp.store.secrets import SealBroken, SecretBox
+
+log = logging.getLogger(__name__)
+audit = logging.getLogger("chamade_mcp.audit")
+
+EMBEDDED: Final = "embedded:"
+"""Before the name of a platform that is part of the gateway: the id of its connection."""
+_VERIFY_S: Final = 20.0
+_TEST_WORDS: Final = "This is a test message from your gateway: the connection works."
+
+ContextOf = Callable[[Platform, StoredConnection | None, Mapping[str, str]], Context]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionDeps:
+    database: Database
+    box: SecretBox
+    clock: Clock
+    hub: EventHub
+    platforms: Platforms
+    roster: Roster
+    supervisor: Supervisor
+    operators: Operators
+    connectors: Mapping[Platform, Connector]
+    public_url: str
+
+
+class Connections:
+    def __init__(self, deps: ConnectionDeps) -> None:
+        self._d = deps
+        self._verifications = Attempts(deps.clock, limit=20, window_s=60.0)
+        self._turn = asyncio.Lock()
+        """Held while a link is closed and opened anew: a connection has one at a time."""
+        self._context: ContextOf | None = None
+        deps.supervisor.watch(self._changed)
+
+    async def start(self, context: ContextOf) -> None:
+        """Holds a link for every bot; does not wait until they are up."""
+        self._context = context
+        for row in await self._d.database.read(rows.every):
+            listed = rows.from_row(row)
+            self._d.roster.put(listed)
+            if listed.kind is ConnectionKind.OWN and listed.platform in self._d.connectors:
+                await self._hold(listed)
+
+    async def register(
+        self, principal: Principal, platform: str, settings: Mapping[str, str], access: Access
+    ) -> Listed:
+        """Asks the platform who it is, stores it and opens its link.
+
+        Raises `Forbidden` without a verified e-mail address, `NotAvailable`, `InvalidRequest`
+        also when the platform refuses the credentials, `Unavailable` when it cannot be asked,
+        `Conflict` when the bot is connected already.
+        """
+        require_verified(principal)
+        manifest = self._d.platforms.require(platform)
+        _check(manifest, settings)
+        identity = await self._verify(principal.account, manifest, settings)
+        listed = Listed(
+            new_connection_id(),
+            principal.scope,
+            manifest.platform,
+            ConnectionKind.OWN,
+            access,
+            ConnectionState.CONNECTING,
+            "",
+            identity,
+            self._d.clock.now(),
+        )
+        await to_the_end(self._add(listed, settings))
+        audit.info("connection %s to %s made by %s", listed.id, platform, _who(principal))
+        return self._now(listed)
+
+    def list(self, account: AccountId) -> list[Listed]:
+        return self._d.roster.of_account(account)
+
+    def get(self, account: AccountId, connection: str) -> Listed:
+        """Raises `NotFound`, and `Conflict` for one that is part of the gateway."""
+        listed = self._d.roster.get(connection)
+        if listed is not None and listed.scope.account == account:
+            return listed
+        platform = connection.removeprefix(EMBEDDED)
+        if platform != connection and any(
+            m.embedded and m.platform == platform for m in self._d.platforms.manifests
+        ):
+            raise Conflict(
+                "This platform is part of the gateway and always connected",
+                code="EMBEDDED_PLATFORM",
+                action=Action.GIVE_UP,
+                platform=platform,
+            )
+        raise NotFound("Connection not found", code="CONNECTION_NOT_FOUND")
+
+    async def change(
+        self,
+        principal: Principal,
+        connection: str,
+        *,
+        access: Access | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> Listed:
+        """New credentials are for the same bot, and open its link anew."""
+        listed = self.get(principal.account, connection)
+        if settings:
+            manifest = self._d.platforms.require(listed.platform)
+            settings = {**await self._settings(listed), **settings}
+            _check(manifest, settings)
+            identity = await self._verify(principal.account, manifest, settings)
+            if identity.ref != listed.identity.ref:
+                raise Conflict(
+                    f"These are the credentials of another bot, {identity.name}: connect it for itself",
+                    code="OTHER_BOT",
+                    action=Action.FIX_ARGUMENT,
+                    platform=listed.platform,
+                )
+            await to_the_end(self._renew(listed, identity, settings))
+        if access is not None:
+            await self._d.database.write(partial(rows.set_access, connection=listed.id, access=access))
+            self._d.roster.put(replace(self._now(listed), access=access))
+        audit.info("connection %s changed by %s", listed.id, _who(principal))
+        return self._now(listed)
+
+    async def remove(self, principal: Principal, connection: str) -> None:
+        listed = self.get(principal.account, connection)
+        await to_the_end(self._remove(listed))
+        audit.info("connection %s to %s removed by %s", listed.id, listed.platform, _who(principal))
+
+    async def forget(self, account: AccountId) -> None:
+        """The account goes."""
+        for listed in self._d.roster.of_account(account):
+            await to_the_end(self._remove(listed))
+
+    async def test(self, principal: Principal, connection: str) -> dict[str, object]:
+        """Asks the platform again who this is, and writes to the agent's operator where they use it.
+
+        Raises what the platform says.
+        """
+        listed = self.get(principal.account, connection)
+        identity = listed.identity
+        if listed.kind is ConnectionKind.OWN:
+            manifest = self._d.platforms.require(listed.platform)
+            identity = await self._verify(principal.account, manifest, await self._settings(listed))
+        operator = await self._d.operators.of(listed.scope)
+        sent = operator is not None and operator.whom.link == (listed.platform, listed.link)
+        if operator is not None and sent:
+            messages = self._d.supervisor.link(listed.platform, listed.link).messages
+            assert messages is not None, "there is a conversation on it"
+            with reaching(listed.platform):
+                delivery = await messages.send(operator.whom.ref, Outgoing(new_message_id(), _TEST_WORDS))
+            if delivery.state is DeliveryState.FAILED:
+                raise PlatformRefused(delivery.detail or "Failed to send message", platform=listed.platform)
+        return {"status": str(self._now(listed).state), "name": identity.name, "sent": sent}
+
+    # --- inside --------------------------------------------------------------------------------------------
+
+    def _bots(self, manifest: Manifest) -> OwnBots | None:
+        connector = self._d.connectors.get(manifest.platform)
+        return connector if manifest.bot is not None and isinstance(connector, OwnBots) else None
+
+    async def _verify(self, account: AccountId, manifest: Manifest, settings: Mapping[str, str]) -> Identity:
+        bots = self._bots(manifest)
+        if bots is None:
+            raise self._d.platforms.missing(manifest)
+        self._verifications.count(account)
+        asking = partial(bots.verify, settings)
+        try:
+            with reaching(manifest.platform):
+                done, _ = await race(asking(), self._d.clock.sleep(_VERIFY_S))
+                if done.cancelled():
+                    raise Unavailable(f"{manifest.title} does not answer", platform=manifest.platform)
+                identity = done.result()
+        except AuthNeeded as error:
+            words = plain_line(str(error))[:300]
+            raise InvalidRequest(
+                f"{manifest.title} refuses these credentials" + (f": {words}" if words else ""),
+                code="CREDENTIALS_REFUSED",
+                platform=manifest.platform,
+            ) from None
+        return replace(identity, name=plain_line(identity.name)[:200])
+
+    async def _settings(self, listed: Listed) -> dict[str, str]:
+        """What is kept sealed; empty where the gateway's key was changed since."""
+        try:
+            return await self._d.database.read(
+                partial(rows.settings_of, box=self._d.box, connection=listed.id)
+            )
+        except SealBroken:
+            return {}
+
+    async def _add(self, listed: Listed, settings: Mapping[str, str]) -> None:
+        await self._d.database.write(partial(rows.insert, box=self._d.box, listed=listed, settings=settings))
+        self._d.roster.put(listed)
+        await self._hold(listed)
+
+    async def _renew(self, listed: Listed, identity: Identity, settings: Mapping[str, str]) -> None:
+        store = partial(
+            rows.set_settings, box=self._d.box, listed=listed, identity=identity, settings=settings
+        )
+        async with self._turn:
+            self.get(listed.scope.account, listed.id)  # it may have been removed meanwhile
+            await self._d.database.write(store)
+            self._d.roster.put(replace(self._now(listed), identity=identity))
+            await self._d.supervisor.drop(listed.platform, listed.id)
+            await self._hold(self._now(listed))
+
+    async def _remove(self, listed: Listed) -> None:
+        async with self._turn:
+            await self._d.database.write(partial(rows.remove, listed=listed))
+            self._d.roster.remove(listed.id)
+            if listed.kind is ConnectionKind.OWN:
+                await self._d.supervisor.drop(listed.platform, listed.id)
+
+    async def _hold(self, listed: Listed) -> None:
+        assert self._context is not None, "started"
+        settings = await self._settings(listed)
+        if not settings:
+            await self._changed(listed.id, ConnectionState.AUTH_NEEDED, "The gateway's own key was changed")
+            return
+        stored = StoredConnection(
+            listed.id,
+            listed.scope,
+            listed.identity,
+            f"{self._d.public_url}/api/hooks/{listed.platform}/{listed.id}",
+        )
+        context = self._context(listed.platform, stored, settings)
+        self._d.supervisor.hold(listed.platform, listed.id, context)
+
+    def _now(self, listed: Listed) -> Listed:
+        return self._d.roster.get(listed.id) or listed
+
+    async def _changed(self, connection: ConnectionId, state: ConnectionState, words: str) -> None:
+        """A link has come up or gone down: noted, and told to the agent."""
+        listed = self._d.roster.get(connection)
+        if listed is None or (listed.state, listed.detail) == (state, words):
+            return
+        changed = replace(listed, state=state, detail=plain_line(words)[:500])
+        self._d.roster.put(changed)
+        now = self._d.clock.now()
+
+        def store(conn: Connection) -> list[Envelope]:
+            if not rows.set_state(conn, connection, state, changed.detail) or state is listed.state:
+                return []
+            payload: dict[str, Any] = {
+                "type": str(EventType.CONNECTION_STATE),
+                "connection_id": connection,
+                "platform": listed.platform,
+                "status": str(state),
+                "detail": changed.detail or None,
+                "timestamp": iso(now),
+            }
+            scope = listed.scope
+            told = Event(scope.account, scope.agent, EventType.CONNECTION_STATE, payload)
+            return event_log.append(conn, [told], now)
+
+        self._d.hub.announce(await self._d.database.write(store))
+
+
+def _check(manifest: Manifest, settings: Mapping[str, str]) -> None:
+    """Raises `InvalidRequest` for settings that are missing or none of the platform's."""
+    bot = manifest.bot
+    if bot is None:
+        return  # it takes none, which is told as such
+    wrong = [FieldError(name, "is required") for name in bot.required if not settings.get(name)]
+    known = {*bot.required, *bot.optional}
+    strange = f"is no setting of {manifest.platform}"
+    wrong += [FieldError(name[:40], strange) for name in settings if name not in known]
+    if wrong:
+        raise InvalidRequest(
+            "; ".join(f"{e.field}: {e.message}" for e in wrong),
+            code="INVALID_SETTINGS",
+            param=wrong[0].field,
+            errors=wrong,
+            platform=manifest.platform,
+        )
+
+
+def _who(principal: Principal) -> str:
+    return principal.key or principal.grant or "the dashboard"

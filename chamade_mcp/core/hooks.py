@@ -1,0 +1,76 @@
+"""Requests of platforms: each to the live link it is for, and answered after what it says is committed."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from chamade_mcp.core.roster import Roster
+from chamade_mcp.core.supervisor import Supervisor, reaching
+from chamade_mcp.kit.connection import Hook, HookAddress, Hooked, HookRefused, HookReply
+from chamade_mcp.kit.connector import Connector
+from chamade_mcp.model.errors import Forbidden, NotFound, Unavailable
+from chamade_mcp.model.ids import COMMON, ConnectionId, Platform
+
+_MOST_TRIED: Final = 20
+"""Links that one request is shown to: a platform's own name for a bot is rarely that of two."""
+
+
+class Hooks:
+    def __init__(
+        self, connectors: Mapping[Platform, Connector], roster: Roster, supervisor: Supervisor
+    ) -> None:
+        self._connectors = connectors
+        self._roster = roster
+        self._supervisor = supervisor
+
+    async def deliver(self, platform: str, connection: str | None, hook: Hook) -> HookReply:
+        """To the connection named, else to whom the platform's own words name.
+
+        Raises `NotFound`, `Forbidden` when no link takes it for its platform's, and `Unavailable`
+        while the one it may be for is down: the platform tries again.
+        """
+        name = Platform(platform)
+        connector = self._connectors.get(name)
+        if connector is None:
+            raise NotFound("Platform not found", code="PLATFORM_NOT_FOUND")
+        if connection is None:
+            found = self._addressed(name, connector, hook)
+            if isinstance(found, HookReply):
+                return found
+        else:
+            listed = self._roster.get(connection)
+            if listed is None or listed.platform != name or listed.link == COMMON:
+                raise NotFound("Connection not found", code="CONNECTION_NOT_FOUND")
+            found = [listed.id]
+        return await self._show(name, found, hook)
+
+    def _addressed(
+        self, platform: Platform, connector: Connector, hook: Hook
+    ) -> list[ConnectionId] | HookReply:
+        if not isinstance(connector, HookAddress):
+            return [COMMON]
+        try:
+            whom = connector.addressee(hook)
+        except HookRefused:
+            whom = ""
+        if isinstance(whom, HookReply):
+            return whom
+        own = self._roster.by_hook_ref(platform, whom) if whom else []
+        return [*own[:_MOST_TRIED], COMMON]
+
+    async def _show(self, platform: Platform, links: list[ConnectionId], hook: Hook) -> HookReply:
+        down: Unavailable | None = None
+        for connection in links:
+            try:
+                link = self._supervisor.link(platform, connection)
+                if isinstance(link, Hooked):
+                    with reaching(platform):
+                        return await link.receive(hook)
+            except HookRefused:
+                continue
+            except Unavailable as error:
+                # A gateway without a shared bot has no such link at all: others may have refused already.
+                if connection != COMMON or self._supervisor.holds(platform, connection):
+                    down = error
+        if down is not None:
+            raise down
+        raise Forbidden("This webhook is not signed by the platform it names", code="HOOK_REFUSED")

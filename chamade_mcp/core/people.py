@@ -1,0 +1,107 @@
+"""Links that pair whoever opens them, and whom the shared bot listens to: `kit.connection.People`."""
+
+import logging
+import secrets
+from functools import partial
+from typing import Final
+
+from sqlalchemy import Connection
+
+from chamade_mcp.core import connection_rows
+from chamade_mcp.core import pairing_rows as rows
+from chamade_mcp.core.pairing_rows import Person
+from chamade_mcp.core.roster import Listed, Roster
+from chamade_mcp.kit.clock import Clock
+from chamade_mcp.kit.waiting import to_the_end
+from chamade_mcp.model.access import Scope
+from chamade_mcp.model.connections import Access, ConnectionKind, ConnectionState, Identity
+from chamade_mcp.model.ids import COMMON, ConnectionId, ConversationRef, Platform, new_connection_id
+from chamade_mcp.model.messages import Sender
+from chamade_mcp.store.database import Database
+from chamade_mcp.store.secrets import SecretBox
+
+audit = logging.getLogger("chamade_mcp.audit")
+
+_TOKEN_BYTES: Final = 32
+
+
+class PairingLinks:
+    """Tokens that the owner hands out: whoever brings one is paired by that."""
+
+    def __init__(self, database: Database, box: SecretBox, clock: Clock, roster: Roster) -> None:
+        self._database = database
+        self._box = box
+        self._clock = clock
+        self._roster = roster
+
+    def of(self, platform: Platform, connection: ConnectionId = COMMON) -> "LinkPeople":
+        """What a connector sees: its own link's people."""
+        return LinkPeople(self, (platform, connection))
+
+    async def issue(self, scope: Scope, link: tuple[Platform, ConnectionId]) -> str:
+        token, now = secrets.token_urlsafe(_TOKEN_BYTES), self._clock.now()
+        await self._database.write(partial(rows.issue_token, scope=scope, link=link, token=token, now=now))
+        return token
+
+    async def redeem(self, link: tuple[Platform, ConnectionId], token: str, person: Person) -> Scope | None:
+        """Pairs the person; on the shared bot that is what ties the account to it."""
+        now = self._clock.now()
+
+        def store(conn: Connection) -> Listed | None:
+            scope = rows.spend_token(conn, link, token, now)
+            listed = None if scope is None else self._tie(conn, scope, link)
+            if listed is not None:
+                rows.pair(conn, listed, person, now)
+            return listed
+
+        async def spend() -> Scope | None:
+            listed = await self._database.write(store)
+            if listed is None:
+                return None
+            if self._roster.get(listed.id) is None:
+                self._roster.put(listed)
+            audit.info("a sender of %s was paired with %s by a link", link[0], listed.id)
+            return listed.scope
+
+        return await to_the_end(spend())
+
+    async def scope_of(self, platform: Platform, sender: str) -> Scope | None:
+        return await self._database.read(partial(rows.scope_of, platform=platform, sender=sender))
+
+    def _tie(self, conn: Connection, scope: Scope, link: tuple[Platform, ConnectionId]) -> Listed | None:
+        platform, connection = link
+        if connection != COMMON:
+            return connection_rows.find(conn, connection)
+        known = connection_rows.shared(conn, scope, platform)
+        if known is not None:
+            return known
+        listed = Listed(
+            new_connection_id(),
+            scope,
+            platform,
+            ConnectionKind.SHARED,
+            Access.PAIRING,
+            ConnectionState.OK,
+            "",
+            Identity("", "Shared bot"),
+            self._clock.now(),
+        )
+        connection_rows.insert(conn, self._box, listed, {})
+        return listed
+
+
+class LinkPeople:
+    """`kit.connection.People` of one link."""
+
+    def __init__(self, links: PairingLinks, link: tuple[Platform, ConnectionId]) -> None:
+        self._links = links
+        self._link = link
+
+    async def issue(self, scope: Scope) -> str:
+        return await self._links.issue(scope, self._link)
+
+    async def redeem(self, token: str, sender: Sender, conversation: ConversationRef) -> Scope | None:
+        return await self._links.redeem(self._link, token, Person.of(sender, conversation))
+
+    async def scope_of(self, sender: str) -> Scope | None:
+        return await self._links.scope_of(self._link[0], sender)

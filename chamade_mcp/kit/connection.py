@@ -1,0 +1,109 @@
+"""What connectors offer and are offered for bots of people's own, inbound webhooks and the shared bot.
+
+The two facets are a connector's own choice, known by their methods: `OwnBots` where a person can bring a bot,
+`Hooked` on the link of a platform that calls us.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from chamade_mcp.model.access import Scope
+from chamade_mcp.model.connections import Identity
+from chamade_mcp.model.ids import ConnectionId, ConversationRef
+from chamade_mcp.model.messages import Sender
+
+
+@dataclass(frozen=True, slots=True)
+class StoredConnection:
+    """The bot that a link is opened for. Its settings are the `Context`'s."""
+
+    id: ConnectionId
+    scope: Scope
+    """What it hears belongs to this agent."""
+    identity: Identity
+    """As of the last `verify`."""
+    hook_url: str
+    """Where the platform reaches `Hooked.receive` of this very link."""
+
+
+@runtime_checkable
+class OwnBots(Protocol):
+    """A connector that opens a link for each bot that people bring; its manifest names the settings."""
+
+    async def verify(self, settings: Mapping[str, str]) -> Identity:
+        """Asks the platform who this is, when credentials are saved or tested.
+
+        Raises `AuthNeeded` with the platform's words when they are refused, `PlatformUnavailable`, or
+        `ValidationFailed` naming the setting that cannot be right.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A request of a platform, as it came in: nothing of it is verified."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    """Of a repeated name the last."""
+    headers: Mapping[str, str]
+    """Names in lower case; of a repeated header the last."""
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HookReply:
+    status: int = 200
+    body: bytes = b""
+    media_type: str = "text/plain; charset=utf-8"
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class HookRefused(Exception):
+    """The signature or token of a webhook is missing or wrong: it is not from this link's platform."""
+
+
+@runtime_checkable
+class Hooked(Protocol):
+    """A link whose platform calls us."""
+
+    async def receive(self, hook: Hook) -> HookReply:
+        """Verifies first, on the raw body, else raises `HookRefused`; then emits what the platform says.
+
+        The answer acknowledges: return it after `Context.emit` has returned, since the platform will not
+        repeat what was answered, and soon, since platforms wait for a few seconds only.
+        """
+        ...
+
+
+@runtime_checkable
+class HookAddress(Protocol):
+    """A connector whose platform has one address for every bot, at which webhooks name the bot they mean."""
+
+    def addressee(self, hook: Hook) -> str | HookReply:
+        """`Identity.hook_ref` of the bots that `hook` may be for; nothing of it is verified yet.
+
+        The reply itself where the platform only asks whether there is anybody: no link hears of it then.
+        """
+        ...
+
+
+class People(Protocol):
+    """Whom a link may listen to. Kept by the core; of one connection, or of the shared bot."""
+
+    async def issue(self, scope: Scope) -> str:
+        """A token of 43 URL-safe characters that pairs whoever brings it, once, within 15 minutes.
+
+        The one before is void. It belongs into a link such as ``https://t.me/<bot>?start=<token>``.
+        """
+        ...
+
+    async def redeem(self, token: str, sender: Sender, conversation: ConversationRef) -> Scope | None:
+        """Pairs `sender`; None for a token that is unknown, used or expired (told alike, on purpose)."""
+        ...
+
+    async def scope_of(self, sender: str) -> Scope | None:
+        """On the shared bot: the agent whom this person wrote with last; None for a stranger."""
+        ...
