@@ -112,13 +112,13 @@ def _tell(event: io.PlaybackFinishedEvent) -> None:
 async def main() -> None:
     async with Client() as client:
         call = await client.calls.join("web", agent_name="Parrot")
-        print("Meet the parrot:", call.meeting_url, flush=True)
         async with client.call(call, rate_hz=RATE_HZ) as socket:
             session = AgentSession()  # stt, llm, tts and vad are named here
             ears, mouth = ChamadeAudioInput(socket), ChamadeAudioOutput(socket)
             mouth.on("playback_finished", _tell)
             session.input.audio, session.output.audio = Parrot(ears, session), mouth
             await session.start(Agent(instructions=""))
+            print("Meet the parrot:", call.meeting_url, flush=True)
             await ears.over.wait()
             await session.aclose()
 

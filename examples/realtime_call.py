@@ -71,27 +71,31 @@ class Relay:
                     pass
 
     async def _obey(self) -> None:
-        async for message in self._model:
-            event = json.loads(message)
-            match event["type"]:
-                case "response.created":
-                    self._response = event["response"]["id"]
-                case "response.output_audio.delta" | "response.audio.delta":
-                    self._queue(event)
-                case "input_audio_buffer.speech_started":
-                    await self._stop()
-                case "response.output_audio_transcript.done" | "response.audio_transcript.done":
-                    with suppress(CallOver):
-                        await self._call.transcript("Ada", event["transcript"])
-                case "response.done" if self._owes_answer:
-                    self._owes_answer = False
-                    await self._tell("response.create")
-                case "error" if event["error"].get("code") == "conversation_already_has_active_response":
-                    self._owes_answer = True  # to what was written while the model spoke
-                case "error":
-                    print("The model complains:", event["error"]["message"], flush=True)
-                case _:
-                    pass
+        with suppress(ConnectionClosed):
+            async for message in self._model:
+                await self._do(json.loads(message))
+        print("The model has gone away", flush=True)
+
+    async def _do(self, event: dict[str, Any]) -> None:
+        match event["type"]:
+            case "response.created":
+                self._response = event["response"]["id"]
+            case "response.output_audio.delta" | "response.audio.delta":
+                self._queue(event)
+            case "input_audio_buffer.speech_started":
+                await self._stop()
+            case "response.output_audio_transcript.done" | "response.audio_transcript.done":
+                with suppress(CallOver):
+                    await self._call.transcript("Ada", event["transcript"])
+            case "response.done" if self._owes_answer:
+                self._owes_answer = False
+                await self._tell("response.create")
+            case "error" if event["error"].get("code") == "conversation_already_has_active_response":
+                self._owes_answer = True  # to what was written while the model spoke
+            case "error":
+                print("The model complains:", event["error"]["message"], flush=True)
+            case _:
+                pass
 
     def _queue(self, event: dict[str, Any]) -> None:
         if event["response_id"] != self._cut:
@@ -131,14 +135,11 @@ def _ms(pcm: bytes) -> float:
 
 
 async def main() -> None:
-    async with Client() as client:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    async with Client() as client, connect(URL, additional_headers=headers, max_size=None) as model:
         call = await client.calls.join("web", agent_name="Ada")
-        print("Meet Ada:", call.meeting_url, flush=True)
-        headers = {"Authorization": f"Bearer {KEY}"}
-        async with (
-            client.call(call, rate_hz=RATE_HZ) as socket,
-            connect(URL, additional_headers=headers, max_size=None) as model,
-        ):
+        async with client.call(call, rate_hz=RATE_HZ) as socket:
+            print("Meet Ada:", call.meeting_url, flush=True)
             await Relay(socket, model).run()
 
 

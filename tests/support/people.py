@@ -64,11 +64,22 @@ class Person:
 
 @asynccontextmanager
 async def person(link: str | None, name: str = "Ann") -> AsyncGenerator[Person]:
-    """Somebody who has opened a link of the kind /r/ or /c/."""
+    """Somebody who has opened a link of the kind /r/ or /c/. In a room the agent is there: `join` is answered
+    while it enters, and nobody tells it what was written before."""
     assert link is not None
     url = re.sub(r"^http(.*)/[rc]/", r"ws\1/live/web/", link)
     async with connect(url, compression=None, proxy=None, max_queue=None) as socket:
         await socket.send(json.dumps({"type": "hello", "name": name, "guest": None}))
         async with asyncio.timeout(BOUND_S):
-            assert json.loads(await socket.recv())["type"] == "welcome"
+            welcome = json.loads(await socket.recv())
+            assert welcome["type"] == "welcome"
+            there = link.rpartition("/")[0].endswith("/c") or _agent_in(welcome["participants"])
+            while not there:
+                frame = await socket.recv()
+                if isinstance(frame, str) and (told := json.loads(frame))["type"] == "joined":
+                    there = _agent_in([told["participant"]])
         yield Person(socket)
+
+
+def _agent_in(participants: list[dict[str, Any]]) -> bool:
+    return any(one["kind"] == "agent" for one in participants)

@@ -1,6 +1,7 @@
 """examples/realtime_call.py against a model that behaves as documented, checked by the types of `openai`."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from tests.support.example import ROOT, running, running_example
@@ -46,3 +47,17 @@ async def test_the_model_speaks_is_interrupted_and_told_what_was_heard(tmp_path:
             assert "[Ada] A tone" in record["transcript"]
             await agent.delete(f"/api/call/{call['call_id']}")
         await relay.ended()
+
+
+async def test_a_model_that_goes_away_ends_the_call(tmp_path: Path) -> None:
+    python = pip_installed(ROOT / "build" / "openai", PACKAGES)
+    async with open_house(tmp_path) as house, AsyncExitStack() as with_model:
+        ada = await with_model.enter_async_context(running(python, MODEL))
+        where = await ada.line()
+        async with running_example("realtime_call.py", house, REALTIME_URL=where) as relay:
+            await relay.link()
+            await with_model.aclose()
+            assert await relay.line() == "The model has gone away"
+            await relay.ended()
+        async with house.agent() as agent:
+            assert (await agent.get("/api/calls")).json()["calls"] == []
