@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row
 
@@ -29,6 +29,9 @@ from chamade_mcp.model.ids import (
 from chamade_mcp.model.messages import Delivery, DeliveryState, Outgoing
 
 log = logging.getLogger(__name__)
+
+_NOTE_AGAIN_S: Final = 1.0
+"""After the database did not take what became of a message."""
 
 
 class Courier:
@@ -128,19 +131,24 @@ class Courier:
         message = MessageId(errand.outgoing.key)
         if delivery.state is DeliveryState.FAILED and errand.more:
             self._broken.add(message)
-        told = self._told(errand, delivery)
+        # The message is out or not, whatever the database says: no error of ours may tell otherwise. Those
+        # behind it wait until that is stored.
+        while True:
+            told = self._told(errand, delivery)
+            try:
+                envelopes = await self._d.database.write(partial(self._store, message, delivery, told))
+            except Unavailable as error:
+                log.warning("message %s is %s, which is not stored yet: %s", message, delivery.state, error)
+                await self._d.clock.sleep(_NOTE_AGAIN_S)
+            else:
+                self._d.hub.announce(envelopes)
+                return
 
-        def store(conn: Connection) -> list[Envelope]:
-            sent.set_state(conn, message, delivery.state, delivery.detail or None, delivery.ref)
-            return event_log.append(conn, told, self._d.clock.now()) if told else []
-
-        # The message is out or not, whatever the database says: no error of ours may tell otherwise.
-        try:
-            envelopes = await self._d.database.write(store)
-        except GatewayError as error:
-            log.warning("message %s is %s, which was not stored: %s", message, delivery.state, error)
-        else:
-            self._d.hub.announce(envelopes)
+    def _store(
+        self, message: MessageId, delivery: Delivery, told: list[Event], conn: Connection
+    ) -> list[Envelope]:
+        sent.set_state(conn, message, delivery.state, delivery.detail or None, delivery.ref)
+        return event_log.append(conn, told, self._d.clock.now()) if told else []
 
     def _told(self, errand: Errand, delivery: Delivery) -> list[Event]:
         """What its sender still has to hear."""

@@ -151,6 +151,28 @@ async def test_one_conversation_that_hangs_holds_up_no_other(house: House) -> No
     assert (await stuck).status == 200
 
 
+async def test_what_became_of_a_message_is_stored_when_the_database_is_free_again(
+    house: House, tmp_path: Path
+) -> None:
+    owner = await house.owner()
+    await house.platform.write(owner.scope, "Hello")
+    hold = house.platform.script.hold = Gate()
+    sending = asyncio.create_task(house.inbox.send(owner, SCRIPTED, "Hi"))
+    await asyncio.wait_for(hold.reached.wait(), 5)
+    holding = sqlite3.connect(tmp_path / "chamade.db", isolation_level=None)
+    holding.execute("BEGIN IMMEDIATE")
+    asleep = house.clock.sleeping
+    hold.set()
+    await until(lambda: house.clock.sleeping > asleep, bound_s=20)
+    assert (await last_message(house, owner))["status"] == "pending"
+    holding.execute("ROLLBACK")
+    holding.close()
+    await house.clock.advance(1)
+    assert (await asyncio.wait_for(sending, 5)).status == 200
+    assert (await last_message(house, owner))["status"] == "delivered"
+    assert len(house.platform.delivered) == 1
+
+
 async def test_a_database_that_somebody_else_holds_is_never_answered_with_accepted(tmp_path: Path) -> None:
     async with (
         gateway_process(tmp_path / "data") as gateway,
