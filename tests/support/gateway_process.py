@@ -67,14 +67,15 @@ class GatewayProcess(Process):
     def __init__(self, data_dir: Path, **settings: str) -> None:
         super().__init__("serve", data_dir, **settings)
         self.key = ""
-        """Of the first account, as its password."""
-        self.password = ""
+        """Of the first account, as its address and its password."""
+        self.email = self.password = ""
 
     async def start(self) -> None:
         await super().start()
-        told = re.search(r"Password +(\S+).*Bearer (chmd_\w+)", self.log.read_text(), re.DOTALL)
+        printed = r"E-mail +(\S+).*Password +(\S+).*Bearer (chmd_\w+)"
+        told = re.search(printed, self.log.read_text(), re.DOTALL)
         assert told is not None
-        self.password, self.key = told.groups()
+        self.email, self.password, self.key = told.groups()
 
 
 @asynccontextmanager

@@ -10,8 +10,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
+from tests.support.gateway_process import gateway_process
 from tests.support.npm import npm_installed
 from tests.support.oauth import Person
 from tests.support.requirement import requirement
@@ -39,16 +41,28 @@ class Bridge:
         self.said = ""
         self.asked = 0
         """How often a person had to say yes."""
+        self.pushed: list[dict[str, Any]] = []
 
     async def call(self, method: str, params: dict[str, object], number: int) -> dict[str, Any]:
         await self._send({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
-        assert self._process.stdout is not None
         while True:
-            line = await self._process.stdout.readline()
-            assert line, self.said
-            message = json.loads(line)
+            message = await self._read()
             if message.get("id") == number:
                 return message["result"]
+
+    async def hear(self, platform: str, state: str) -> None:
+        """Waits until that was pushed of a call."""
+        while not any(told == (platform, state) for told in map(_of_a_call, self.pushed)):
+            await self._read()
+
+    async def _read(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = await self._process.stdout.readline()
+        assert line, self.said
+        message = json.loads(line)
+        if message.get("method") == "notifications/claude/channel":
+            self.pushed.append(message)
+        return message
 
     async def open(self) -> None:
         told: dict[str, object] = {
@@ -77,6 +91,11 @@ class Bridge:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(message).encode() + b"\n")
         await self._process.stdin.drain()
+
+
+def _of_a_call(message: dict[str, Any]) -> tuple[str, str]:
+    event = json.loads(message["params"]["content"])
+    return event.get("platform", ""), event.get("state", "")
 
 
 @asynccontextmanager
@@ -120,3 +139,28 @@ async def test_the_address_alone_is_enough(house: House, proxy: Path, person: Pe
         await again.open()
         assert "platforms" in await again.account(2)
         assert again.asked == 0, again.said
+
+
+async def test_tools_and_push_go_on_after_a_kill(proxy: Path, tmp_path: Path) -> None:
+    async with gateway_process(tmp_path / "data") as gateway, httpx2.AsyncClient(timeout=20) as http:
+        own = {"x-api-key": gateway.key}
+
+        async def ring() -> None:
+            """A call that begins and ends."""
+            made = (await http.post(f"{gateway.url}/api/call", headers=own, json={"platform": "web"})).json()
+            await http.delete(f"{gateway.url}/api/call/{made['call_id']}", headers=own)
+
+        person = Person(http, gateway.url)
+        await person.sign_in(gateway.email, gateway.password)
+        async with bridged(proxy, f"{gateway.url}/mcp/?stateful", tmp_path, person) as bridge:
+            await bridge.open()
+            before = await bridge.account(2)
+            await ring()
+            await bridge.hear("web", "ended")
+            await gateway.kill()
+            await gateway.start()
+            assert (await bridge.account(3))["platforms"] == before["platforms"]
+            bridge.pushed.clear()
+            await ring()
+            await bridge.hear("web", "ended")
+            assert bridge.asked == 1, bridge.said
