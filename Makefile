@@ -13,7 +13,7 @@ SELF := $(PIP) install -q --python $(BIN)/python --no-deps -e .
 # pyright would ask the network whether it is the newest.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help run setup test check bench demo fuzz lock clean
+.PHONY: help run setup test check bench demo fuzz soak lock clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ demo: .venv/.dev ## A person in a real browser talks with an agent; both ends ar
 
 fuzz: .venv/.dev ## The fuzz tests with many more examples than `make test` gives them
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-20000} $(BIN)/pytest -q tests/fuzz $(ARGS)
+
+soak: .venv/.dev ## Simulated hours of a busy room, under bad networks and drifting clocks; SOAK_HOURS=4
+	SOAK_HOURS=$${SOAK_HOURS:-4} $(BIN)/pytest -q tests/soak $(ARGS)
 
 lock: .venv/.uv ## Resolve the newest allowed versions and write both locks
 	@rm -f uv.lock
