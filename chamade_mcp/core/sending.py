@@ -16,11 +16,12 @@ from chamade_mcp.core.courier import Courier, promise
 from chamade_mcp.core.cursors import Heads
 from chamade_mcp.core.inbox_deps import InboxDeps
 from chamade_mcp.core.outbox import Errand, Settled
+from chamade_mcp.core.patience import Patience
 from chamade_mcp.core.replies import Correspondent, ReplyClock
 from chamade_mcp.core.supervisor import reaching
 from chamade_mcp.core.wording import require_feature, worded
 from chamade_mcp.kit.manifest import Manifest
-from chamade_mcp.kit.waiting import race, to_the_end
+from chamade_mcp.kit.waiting import to_the_end
 from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.capabilities import MessageFeature
 from chamade_mcp.model.errors import (
@@ -85,6 +86,7 @@ class Sending:
         self._heads = heads
         self.replies = ReplyClock(deps.clock, deps.reply_timeout_s, self)
         self._courier = Courier(deps, self.replies)
+        self._patience = Patience(deps.clock, _PATIENCE_S)
 
     async def start(self) -> None:
         """Sends on its way what an earlier life of the gateway stored and did not get to."""
@@ -94,6 +96,7 @@ class Sending:
         """Finishes what is being sent, within reason; the rest goes out after the next start."""
         await self.replies.close()
         await self._courier.stop()
+        await self._patience.close()
 
     def forget(self, account: AccountId) -> None:
         self.replies.forget(account)
@@ -158,7 +161,7 @@ class Sending:
     async def _result(
         self, platform: str, keys: Sequence[str], told: Sequence[asyncio.Future[Settled]]
     ) -> SendResult:
-        await race(asyncio.wait(told), self._d.clock.sleep(_PATIENCE_S))
+        await self._patience.wait(told)
         for one in told:
             promise(one)
         settled = [one.result() for one in told]

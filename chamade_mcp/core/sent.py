@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, case, select, update
+from sqlalchemy import Connection, Row, String, bindparam, case, func, literal, or_, select, update
 
 from chamade_mcp.core.dms import ASIDE, INBOUND, OUTBOUND, mine
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.ids import ConversationId, MessageId, MessageRef
 from chamade_mcp.model.messages import DeliveryState
+from chamade_mcp.store.prepared import Prepared
 from chamade_mcp.store.schema import conversations, messages
 
 _QUOTED = messages.alias("quoted")
@@ -39,6 +40,26 @@ _REPLACES: Final = {
 }
 
 
+def _set_state(state: DeliveryState) -> Prepared:
+    return Prepared(
+        update(messages)
+        .where(messages.c.id == bindparam("message"))
+        # Not `in_`, which is a statement of its own for each number of values.
+        .where(or_(*(messages.c.status == literal(str(before)) for before in _REPLACES[state])))
+        .values(
+            status=bindparam("new"),
+            detail=bindparam("why"),
+            sent_ref=func.coalesce(bindparam("sent", type_=String), messages.c.sent_ref),
+        )
+    )
+
+
+_SET_STATE: Final = {state: _set_state(state) for state in DeliveryState}
+_SET_REF: Final = Prepared(
+    update(messages).where(messages.c.id == bindparam("message")).values(sent_ref=bindparam("sent"))
+)
+
+
 def outbound(conn: Connection, scope: Scope, message: str) -> Row[Any] | None:
     """A message of the agent's own with its conversation, and the platform's name of the one it quotes."""
     return conn.execute(_OUTBOUND.where(mine(scope), messages.c.id == message)).one_or_none()
@@ -61,14 +82,11 @@ def set_state(
 
     `detail` says why, in the platform's words where there are any; `ref` is the platform's id of it.
     """
-    if ref is not None:
-        conn.execute(update(messages).where(messages.c.id == message).values(sent_ref=ref))
-    changed = conn.execute(
-        update(messages)
-        .where(messages.c.id == message, messages.c.status.in_(_REPLACES[state]))
-        .values(status=str(state), detail=detail)
-    )
-    return changed.rowcount == 1
+    values: dict[str, object] = {"message": message, "new": str(state), "why": detail, "sent": ref}
+    news = _SET_STATE[state].count(conn, values) == 1
+    if not news and ref is not None:
+        _SET_REF.run(conn, values)
+    return news
 
 
 def any_message(conn: Connection, scope: Scope, message: str) -> Row[Any] | None:

@@ -1,7 +1,10 @@
 """Identifiers. Ours carry a prefix and 99 random bits; a platform's own end in ``Ref`` and are opaque."""
 
+import os
 import secrets
-from typing import NewType
+from collections import deque
+from itertools import product
+from typing import Final, NewType
 
 AccountId = NewType("AccountId", str)
 AgentId = NewType("AgentId", str)
@@ -31,17 +34,30 @@ ConversationRef = NewType("ConversationRef", str)
 MessageRef = NewType("MessageRef", str)
 ThreadRef = NewType("ThreadRef", str)
 
-_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # no 0/o, 1/i/l: ids are read aloud and typed
-_LENGTH = 20
-_BITS = 128  # more than are used, so that each letter is as likely as the others
+_ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"  # no 0/o, 1/i/l: ids are read aloud and typed
+_PAIRS: Final = tuple(a + b for a, b in product(_ALPHABET, repeat=2))
+_LENGTH: Final = 20
+_BYTES: Final = 16  # more bits than are used, so that each letter is as likely as the others
+_AT_ONCE: Final = 64
+
+_random: Final = deque[int]()
+"""Asking the system takes as long as all the rest of an id, and longer where threads wait for each other."""
+os.register_at_fork(after_in_child=_random.clear)
 
 
 def new_id(prefix: str) -> str:
     """A fresh id such as ``call_k3n...``: the prefix, an underscore, 20 characters (99 bits)."""
-    bits, letters = secrets.randbits(_BITS), [prefix, "_"]
-    for _ in range(_LENGTH):
-        bits, index = divmod(bits, len(_ALPHABET))
-        letters.append(_ALPHABET[index])
+    while True:
+        try:
+            bits = _random.popleft()  # atomic, and so is `extend`: any thread may make ids
+            break
+        except IndexError:
+            drawn = secrets.token_bytes(_BYTES * _AT_ONCE)
+            _random.extend(int.from_bytes(drawn[at : at + _BYTES]) for at in range(0, len(drawn), _BYTES))
+    letters = [prefix, "_"]
+    for _ in range(_LENGTH // 2):
+        bits, index = divmod(bits, len(_PAIRS))
+        letters.append(_PAIRS[index])
     return "".join(letters)
 
 

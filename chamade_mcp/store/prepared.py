@@ -46,11 +46,23 @@ class Prepared:
         """Raises `KeyError` for a value that is not given, and what `Connection.execute` does."""
         self._executed(conn, values).close()
 
-    def value(self, conn: Connection, values: dict[str, object]) -> Any:
-        """The first column of the first row that it selects or returns; None without one."""
+    def count(self, conn: Connection, values: dict[str, object]) -> int:
+        """How many rows it changed."""
+        cursor = self._executed(conn, values)
+        changed = cursor.rowcount
+        cursor.close()
+        return changed
+
+    def row(self, conn: Connection, values: dict[str, object]) -> tuple[Any, ...] | None:
+        """The first row that it selects or returns; None without one."""
         cursor = self._executed(conn, values)
         row = cursor.fetchone()
         cursor.close()
+        return None if row is None else tuple(row)
+
+    def value(self, conn: Connection, values: dict[str, object]) -> Any:
+        """The first column of the first row that it selects or returns; None without one."""
+        row = self.row(conn, values)
         return None if row is None else row[0]
 
     def _executed(self, conn: Connection, values: dict[str, object]) -> DBAPICursor:

@@ -120,7 +120,9 @@ async def test_order_is_kept_within_a_conversation(house: House) -> None:
     owner = await written_to(house)
     house.platform.script.hold = asyncio.Event()
     sends = [asyncio.create_task(house.inbox.send(owner, SCRIPTED, str(n))) for n in range(30)]
-    await until(lambda: house.clock.sleeping == 30)
+    async with asyncio.timeout(5):
+        while len(await outbound(house, owner)) < 30:
+            pass
     house.platform.script.hold.set()
     await asyncio.gather(*sends)
     stored = [m["text"] for m in await outbound(house, owner)]
