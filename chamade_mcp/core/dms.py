@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, func, select, update
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.sql.elements import ColumnElement
 
 from chamade_mcp.kit.clock import iso
@@ -43,24 +44,28 @@ _CONVERSATION: Final = Prepared(
         conversations.c.ref == bindparam("with_ref"),
     )
 )
-_SEEN: Final = Prepared(
-    select(messages.c.id).where(
-        messages.c.conversation_id == bindparam("conversation_id"),
-        messages.c.direction == bindparam("direction"),
-        messages.c.ref == bindparam("ref"),
-    )
-)
-_NEXT: Final = Prepared(
-    update(accounts)
-    .where(accounts.c.id == bindparam("account"))
-    .values(message_seq=accounts.c.message_seq + 1)
-    .returning(accounts.c.message_seq)
-)
-_ADD: Final = Prepared(
-    messages.insert(),
+_COLUMNS: Final = (
     *("id", "account_id", "conversation_id", "seq", "direction", "ref", "sender_name", "text"),
     *("attachments", "status", "created_at", "reply_to", "thread", "mentions_me", "sent_at"),
     *("sender_ref", "trust"),
+)
+# The next number is looked up, the message added and a repeated one found out in one statement.
+_ADD: Final = Prepared(
+    insert(messages)
+    .from_select(
+        _COLUMNS,
+        select(
+            *(
+                accounts.c.message_seq + 1 if name == "seq" else bindparam(name, type_=messages.c[name].type)
+                for name in _COLUMNS
+            )
+        ).where(accounts.c.id == bindparam("account_id")),
+    )
+    .on_conflict_do_nothing(index_elements=["conversation_id", "direction", "ref"])
+    .returning(messages.c.seq)
+)
+_COUNT: Final = Prepared(
+    update(accounts).where(accounts.c.id == bindparam("account")).values(message_seq=bindparam("seq"))
 )
 
 
@@ -185,10 +190,10 @@ def add_message(conn: Connection, scope: Scope, conversation: ConversationId, ne
         "sender_ref": new.sender_ref,
         "trust": str(new.trust or ""),
     }
-    if _SEEN.value(conn, values) is not None:
+    seq: int | None = _ADD.value(conn, values)
+    if seq is None:
         return None
-    seq: int = _NEXT.value(conn, {"account": scope.account})
-    _ADD.run(conn, values | {"seq": seq})
+    _COUNT.run(conn, {"account": scope.account, "seq": seq})
     touch = _TOUCH.get((new.direction, new.past_the_agent))
     if touch is not None:
         touch.run(conn, {"conversation": conversation, "at": new.at, "name": new.remote_name})

@@ -10,13 +10,14 @@ from typing import Any, Final, TypedDict, Unpack
 
 from sqlalchemy import Connection, Row
 
-from chamade_mcp.core import dms, sent
+from chamade_mcp.core import dms, places, sent
 from chamade_mcp.core.composing import compose, incomplete, texts_of
 from chamade_mcp.core.courier import Courier, promise
 from chamade_mcp.core.cursors import Heads
 from chamade_mcp.core.inbox_deps import InboxDeps
 from chamade_mcp.core.outbox import Errand, Settled
 from chamade_mcp.core.patience import Patience
+from chamade_mcp.core.places import Place
 from chamade_mcp.core.replies import Correspondent, ReplyClock
 from chamade_mcp.core.supervisor import reaching
 from chamade_mcp.core.wording import require_feature, worded
@@ -38,8 +39,6 @@ from chamade_mcp.model.errors import (
 from chamade_mcp.model.ids import (
     AccountId,
     ConnectionId,
-    ConversationId,
-    ConversationRef,
     MessageId,
     Platform,
     ThreadRef,
@@ -215,9 +214,9 @@ class Sending:
             )
         return row
 
-    async def _target(self, scope: Scope, platform: str, conversation: str | None) -> Row[Any]:
+    async def _target(self, scope: Scope, platform: str, conversation: str | None) -> Place:
         if conversation is not None:
-            row = await self._d.database.read(partial(dms.find, scope=scope, conversation=conversation))
+            row = await self._d.database.read(partial(places.find, scope=scope, conversation=conversation))
             if row is None or row.platform != platform:
                 raise NotFound(
                     "Conversation not found", code="CONVERSATION_NOT_FOUND", param="conversation_id"
@@ -231,7 +230,7 @@ class Sending:
                     platform=platform,
                 )
             return row
-        row = await self._d.database.read(partial(dms.most_recent, scope=scope, platform=platform))
+        row = await self._d.database.read(partial(places.most_recent, scope=scope, platform=platform))
         if row is None:
             raise no_active_conversation(platform)
         return row
@@ -289,14 +288,8 @@ class Sending:
         return told
 
 
-def _whom(scope: Scope, row: Row[Any]) -> Correspondent:
-    return Correspondent(
-        scope,
-        Platform(row.platform),
-        ConversationId(row.id),
-        ConversationRef(row.ref),
-        ConnectionId(row.connection_id),
-    )
+def _whom(scope: Scope, place: Place) -> Correspondent:
+    return Correspondent(scope, place.platform, place.id, place.ref, place.connection_id)
 
 
 def _new(outgoing: Outgoing, at: datetime, quoted: Row[Any] | None) -> dms.NewMessage:

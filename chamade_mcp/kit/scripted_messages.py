@@ -24,6 +24,8 @@ class ScriptedMessages:
         default_factory=list[tuple[ConversationRef, Outgoing]]
     )
     """Those that arrived, each key once, as they read now."""
+    keys: set[str] = field(default_factory=set[str])
+    """Of all that ever arrived."""
     typed: list[ConversationRef] = field(default_factory=list[ConversationRef])
     reactions: dict[MessageRef, list[str]] = field(default_factory=dict[MessageRef, list[str]])
     """The agent's, by the message they are on."""
@@ -34,7 +36,8 @@ class ScriptedMessages:
 
     async def send(self, to: ConversationRef, message: Outgoing) -> Delivery:
         delivery = await self.answer(message)
-        if all(message.key != sent.key for _, sent in self.delivered):
+        if message.key not in self.keys:
+            self.keys.add(message.key)
             self.delivered.append((to, message))
         return delivery
 
