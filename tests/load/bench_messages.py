@@ -6,6 +6,8 @@ costs as the store fills.
     inbound   a platform's webhook: JSON parsed, message and event committed, pushed; answered after that
     outbound  POST /api/dm/chat: key checked, message committed, sent on the platform, its state committed
 
+Both go to fifty conversations in turn: those of one conversation wait for each other, to keep their order.
+
 Goals: at least 0.3 of the empty route's rate; inbound p99 under 50 ms at half of the own rate, until the
 event is at a reader of `GET /api/events`; a cost that is flat from 1,000 to 1,000,000 stored messages. The
 platform is the scripted one, which answers at once: what is measured is the gateway.
@@ -23,7 +25,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator
+import urllib.request
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +36,8 @@ import uvloop
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -79,16 +83,20 @@ async def serve_gateway(data_dir: Path) -> None:
             await accounts.create(EMAIL, "a password to measure", verified=True)
             owner = await accounts.find_by_email(EMAIL)
             assert owner is not None
-            await platform.write(owner.scope, "hello", conversation="person-0")
+            for number in range(CONVERSATIONS):
+                await platform.write(owner.scope, "hello", conversation=f"person-{number}")
         scope, key = owner.scope, await accounts.create_key(owner.scope, "bench")
 
         async def hook(request: Request) -> JSONResponse:
             said = json.loads(await request.body())
             await platform.write(scope, said["text"], conversation=said["from"], ref=said["id"])
-            platform.delivered.clear()
             return JSONResponse({})
 
-        app = Starlette(routes=[Route("/hook", hook, methods=["POST"]), Mount("/", gateway.app)])
+        hooks = Starlette(routes=[Route("/hook", hook, methods=["POST"])])
+
+        async def app(asgi: Scope, receive: Receive, send: Send) -> None:
+            await (hooks if asgi["path"] == "/hook" else gateway.app)(asgi, receive, send)
+
         print(listener.getsockname()[1], key.value, flush=True)
         await Server(app, drain=gateway.drain).serve([listener])
 
@@ -241,8 +249,23 @@ def _inbound(port: int) -> Callable[[], bytes]:
     return request
 
 
-def _outbound(port: int, key: str) -> Callable[[], bytes]:
-    return lambda: _post("/api/dm/chat", port, key, {"platform": str(SCRIPTED), "text": "a short answer"})
+def _outbound(port: int, key: str, conversations: Sequence[str]) -> Callable[[], bytes]:
+    answers = itertools.cycle(
+        _post(
+            "/api/dm/chat",
+            port,
+            key,
+            {"platform": str(SCRIPTED), "conversation_id": one, "text": "a short answer"},
+        )
+        for one in conversations
+    )
+    return lambda: next(answers)
+
+
+def _conversations(port: int, key: str) -> list[str]:
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/api/inbox", headers={"x-api-key": key})
+    with urllib.request.urlopen(request) as answer:
+        return [one["conversation_id"] for one in json.load(answer)["conversations"]]
 
 
 def _post(path: str, port: int, key: str, body: object) -> bytes:
@@ -286,9 +309,10 @@ def run(folder: Path, most: int, seconds: float) -> list[dict[str, float]]:
     while stored <= most:
         fill(folder / "chamade.db", stored)
         with running("baseline") as (bare, bare_pid, _), running("gateway", *arguments) as (port, pid, key):
-            baseline = Target("empty route", bare, bare_pid, _outbound(bare, ""))
+            people = _conversations(port, key)
+            baseline = Target("empty route", bare, bare_pid, _outbound(bare, "", people))
             inbound = Target("inbound", port, pid, _inbound(port))
-            outbound = Target("outbound", port, pid, _outbound(port, key))
+            outbound = Target("outbound", port, pid, _outbound(port, key, people))
             uvloop.run(measure([baseline, inbound, outbound], seconds))
             waits = uvloop.run(paced(inbound, key, statistics.median(inbound.rates) / 2))
         points.append(_point(stored, baseline, inbound, outbound, waits))
