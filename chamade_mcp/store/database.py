@@ -116,7 +116,9 @@ class Database:
         # Connected here, so that a file which cannot be opened is told to the caller, not to a thread.
         writing = self._engine.connect()
         self._connections = [writing]
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._jobs: SimpleQueue[list[_Job] | None] = SimpleQueue()
+        self._coming: list[_Job] = []
+        self._handing_over: set[asyncio.AbstractEventLoop] = set()
         self._open = True
         self._gate = threading.Lock()
         """Held while the queue is added to, so that nothing comes in behind the end of it."""
@@ -143,8 +145,20 @@ class Database:
         future: asyncio.Future[Any] = loop.create_future()
         with self._gate:
             self._require_open()
-            self._jobs.put(_Job(fn, future, loop, then))
+            self._coming.append(_Job(fn, future, loop, then))
+            if loop not in self._handing_over:
+                self._handing_over.add(loop)
+                loop.call_soon(self._hand_over, loop)
         return future
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        """What was queued in one turn of the event loop goes to the writer together: it begins when the loop
+        is done, instead of contending with it for the interpreter."""
+        with self._gate:
+            self._handing_over.discard(loop)
+            if self._coming:
+                self._jobs.put(self._coming)
+                self._coming = []
 
     async def read(self, fn: Transaction[T]) -> T:
         """Runs `fn` on a snapshot."""
@@ -184,6 +198,7 @@ class Database:
             if not self._open:
                 return
             self._open = False
+            self._jobs.put(self._coming)
             self._jobs.put(None)
         self._writer.join()
         self._checkpoints.close()
@@ -213,17 +228,16 @@ class Database:
             driver.rollback()
 
     def _run_writer(self, conn: Connection) -> None:
-        while (first := self._jobs.get()) is not None:
-            batch = [first]
+        while (jobs := self._jobs.get()) is not None:
             closing = False
-            while len(batch) < _BATCH and not self._jobs.empty():
-                job = self._jobs.get()
-                if job is None:
-                    closing = True
-                    break
-                batch.append(job)
-            self._commit(conn, batch)
-            self._checkpoints.written(len(batch))
+            while len(jobs) < _BATCH and not closing and not self._jobs.empty():
+                more = self._jobs.get()
+                closing = more is None
+                jobs = jobs + (more or [])
+            for first in range(0, len(jobs), _BATCH):
+                batch = jobs[first : first + _BATCH]
+                self._commit(conn, batch)
+                self._checkpoints.written(len(batch))
             if closing:
                 break
 
