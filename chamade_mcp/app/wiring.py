@@ -24,6 +24,7 @@ from chamade_mcp.core.gateway import Core, Door, emitter
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.inbox import Inbox, InboxDeps, InboxHistory
 from chamade_mcp.core.invitations import Invitations
+from chamade_mcp.core.link_files import LinkFiles
 from chamade_mcp.core.operators import Operators
 from chamade_mcp.core.overview import Overview
 from chamade_mcp.core.platforms import Platforms
@@ -94,12 +95,20 @@ def _blobs(settings: Settings) -> Blobs:
     return LocalBlobs(settings.data_dir / "files")
 
 
-def _files(settings: Settings, database: Database, clock: Clock, outbound: Outbound, blobs: Blobs) -> Files:
+def _files(
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    outbound: Outbound,
+    blobs: Blobs,
+    links: Supervisor,
+) -> Files:
     return Files(
         FilesDeps(
             database=database,
             clock=clock,
             blobs=blobs,
+            links=links,
             fetcher=Fetcher(outbound, clock),
             public_url=settings.public_url,
             max_bytes=settings.files_max_size_bytes,
@@ -144,7 +153,7 @@ class _House:
         platforms = Platforms(registry, roster := Roster())
         self._invitations = Invitations(database, clock, platforms, self._supervisor)
         blobs = _blobs(settings)
-        files = _files(settings, database, clock, outbound, blobs)
+        files = _files(settings, database, clock, outbound, blobs, links)
         self._studio = studio = _studio(settings, database, hub, clock, blobs)
         engine = EngineDeps(database, box, hub, clock, self._ticker, links, studio, settings.resampler)
         self._engine = CallEngine(engine)
@@ -248,7 +257,7 @@ class _House:
             ticker=self._ticker,
             emit=emitter(self._door, self._core.platforms.require(platform), which),
             invites=self._invitations.of(platform),
-            files=self._core.files,
+            files=LinkFiles(self._core.files, (platform, which)),
             history=InboxHistory(self._database, platform, which),
             public_url=self._public_url,
             settings=settings,

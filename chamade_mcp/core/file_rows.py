@@ -18,8 +18,40 @@ def add(conn: Connection, scope: Scope, **values: Any) -> None:
     conn.execute(files.insert().values(account_id=scope.account, agent_id=scope.agent, **values))
 
 
+def keep(conn: Connection, scope: Scope, now: datetime, **values: Any) -> Row[Any]:
+    """A file that its platform keeps: the one that is known by this `source_ref`, or a new one."""
+    same = (
+        (files.c.account_id == scope.account)
+        & (files.c.source_ref == values["source_ref"])
+        & (files.c.agent_id == scope.agent)
+        & (files.c.platform == values["platform"])
+        & (files.c.connection_id == values["connection_id"])
+    )
+    known = conn.execute(select(files).where(same, files.c.expires_at > now).limit(1)).one_or_none()
+    if known is not None:
+        return known
+    own = {"account_id": scope.account, "agent_id": scope.agent}
+    return conn.execute(files.insert().values(**own, **values).returning(files)).one()
+
+
+def change(conn: Connection, file: str, **values: Any) -> Row[Any] | None:
+    return conn.execute(
+        update(files).where(files.c.id == file).values(**values).returning(files)
+    ).one_or_none()
+
+
+def cold(conn: Connection, before: datetime) -> list[str]:
+    """Files of platforms whose bytes nobody wanted lately."""
+    return list(conn.execute(select(files.c.id).where(files.c.cached_until <= before)).scalars())
+
+
+def cool(conn: Connection, before: datetime) -> None:
+    conn.execute(update(files).where(files.c.cached_until <= before).values(cached_until=None))
+
+
 def used_bytes(conn: Connection, account: AccountId, now: datetime) -> int:
-    kept = (files.c.account_id == account) & (files.c.expires_at > now)
+    """What is kept here; not what platforms keep."""
+    kept = (files.c.account_id == account) & (files.c.expires_at > now) & files.c.source_ref.is_(None)
     return conn.execute(select(func.coalesce(func.sum(files.c.size_bytes), 0)).where(kept)).scalar_one()
 
 
@@ -46,7 +78,7 @@ def claim(conn: Connection, upload_sha256: str, *, now: datetime, expires_at: da
 
 
 def find(conn: Connection, *conditions: ColumnElement[bool]) -> Row[Any] | None:
-    """A file that is there with its bytes."""
+    """A file that is complete: its bytes are here, or its platform has them."""
     return conn.execute(select(files).where(*conditions, files.c.size_bytes.is_not(None))).one_or_none()
 
 

@@ -16,7 +16,10 @@ from sqlalchemy import ColumnElement, Connection, Row
 from chamade_mcp.core import file_rows
 from chamade_mcp.core.fetch import Fetcher
 from chamade_mcp.core.file_types import HEAD_BYTES, clean_mime, clean_name, settled
+from chamade_mcp.core.hot_cache import HotCache, HotCacheDeps
+from chamade_mcp.core.supervisor import Supervisor
 from chamade_mcp.kit.clock import Clock, iso
+from chamade_mcp.kit.connector import Content
 from chamade_mcp.kit.waiting import to_the_end
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.errors import (
@@ -28,7 +31,7 @@ from chamade_mcp.model.errors import (
     TooLarge,
     ValidationFailed,
 )
-from chamade_mcp.model.ids import AccountId, FileId, new_file_id
+from chamade_mcp.model.ids import AccountId, ConnectionId, FileId, Platform, new_file_id
 from chamade_mcp.model.messages import Attachment
 from chamade_mcp.store.blobs import Blobs
 from chamade_mcp.store.database import Database
@@ -52,6 +55,7 @@ class FilesDeps:
     database: Database
     clock: Clock
     blobs: Blobs
+    links: Supervisor
     fetcher: Fetcher
     public_url: str
     max_bytes: int
@@ -73,6 +77,7 @@ class Files:
     def __init__(self, deps: FilesDeps) -> None:
         self._d = deps
         self.max_bytes = deps.max_bytes
+        self._hot = HotCache(HotCacheDeps(deps.database, deps.clock, deps.blobs, deps.links, deps.max_bytes))
 
     # --- in ----------------------------------------------------------------------------------------------
 
@@ -109,6 +114,26 @@ class Files:
     async def save(self, scope: Scope, *, name: str, mime: str, chunks: AsyncIterator[bytes]) -> Attachment:
         """A file that a person sent, for 30 days."""
         return self._to_attachment(await self._take_in(scope, name, mime, chunks, RECEIVED_LIFE))
+
+    async def keep(
+        self,
+        scope: Scope,
+        link: tuple[Platform, ConnectionId],
+        ref: str,
+        *,
+        name: str,
+        mime: str,
+        size_bytes: int | None,
+    ) -> Attachment:
+        """A file that a person sent and their platform keeps, for 30 days; the same `ref` again is the same
+        file."""
+        now = self._d.clock.now()
+        values = self._fresh(new_file_id(), clean_name(name), clean_mime(mime), now + RECEIVED_LIFE)
+        values |= {"platform": link[0], "connection_id": link[1], "source_ref": ref}
+        values |= {"size_bytes": size_bytes or 0}
+        return self._to_attachment(
+            await self._d.database.write(partial(file_rows.keep, scope=scope, now=now, **values))
+        )
 
     async def reserve(self, scope: Scope, name: str, mime: str) -> dict[str, object]:
         """A place for one upload without a key, within 5 minutes."""
@@ -170,14 +195,31 @@ class Files:
     # --- out ---------------------------------------------------------------------------------------------
 
     async def serve(self, token: str) -> ServedFile:
-        """Raises `NotFound` or `Gone`. A platform that can give lost bytes again would be asked here, by one
-        request per token at a time; none can yet."""
-        by_token = files.c.serve_token == token
-        row = await self._d.database.read(lambda conn: file_rows.find(conn, by_token))
+        """Raises `NotFound` or `Gone`; of a file that its platform keeps also `Unavailable` or `TimedOut`."""
+        return await self._ready(files.c.serve_token == token)
+
+    async def open(self, attachment: Attachment) -> Content:
+        """The bytes of an attachment on its way to a platform. Raises what `serve` does."""
+        file = await self._ready(files.c.id == attachment.file_id)
+        return Content(file.size_bytes, self.read(file, 0, file.size_bytes))
+
+    async def warm(self, scope: Scope, attachments: Sequence[Attachment]) -> None:
+        """Has what came with a message fetched, before its reader asks for it."""
+        mine = files.c.account_id == scope.account
+        for attachment in attachments:
+            which = mine & (files.c.id == attachment.file_id) & files.c.source_ref.is_not(None)
+            row = await self._d.database.read(partial(_find, which=which))
+            if row is not None:
+                self._hot.warm(row)
+
+    async def _ready(self, condition: ColumnElement[bool]) -> ServedFile:
+        row = await self._d.database.read(lambda conn: file_rows.find(conn, condition))
         if row is None:
             raise NotFound("File not found", code="FILE_NOT_FOUND")
-        expired = row.expires_at <= self._d.clock.now()
-        if expired or await self._d.blobs.size(row.id) != row.size_bytes:
+        gone = row.expires_at <= self._d.clock.now()
+        if not gone and row.source_ref is not None:
+            row = await self._hot.bring(row)
+        elif gone or await self._d.blobs.size(row.id) != row.size_bytes:
             raise Gone("This file is no longer kept", code="FILE_GONE")
         return ServedFile(row.id, row.name, row.mime, row.size_bytes)
 
@@ -212,6 +254,7 @@ class Files:
         """How many files and reservations have expired."""
         now = self._d.clock.now()
         await self._d.blobs.tidy(now - UNDER_WAY_LIFE)
+        await self._hot.sweep()
         # The bytes first: a crash in between is made good by the next sweep.
         await self._d.blobs.delete(await self._d.database.read(partial(file_rows.expired, now=now)))
         return await self._d.database.write(partial(file_rows.drop_expired, now=now))
@@ -228,9 +271,18 @@ class Files:
     async def _add(
         self, scope: Scope, file: FileId, name: str, mime: str, expires_at: datetime, **more: object
     ) -> None:
-        values = {"id": file, "name": name, "mime": mime, "expires_at": expires_at, **more}
-        values |= {"serve_token": secrets.token_urlsafe(24), "created_at": self._d.clock.now()}
+        values = self._fresh(file, name, mime, expires_at) | more
         await self._d.database.write(partial(file_rows.add, scope=scope, **values))
+
+    def _fresh(self, file: FileId, name: str, mime: str, expires_at: datetime) -> dict[str, Any]:
+        return {
+            "id": file,
+            "name": name,
+            "mime": mime,
+            "serve_token": secrets.token_urlsafe(24),
+            "created_at": self._d.clock.now(),
+            "expires_at": expires_at,
+        }
 
     async def _fill(
         self, file: FileId, account: AccountId, mime: str, chunks: AsyncIterator[bytes], life: timedelta

@@ -99,6 +99,8 @@ class Door:
             trust = admitted
         if not await self.relay.took(scope, link, fact):
             await self.inbox.received(scope, link, fact, trust)
+        if fact.attachments:
+            await self.files.warm(scope, fact.attachments)
 
     async def ring(
         self, scope: Scope, manifest: Manifest, connection: ConnectionId, fact: CallInvited

@@ -91,6 +91,14 @@ class Invites(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The bytes of a file, to be read once."""
+
+    size_bytes: int
+    chunks: AsyncIterator[bytes]
+
+
 class Files(Protocol):
     @property
     def max_bytes(self) -> int:
@@ -99,6 +107,22 @@ class Files(Protocol):
 
     async def save(self, scope: Scope, *, name: str, mime: str, chunks: AsyncIterator[bytes]) -> Attachment:
         """Streams a file in; raises `TooLarge` at the first byte over the cap."""
+        ...
+
+    async def keep(
+        self, scope: Scope, ref: str, *, name: str, mime: str, size_bytes: int | None
+    ) -> Attachment:
+        """A file that stays at the platform until somebody wants it: then `Fetches.fetch(ref)` gives it.
+
+        The same `ref` again is the same file. `size_bytes` is what the platform says, if it does.
+        """
+        ...
+
+    async def open(self, attachment: Attachment) -> Content:
+        """What is in an attachment of an `Outgoing`.
+
+        Raises `Gone` when it is no longer kept, and `Unavailable` when the platform that keeps it is down.
+        """
         ...
 
 
@@ -293,6 +317,16 @@ class Link(Protocol):
 
     @property
     def messages(self) -> Messages | None: ...
+
+
+@runtime_checkable
+class Fetches(Protocol):
+    """A link of a platform that keeps the files people send."""
+
+    def fetch(self, ref: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """The bytes of what `Files.keep` was told of. Raises `Gone` with the reason when the platform no
+        longer has them or does not give them, and `PlatformUnavailable`."""
+        ...
 
 
 @runtime_checkable

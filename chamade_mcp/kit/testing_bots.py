@@ -8,7 +8,7 @@ import asyncio
 import hmac
 import itertools
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -21,6 +21,7 @@ from chamade_mcp.kit.testing import ScriptedCalls, ScriptedConnector
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.capabilities import Capability
 from chamade_mcp.model.connections import Identity
+from chamade_mcp.model.errors import Gone
 from chamade_mcp.model.facts import CallInvited, MessageReceived
 from chamade_mcp.model.ids import COMMON, ConnectionId, ConversationRef, MessageRef, Platform, RoomRef
 from chamade_mcp.model.messages import Attachment, Delivery, DeliveryState, Outgoing, Sender
@@ -78,6 +79,9 @@ class ScriptedBots:
         """Who asks about a bot waits for it: a platform that is slow."""
         self.sent: list[Sent] = []
         self.typed: list[ConversationRef] = []
+        self.kept: dict[str, bytes] = {}
+        """Files that people sent, as long as the platform has them."""
+        self.fetched: list[str] = []
         self.opened = 0
         self.links: dict[ConnectionId, ScriptedBot] = {}
         """Those that are live, that of the shared bot under `COMMON`."""
@@ -209,6 +213,17 @@ class ScriptedBot:
             self._platform.sent.append(Sent(self.identity.ref, to, message))
         return Delivery(DeliveryState.DELIVERED, MessageRef(f"sent-{message.key}"))
 
+    @asynccontextmanager
+    async def fetch(self, ref: str) -> AsyncGenerator[AsyncIterator[bytes]]:
+        self._platform.fetched.append(ref)
+        if self._platform.hold is not None:
+            await self._platform.hold.wait()
+        if self._platform.down:
+            raise PlatformUnavailable("the platform is down")
+        if ref not in self._platform.kept:
+            raise Gone("the scripted platform lost it")
+        yield _in_pieces(self._platform.kept[ref])
+
     async def typing(self, to: ConversationRef) -> None:
         self._platform.typed.append(to)
 
@@ -231,6 +246,11 @@ class ScriptedBot:
         assert self.ctx.connection is not None, "the shared bot is told of nothing by webhook"
         await self.ctx.emit(self.ctx.connection.scope, said)
         return HookReply(body=b"ok")
+
+
+async def _in_pieces(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), 1000):
+        yield body[start : start + 1000]
 
 
 def _sign(secret: str, body: bytes) -> str:

@@ -264,11 +264,18 @@ files = Table(
     Column("serve_token", String(64), nullable=False, unique=True),
     Column("upload_sha256", String(64), unique=True),
     Column("upload_expires_at", Instant),
+    Column("platform", String(40)),
+    Column("connection_id", String(32)),
+    Column("source_ref", String(2048)),
+    Column("cached_until", Instant),
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
-    Index(None, "account_id"),
+    Index(None, "account_id", "source_ref"),
     Index(None, "expires_at"),
+    Index(None, "cached_until"),
 )
+
+"""With a `source_ref`: kept by the platform it came over, and here until `cached_until` only."""
 
 oauth_clients = Table(
     "oauth_clients",

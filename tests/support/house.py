@@ -21,6 +21,7 @@ from chamade_mcp.core.hooks import Hooks
 from chamade_mcp.core.hub import MemoryHub
 from chamade_mcp.core.inbox import Inbox, InboxDeps, InboxHistory
 from chamade_mcp.core.invitations import Invitations
+from chamade_mcp.core.link_files import LinkFiles
 from chamade_mcp.core.mcp_sessions import McpSessions
 from chamade_mcp.core.neighbours import Neighbours
 from chamade_mcp.core.notices import Notices
@@ -141,7 +142,7 @@ class House:
             ticker=self.ticker,
             emit=emitter(door, manifest, which),
             invites=self.invitations.of(platform),
-            files=self.files,
+            files=LinkFiles(self.files, (platform, which)),
             history=InboxHistory(self.database, platform, which),
             public_url=PUBLIC_URL,
             settings=settings,
@@ -211,7 +212,7 @@ def _build(
     elsewhere = Elsewhere()
     fetcher = Fetcher(elsewhere.outbound(), clock)
     blobs = LocalBlobs(files_root)
-    files = Files(FilesDeps(database, clock, blobs, fetcher, PUBLIC_URL, FILE_CAP, FILE_QUOTA))
+    files = Files(FilesDeps(database, clock, blobs, supervisor, fetcher, PUBLIC_URL, FILE_CAP, FILE_QUOTA))
     spool = files_root.parent / "recordings"
     recordings = Recordings(RecordingsDeps(database, hub, clock, blobs, spool, PUBLIC_URL))
     studio = Studio(database, hub, clock, recordings, RECORDINGS_QUOTA)

@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed
 
 from chamade_mcp.connectors.web.connector import connector
 from chamade_mcp.connectors.web.link import WebLink
-from chamade_mcp.kit.connector import Context, Invite, InviteKind, PastMessage
+from chamade_mcp.kit.connector import Content, Context, Invite, InviteKind, PastMessage
 from chamade_mcp.kit.testing_bots import Nobody
 from chamade_mcp.kit.ticker import Ticker
 from chamade_mcp.model.access import Scope
@@ -134,6 +134,14 @@ class FakeFiles:
         file_id = new_file_id()
         self.saved[file_id] = bytes(body)
         return Attachment(name, mime, len(body), f"{PUBLIC_URL}/files/{file_id}", file_id)
+
+    async def keep(
+        self, scope: Scope, ref: str, *, name: str, mime: str, size_bytes: int | None
+    ) -> Attachment:
+        raise AssertionError("no files are kept in a browser")
+
+    async def open(self, attachment: Attachment) -> Content:
+        raise AssertionError("browsers fetch files by their URL")
 
 
 class FakeCore:

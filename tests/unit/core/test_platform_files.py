@@ -1,0 +1,159 @@
+"""Files that stay at their platform: fetched when somebody wants them."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from chamade_mcp.core.files import RECEIVED_LIFE
+from chamade_mcp.core.hot_cache import HOT_LIFE
+from chamade_mcp.core.roster import Listed
+from chamade_mcp.kit.testing_bots import ScriptedBot
+from chamade_mcp.model.access import Principal
+from chamade_mcp.model.connections import Access
+from chamade_mcp.model.errors import Gone, Unavailable
+from chamade_mcp.model.messages import Attachment
+from tests.support.bots import connected
+from tests.support.house import FILE_CAP, FILE_QUOTA, House
+from tests.support.requirement import requirement
+from tests.support.waiting import until
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(500)
+
+
+def link(house: House, listed: Listed) -> ScriptedBot:
+    return house.bots.links[listed.id]
+
+
+async def keep(house: House, owner: Principal, listed: Listed, ref: str = "file-1") -> Attachment:
+    files = link(house, listed).ctx.files
+    return await files.keep(owner.scope, ref, name="cat.png", mime="image/png", size_bytes=None)
+
+
+def token(attachment: Attachment) -> str:
+    return attachment.url.rpartition("/")[2]
+
+
+async def content(house: House, attachment: Attachment) -> bytes:
+    served = await house.files.serve(token(attachment))
+    return b"".join([chunk async for chunk in house.files.read(served, 0, served.size_bytes)])
+
+
+def stored(house: House) -> list[str]:
+    return [path.name for path in house.files_root.rglob("*") if path.is_file()]
+
+
+@requirement("R-141", "R-143")
+async def test_it_is_fetched_when_wanted_and_kept_for_a_quarter_of_an_hour(house: House) -> None:
+    owner = await house.owner()
+    listed = await connected(house, owner)
+    house.bots.kept["file-1"] = PNG
+    attachment = await keep(house, owner, listed)
+    assert house.bots.fetched == []
+    for _ in range(2):
+        assert await content(house, attachment) == PNG
+    assert house.bots.fetched == ["file-1"]
+    await house.clock.advance(HOT_LIFE.total_seconds() + 1)
+    assert await content(house, attachment) == PNG
+    assert house.bots.fetched == ["file-1"] * 2
+    await house.clock.advance((HOT_LIFE + timedelta(minutes=6)).total_seconds())
+    await house.files.sweep()
+    assert stored(house) == []
+    assert await content(house, attachment) == PNG
+
+
+@requirement("R-142")
+async def test_all_who_want_it_at_once_share_one_fetch(house: House) -> None:
+    owner = await house.owner()
+    listed = await connected(house, owner)
+    house.bots.kept["file-1"] = PNG
+    attachment = await keep(house, owner, listed)
+    house.bots.hold = asyncio.Event()
+    asking = [asyncio.create_task(content(house, attachment)) for _ in range(20)]
+    await until(lambda: house.bots.fetched)
+    asking.pop().cancel()  # who asked first may leave
+    house.bots.hold.set()
+    assert set(await asyncio.gather(*asking)) == {PNG}
+    assert house.bots.fetched == ["file-1"]
+
+
+async def test_the_same_file_told_again_is_the_same(house: House) -> None:
+    owner, other = await house.owner(), await house.owner()
+    listed = await connected(house, owner)
+    first = await keep(house, owner, listed)
+    assert await keep(house, owner, listed) == first
+    assert await keep(house, other, await connected(house, other, "another")) != first
+
+
+@requirement("R-140")
+async def test_what_the_platform_lost_is_gone_and_what_is_down_is_not(house: House) -> None:
+    owner = await house.owner()
+    listed = await connected(house, owner)
+    attachment = await keep(house, owner, listed)
+    with pytest.raises(Gone) as caught:
+        await content(house, attachment)
+    assert caught.value.code == "FILE_GONE"
+    house.bots.kept["file-1"] = PNG
+    house.bots.down = True
+    with pytest.raises(Unavailable):
+        await content(house, attachment)
+    house.bots.down = False
+    assert await content(house, attachment) == PNG
+    await house.connections.remove(owner, listed.id)
+    await house.clock.advance(HOT_LIFE.total_seconds() + 1)
+    with pytest.raises(Gone):
+        await content(house, attachment)
+
+
+async def test_it_is_gone_after_its_month(house: House) -> None:
+    owner = await house.owner()
+    listed = await connected(house, owner)
+    house.bots.kept["file-1"] = PNG
+    attachment = await keep(house, owner, listed)
+    assert await content(house, attachment) == PNG
+    await house.clock.advance(RECEIVED_LIFE.total_seconds())
+    with pytest.raises(Gone):
+        await content(house, attachment)
+    await house.files.sweep()
+    assert stored(house) == []
+
+
+async def test_one_over_the_cap_is_not_brought(house: House) -> None:
+    owner = await house.owner()
+    listed = await connected(house, owner)
+    house.bots.kept["file-1"] = bytes(FILE_CAP + 1)
+    attachment = await keep(house, owner, listed)
+    with pytest.raises(Gone, match="larger"):
+        await content(house, attachment)
+    assert stored(house) == []
+
+
+async def test_it_does_not_count_against_the_quota(house: House) -> None:
+    owner = await house.owner()
+    listed = await connected(house, owner)
+    for number in range(FILE_QUOTA // FILE_CAP + 1):
+        house.bots.kept[f"file-{number}"] = bytes(FILE_CAP)
+        assert len(await content(house, await keep(house, owner, listed, f"file-{number}"))) == FILE_CAP
+    await house.files.upload_base64(owner.scope, "aGk=", "hi.txt", "text/plain")
+
+
+@requirement("R-144")
+async def test_what_comes_with_a_message_is_fetched_at_once(house: House) -> None:
+    owner = await house.owner()
+    listed = await connected(house, owner, access=Access.OPEN)
+    house.bots.kept["file-1"] = PNG
+    attachment = await keep(house, owner, listed)
+    await house.bots.write(listed.id, "look", attachments=(attachment,))
+    await until(lambda: stored(house))
+    assert await content(house, attachment) == PNG
+    assert house.bots.fetched == ["file-1"]
+
+
+async def test_a_connector_reads_what_it_sends(house: House) -> None:
+    owner = await house.owner()
+    listed = await connected(house, owner)
+    house.bots.kept["file-1"] = PNG
+    files = link(house, listed).ctx.files
+    opened = await files.open(await keep(house, owner, listed))
+    assert opened.size_bytes == len(PNG)
+    assert b"".join([chunk async for chunk in opened.chunks]) == PNG
