@@ -47,9 +47,9 @@ class HotCache:
 
     async def bring(self, row: Row[Any]) -> Row[Any]:
         """The row once its bytes are here. Raises `Gone`, `Unavailable` or `TimedOut`."""
-        if row.cached_until is not None and row.cached_until > self._d.clock.now():
-            if await self._d.blobs.size(row.id) == row.size_bytes:
-                return row
+        hot = row.cached_until is not None and row.cached_until > self._d.clock.now()
+        if hot and await self._d.blobs.size(row.id) == row.size_bytes:
+            return row
         return await asyncio.shield(self._start(row))
 
     def warm(self, row: Row[Any]) -> None:
@@ -91,9 +91,15 @@ class HotCache:
             raise _gone(error.detail) from None
         except TimeoutError:
             raise TimedOut(f"{platform} did not give the file in time") from None
-        values = {"size_bytes": size, "mime": settled(row.mime, bytes(head))}
-        values["cached_until"] = self._d.clock.now() + HOT_LIFE
-        brought = await self._d.database.write(partial(file_rows.change, file=row.id, **values))
+        brought = await self._d.database.write(
+            partial(
+                file_rows.change,
+                file=row.id,
+                size_bytes=size,
+                mime=settled(row.mime, bytes(head)),
+                cached_until=self._d.clock.now() + HOT_LIFE,
+            )
+        )
         if brought is None:
             await self._d.blobs.delete([row.id])
             raise NotFound("File not found", code="FILE_NOT_FOUND")
