@@ -8,6 +8,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -18,7 +19,9 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from chamade_mcp.app.problems import SettingsError
+from chamade_mcp.kit.registry import described
 from chamade_mcp.model.audio import Engine
+from chamade_mcp.model.ids import Platform
 from chamade_mcp.store.bucket import driver
 
 PREFIX: Final = "CHAMADE_"
@@ -68,6 +71,11 @@ class Settings(BaseSettings):
     """How long an agent has to answer a direct message before the person is told; 0: for ever, unseen."""
     webhook_private_hosts: str | None = None
     """Where webhooks may go though it is no host of the public Internet: `host` or `host:port`, by commas."""
+
+    platforms: Mapping[Platform, Mapping[str, str]] = Field(
+        default_factory=dict[Platform, Mapping[str, str]], repr=False
+    )
+    """What the manifests' `gateway` tables name, by platform: CHAMADE_TELEGRAM_API_URL and so on."""
 
     @classmethod
     def settings_customise_sources(
@@ -204,6 +212,16 @@ class Settings(BaseSettings):
         return self.model_copy(update=update)
 
 
+VARIABLES: Final = tuple(name for name in Settings.model_fields if name != "platforms")
+"""The fields that have a variable of their own."""
+
+
+@cache
+def platform_settings() -> Mapping[Platform, tuple[str, ...]]:
+    """The names below each platform, in the order of its manifest."""
+    return {platform: tuple(manifest.gateway.defaults) for platform, manifest in described().items()}
+
+
 class _Environment(PydanticBaseSettingsSource):
     """``CHAMADE_X``, or what the file named by ``CHAMADE_X_FILE`` holds. An empty variable is not set."""
 
@@ -211,7 +229,11 @@ class _Environment(PydanticBaseSettingsSource):
         return _read(field_name), field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        values = {name: _read(name) for name in self.settings_cls.model_fields}
+        values: dict[str, Any] = {name: _read(name) for name in VARIABLES}
+        values["platforms"] = {
+            platform: {name: value for name in names if (value := _read(f"{platform}_{name}"))}
+            for platform, names in platform_settings().items()
+        }
         return {name: value for name, value in values.items() if value is not None}
 
 
@@ -271,7 +293,10 @@ def _read(field: str) -> str | None:
 
 
 def _refuse_unknown_variables() -> None:
-    known = {variable_of(name) for name in Settings.model_fields}
+    known = {variable_of(name) for name in VARIABLES}
+    known |= {
+        variable_of(f"{platform}_{name}") for platform, names in platform_settings().items() for name in names
+    }
     known |= {name + FILE_SUFFIX for name in known}
     for name in sorted(os.environ):
         if not name.startswith(PREFIX) or name in known or name in CLIENT_VARIABLES:

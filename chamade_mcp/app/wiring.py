@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.types import ASGIApp
 
@@ -54,8 +54,6 @@ from chamade_mcp.store.secrets import SecretBox
 
 log = logging.getLogger(__name__)
 
-_NONE: Mapping[str, str] = {}
-
 
 @dataclass(slots=True)
 class Gateway:
@@ -81,7 +79,7 @@ async def build(
     await asyncio.to_thread(migrate, settings.database_path)
     database = Database(settings.database_path)
     try:
-        found, guard = registry or discover(), outbound or Outbound()
+        found, guard = registry or replace(discover(), settings=settings.platforms), outbound or Outbound()
         house = _House(settings, clock or SystemClock(), found, database, box, guard)
         async with house.open() as gateway:
             yield gateway
@@ -147,7 +145,7 @@ class _House:
         self._clock, self._database, self._box, self._public_url = clock, database, box, url
         self._ticker, self._outbound, self._draining = Ticker(), outbound, False
         bots = registry.connectors
-        self._supervisor = links = Supervisor(bots, clock)
+        self._supervisor = links = Supervisor(bots, clock, registry.shared)
         self._front = front = Front(url, database, box, clock)
         hub, accounts, grants = front.hub, front.accounts, front.grants
         platforms = Platforms(registry, roster := Roster())
@@ -249,7 +247,7 @@ class _House:
         self,
         platform: Platform,
         connection: StoredConnection | None = None,
-        settings: Mapping[str, str] = _NONE,
+        own: Mapping[str, str] | None = None,
     ) -> Context:
         which = connection.id if connection else COMMON
         return Context(
@@ -260,7 +258,7 @@ class _House:
             files=LinkFiles(self._core.files, (platform, which)),
             history=InboxHistory(self._database, platform, which),
             public_url=self._public_url,
-            settings=settings,
+            settings=self._core.platforms.link_settings(platform, own),
             secret=self._box.derive,
             people=self._reach.links.of(platform, which),
             connection=connection,

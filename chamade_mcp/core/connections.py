@@ -202,7 +202,7 @@ class Connections:
         if bots is None:
             raise self._d.platforms.missing(manifest)
         self._verifications.count(account)
-        asking = partial(bots.verify, settings)
+        asking = partial(bots.verify, self._d.platforms.link_settings(manifest.platform, settings))
         try:
             with reaching(manifest.platform):
                 done, _ = await race(asking(), self._d.clock.sleep(_VERIFY_S))

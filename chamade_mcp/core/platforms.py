@@ -13,11 +13,11 @@ DEFAULT_AGENT_NAME = "AI Agent"
 
 
 class Platforms:
-    def __init__(self, registry: Registry, roster: Roster, shared: frozenset[Platform] = frozenset()) -> None:
-        """`shared` names the platforms on which the gateway's operator runs a bot for everybody."""
+    def __init__(self, registry: Registry, roster: Roster) -> None:
         self._registry = registry
         self._roster = roster
-        self._shared = shared
+        self._shared = registry.shared
+        self.link_settings = registry.link_settings
         self._identities: dict[str, dict[str, object]] = {
             str(p): {"agent": DEFAULT_AGENT_NAME, "operator": None}
             for p, m in registry.manifests.items()

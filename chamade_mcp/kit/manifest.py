@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources.abc import Traversable
+from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
 from chamade_mcp.audio.frame import MAX_RATE_HZ, MIN_RATE_HZ
@@ -20,7 +21,7 @@ _KNOWN = frozenset(
     {
         "platform", "title", "capabilities", "sample_rate_hz", "text_limit", "available", "embedded",
         "creates_rooms", "inbox", "needs_meeting_url", "unconnected", "status", "format", "text_unit",
-        "messages", "window", "bot",
+        "messages", "window", "bot", "gateway",
     }
 )  # fmt: skip
 
@@ -52,6 +53,16 @@ class BotSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """What who runs the gateway may set for a platform, as CHAMADE_TELEGRAM_API_URL for ``api_url``."""
+
+    defaults: Mapping[str, str]
+    """"" for one that nobody can guess."""
+    shared: tuple[str, ...]
+    """With all of these the gateway runs a bot for everybody. No other bot is told them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     platform: Platform
     title: str
@@ -80,6 +91,7 @@ class Manifest:
     """None: the agent may write whenever it likes."""
     bot: BotSettings | None
     """None: nobody can bring a bot of their own."""
+    gateway: GatewaySettings
     status: str
     """The words of `GET /api/account` while it is not connected."""
 
@@ -126,6 +138,7 @@ def parse_manifest(text: str) -> Manifest:
         messages=fields.names("messages", MessageFeature, ()),
         window=_window(fields),
         bot=_bot(cast("dict[str, Any] | None", fields.optional("bot", dict))),
+        gateway=_gateway(fields.get("gateway", dict, {})),
         status=fields.get("status", str, "not_configured"),
     )
     _check_agreement(manifest)
@@ -202,6 +215,15 @@ def _bot(raw: dict[str, Any] | None) -> BotSettings | None:
     if not required or len(names) < len(required) + len(optional):
         raise ValueError("manifest: field 'bot' needs names of settings, one that is required at least")
     return BotSettings(tuple(names[: len(required)]), tuple(names[len(required) :]))
+
+
+def _gateway(raw: dict[str, Any]) -> GatewaySettings:
+    shared = tuple(str(name) for name in raw.get("shared", ()))
+    fields = _Fields(raw, "gateway.")
+    defaults = {name: fields.get(name, str) for name in raw if name != "shared"}
+    if unknown := sorted(set(shared) - set(defaults)):
+        raise ValueError(f"manifest: field 'gateway.shared' names the unknown {unknown[0]!r}")
+    return GatewaySettings(MappingProxyType(defaults), shared)
 
 
 def _check_agreement(manifest: Manifest) -> None:

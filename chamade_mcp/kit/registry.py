@@ -1,7 +1,7 @@
 """Which platforms there are: the folders below ``connectors/`` and the entry points of other packages."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.resources import files
@@ -19,6 +19,40 @@ class Registry:
     manifests: Mapping[Platform, Manifest]
     connectors: Mapping[Platform, Connector]
     """Only those that this build can run; a manifest alone describes a platform."""
+    settings: Mapping[Platform, Mapping[str, str]] = field(
+        default_factory=dict[Platform, Mapping[str, str]], repr=False
+    )
+    """What who runs the gateway has set, where that is not what a manifest has."""
+
+    @property
+    def shared(self) -> frozenset[Platform]:
+        """Where the gateway runs a bot for everybody."""
+        return frozenset(
+            name
+            for name, connector in self.connectors.items()
+            if (needed := connector.manifest.gateway.shared)
+            and all(self._gateway(name).get(n) for n in needed)
+        )
+
+    def link_settings(self, platform: Platform, own: Mapping[str, str] | None) -> Mapping[str, str]:
+        """What a link of the platform is opened with: that of a bot with `own` settings, or of the shared
+        one."""
+        told = self._gateway(platform)
+        if own is None:
+            return told
+        kept_back = self.manifests[platform].gateway.shared
+        return {**{name: value for name, value in told.items() if name not in kept_back}, **own}
+
+    def _gateway(self, platform: Platform) -> dict[str, str]:
+        return {**self.manifests[platform].gateway.defaults, **self.settings.get(platform, {})}
+
+
+def described() -> dict[Platform, Manifest]:
+    """The manifests of this package, without loading what they describe."""
+    root = files("chamade_mcp.connectors")
+    folders = sorted((f for f in root.iterdir() if f.is_dir()), key=lambda f: f.name)
+    found = [read_manifest(f) for f in folders if f.joinpath("manifest.toml").is_file()]
+    return {manifest.platform: manifest for manifest in found}
 
 
 def discover() -> Registry:
@@ -26,17 +60,12 @@ def discover() -> Registry:
 
     Another package may supply the connector of a platform that is only described here.
     """
-    manifests: dict[Platform, Manifest] = {}
+    manifests = described()
     connectors: dict[Platform, Connector] = {}
-    root = files("chamade_mcp.connectors")
-    for folder in sorted(root.iterdir(), key=lambda f: f.name):
-        if not folder.is_dir() or not folder.joinpath("manifest.toml").is_file():
-            continue
-        manifest = read_manifest(folder)
-        manifests[manifest.platform] = manifest
+    for name, manifest in manifests.items():
         if manifest.available:
-            module = import_module(f"chamade_mcp.connectors.{folder.name}.connector")
-            connectors[manifest.platform] = module.connector
+            module = import_module(f"chamade_mcp.connectors.{name}.connector")
+            connectors[name] = module.connector
     for point in entry_points(group=ENTRY_POINT_GROUP):
         connector: Connector = point.load()
         platform = connector.manifest.platform

@@ -1,6 +1,6 @@
 """What the scripted platform of `kit.testing` says of itself."""
 
-from chamade_mcp.kit.manifest import Manifest, Refusal, Window
+from chamade_mcp.kit.manifest import GatewaySettings, Manifest, Refusal, Window
 from chamade_mcp.kit.markdown.limits import Unit
 from chamade_mcp.kit.markdown.render import Format
 from chamade_mcp.model.capabilities import VOICE, Capability, MessageFeature
@@ -34,5 +34,6 @@ def scripted_manifest(
         messages=messages,
         window=window,
         bot=None,
+        gateway=GatewaySettings({}, ()),
         status="ok",
     )
