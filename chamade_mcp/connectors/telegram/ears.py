@@ -1,0 +1,115 @@
+"""What Telegram tells a bot, as facts."""
+
+import logging
+from collections import OrderedDict
+from typing import Final
+
+from chamade_mcp.connectors.telegram.messages import START_PREFIX, TelegramMessages
+from chamade_mcp.connectors.telegram.wire import Message, Reacted, Update, User
+from chamade_mcp.kit.connector import Context
+from chamade_mcp.model.access import Scope
+from chamade_mcp.model.facts import MessageEdited, MessageReceived, Reacting, ReactionChanged
+from chamade_mcp.model.ids import ConversationRef, MessageRef, ThreadRef
+from chamade_mcp.model.messages import Attachment, Sender
+
+log = logging.getLogger(__name__)
+
+_WELCOME: Final = "You are connected: what you write here goes to the agent."
+_SPENT: Final = "This link has expired or was used. Ask for a new one."
+_STRANGER: Final = "This bot speaks for agents of a gateway. Ask whoever runs yours for a link to open."
+_STRANGERS: Final = 1000
+"""How many of them are remembered as told."""
+
+
+class Ears:
+    def __init__(self, ctx: Context, me: User, mouth: TelegramMessages) -> None:
+        self._ctx = ctx
+        self._me = me
+        self._mouth = mouth
+        self._told: OrderedDict[str, None] = OrderedDict()
+
+    async def hear(self, update: Update) -> None:
+        """Returns once what it says is committed. Hearing it again is harmless."""
+        if (message := update.message or update.channel_post) is not None:
+            await self._message(message)
+        elif (edited := update.edited_message or update.edited_channel_post) is not None:
+            await self._edited(edited)
+        elif update.message_reaction is not None:
+            await self._reacted(update.message_reaction)
+
+    async def _message(self, message: Message) -> None:
+        sender, place = _sender(message), ConversationRef(str(message.chat.id))
+        files = message.files
+        if sender is None or not (message.said or files):
+            return  # somebody joined, a title changed: nothing was said
+        token = message.start_token()
+        if token is not None and token.startswith(START_PREFIX):
+            await self._redeem(token.removeprefix(START_PREFIX), sender, place)
+            return
+        scope = await self._scope(sender, message.chat.group is not None)
+        if scope is None:
+            await self._turn_away(sender, place, message)
+            return
+        attachments: list[Attachment] = []
+        for file in files:
+            attachments.append(
+                await self._ctx.files.keep(
+                    scope, file.file_id, name=file.file_name, mime=file.mime_type, size_bytes=file.file_size
+                )
+            )
+        quoted = message.reply_to_message
+        # In a topic everything answers the message that opened it.
+        answers = quoted is not None and str(quoted.message_id) != message.thread
+        fact = MessageReceived(
+            place,
+            MessageRef(str(message.message_id)),
+            sender,
+            message.said,
+            tuple(attachments),
+            reply_to=MessageRef(str(quoted.message_id)) if quoted is not None and answers else None,
+            thread=None if message.thread is None else ThreadRef(message.thread),
+            group=message.chat.group,
+            mentions_me=message.mentions(self._me),
+            sent_at=message.sent_at,
+        )
+        await self._ctx.emit(scope, fact)
+
+    async def _edited(self, message: Message) -> None:
+        sender = _sender(message)
+        scope = None if sender is None else await self._scope(sender, message.chat.group is not None)
+        if scope is not None and message.said:
+            place, ref = ConversationRef(str(message.chat.id)), MessageRef(str(message.message_id))
+            await self._ctx.emit(scope, MessageEdited(place, ref, message.said))
+
+    async def _reacted(self, reacted: Reacted) -> None:
+        if reacted.author is None:
+            return
+        sender, place = Sender(*reacted.author), ConversationRef(str(reacted.chat.id))
+        scope = await self._scope(sender, reacted.chat.group is not None)
+        if scope is not None:
+            ref = MessageRef(str(reacted.message_id))
+            fact = ReactionChanged(place, ref, sender, Reacting.REPLACED, reacted.emoji)
+            await self._ctx.emit(scope, fact)
+
+    async def _scope(self, sender: Sender, group: bool) -> Scope | None:
+        """Whose agent it is for. In a group the shared bot could not tell."""
+        if self._ctx.connection is not None:
+            return self._ctx.connection.scope
+        return None if group else await self._ctx.people.scope_of(sender.ref)
+
+    async def _redeem(self, token: str, sender: Sender, place: ConversationRef) -> None:
+        scope = await self._ctx.people.redeem(token, sender, place)
+        await self._mouth.tell(place, _SPENT if scope is None else _WELCOME)
+
+    async def _turn_away(self, sender: Sender, place: ConversationRef, message: Message) -> None:
+        """Tells a stranger how to get in, once."""
+        if message.chat.group is not None or sender.ref in self._told:
+            return
+        self._told[sender.ref] = None
+        while len(self._told) > _STRANGERS:
+            self._told.popitem(last=False)
+        await self._mouth.tell(place, _STRANGER)
+
+
+def _sender(message: Message) -> Sender | None:
+    return None if message.author is None else Sender(*message.author)

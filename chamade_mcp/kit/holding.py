@@ -1,0 +1,41 @@
+"""A link that lives as long as what keeps it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from chamade_mcp.kit.connector import AuthNeeded, PlatformUnavailable
+
+
+class Fate:
+    """How a link ends that any of its parts may find broken."""
+
+    def __init__(self) -> None:
+        self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def lost(self, error: AuthNeeded | PlatformUnavailable) -> None:
+        """The link ends with `error`; the first word counts."""
+        if not self._end.done():
+            self._end.set_exception(error)
+
+    async def sealed(self) -> None:
+        """Never returns; raises what `lost` was told."""
+        await self._end
+
+
+@asynccontextmanager
+async def holding(*keepers: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
+    """Runs `keepers` beside the body, and ends them after it.
+
+    One that raises cancels the body, and leaves with `AuthNeeded` or `PlatformUnavailable` where it was one.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(keeper) for keeper in keepers]
+            yield
+            for task in tasks:
+                task.cancel()
+    except BaseExceptionGroup as broken:
+        known = broken.subgroup((AuthNeeded, PlatformUnavailable))
+        raise (known or broken).exceptions[0] from None

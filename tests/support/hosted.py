@@ -1,0 +1,107 @@
+"""The real gateway on a loopback port in this process, tied to platforms that are emulated beside it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import httpx2
+
+from chamade_mcp.app.server import Server, listen
+from chamade_mcp.app.settings import Settings
+from chamade_mcp.app.wiring import build
+from chamade_mcp.model.ids import Platform
+from tests.support.waiting import until
+
+_BOUND_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    url: str
+    api: httpx2.AsyncClient
+    """Calls with the key of the first account."""
+
+    async def post(self, path: str, expect: int = 200, **body: Any) -> dict[str, Any]:
+        answer = await self.api.post(path, json=body)
+        assert answer.status_code == expect, answer.text
+        return answer.json()
+
+    async def get(self, path: str) -> dict[str, Any]:
+        answer = await self.api.get(path)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def connect(self, platform: str, bot_token: str, *, access: str = "open", **settings: str) -> str:
+        """A bot of the account's own, once its link is up; the connection's id."""
+        body = {"platform": platform, "bot_token": bot_token, "access": access, "settings": settings}
+        made = await self.post("/api/bot-tokens", **body)
+        connection: str = made["id"]
+        await self.state(connection, "ok")
+        return connection
+
+    async def state(self, connection: str, wanted: str) -> None:
+        async def reached() -> bool:
+            return (await self.get(f"/api/connections/{connection}"))["status"] == wanted
+
+        await eventually(reached)
+
+    async def conversations(self) -> list[dict[str, Any]]:
+        """With their messages."""
+        listed = (await self.get("/api/inbox"))["conversations"]
+        return [await self.get(f"/api/inbox/{one['conversation_id']}") for one in listed]
+
+    async def answer(self, message: Mapping[str, Any], text: str = "", expect: int = 200, **more: Any) -> Any:
+        """In the conversation of a message that was `heard`."""
+        to = {name: message[name] for name in ("platform", "conversation_id")}
+        return await self.post("/api/dm/chat", expect, **to, text=text, **more)
+
+    async def heard(self, count: int = 1) -> list[dict[str, Any]]:
+        """What people wrote, once it is so much, oldest first."""
+
+        async def read() -> list[dict[str, Any]]:
+            found = [
+                {**message, **{name: one[name] for name in ("platform", "conversation_id", "remote_name")}}
+                for one in await self.conversations()
+                for message in cast("list[dict[str, Any]]", one["messages"])
+                if message["direction"] == "inbound"
+            ]
+            return sorted(found, key=lambda message: message["timestamp"])
+
+        async def enough() -> bool:
+            return len(await read()) >= count
+
+        await eventually(enough)
+        return await read()
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Waits for an asynchronous condition, within reason."""
+    async with asyncio.timeout(_BOUND_S):
+        while not await condition():  # noqa: ASYNC110 - it is asked over HTTP
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def hosted(data_dir: Path, platforms: Mapping[str, Mapping[str, str]]) -> AsyncGenerator[Hosted]:
+    """`platforms`: what who runs the gateway sets for each, as ``{"telegram": {"api_url": ...}}``."""
+    listener = listen(Settings(host="127.0.0.1", port=0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    told = {Platform(name): settings for name, settings in platforms.items()}
+    async with build(Settings(data_dir=data_dir, public_url=url, platforms=told)) as gateway:
+        accounts = gateway.core.accounts
+        await accounts.create("owner@example.org", "correct horse battery", verified=True)
+        owner = await accounts.find_by_email("owner@example.org")
+        assert owner is not None
+        key = await accounts.create_key(owner.scope, "test")
+        server = Server(gateway.app, drain=gateway.drain)
+        serving = asyncio.create_task(server.serve([listener]))
+        await until(lambda: server.started)
+        try:
+            async with httpx2.AsyncClient(base_url=url, headers={"x-api-key": key.value}) as api:
+                yield Hosted(url, api)
+        finally:
+            server.should_exit = True
+            await asyncio.wait_for(serving, _BOUND_S)
