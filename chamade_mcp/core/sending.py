@@ -32,6 +32,7 @@ from chamade_mcp.model.errors import (
     NotFound,
     Outcome,
     PlatformRefused,
+    Unavailable,
     delivery_unknown,
     message_not_found,
     no_active_conversation,
@@ -116,7 +117,7 @@ class Sending:
             require_feature(manifest, MessageFeature.THREADS)
         target = how.get("conversation_id") if quoted is None else quoted.conversation_id
         whom = _whom(scope, await self._target(scope, platform, target))
-        self._d.messages(*whom.link)  # one that is down is told at once, and nothing is kept for it
+        self._require_link(whom)
         texts = await texts_of(manifest, text, may_split=how.get("split", False))
         outgoing = compose(
             manifest,
@@ -136,6 +137,14 @@ class Sending:
             return SendResult(200, body | more)
         result = await self._result(manifest.platform, keys, told)
         return replace(result, body=result.body | more)
+
+    def _require_link(self, whom: Correspondent) -> None:
+        """What only a person can mend is told at once, and nothing is kept for it; an outage passes."""
+        try:
+            self._d.messages(*whom.link)
+        except Unavailable as error:
+            if error.action is not Action.RETRY:
+                raise
 
     async def retry(self, principal: Principal, message: str) -> SendResult:
         """Raises `Conflict` for a message that is not failed, and what `send` raises."""

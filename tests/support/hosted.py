@@ -24,7 +24,7 @@ class Hosted:
     api: httpx2.AsyncClient
     """Calls with the key of the first account."""
 
-    async def post(self, path: str, expect: int = 200, **body: Any) -> dict[str, Any]:
+    async def post(self, path: str, expect: int = 200, /, **body: Any) -> dict[str, Any]:
         answer = await self.api.post(path, json=body)
         assert answer.status_code == expect, answer.text
         return answer.json()
@@ -36,8 +36,8 @@ class Hosted:
 
     async def connect(self, platform: str, bot_token: str, *, access: str = "open", **settings: str) -> str:
         """A bot of the account's own, once its link is up; the connection's id."""
-        body = {"platform": platform, "bot_token": bot_token, "access": access, "settings": settings}
-        made = await self.post("/api/bot-tokens", **body)
+        bot = {"platform": platform, "bot_token": bot_token, "access": access}
+        made = await self.post("/api/bot-tokens", 200, **bot, settings=settings)
         connection: str = made["id"]
         await self.state(connection, "ok")
         return connection

@@ -5,9 +5,8 @@ import json
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
-
-from starlette.datastructures import UploadFile
 
 from chamade_mcp.connectors.telegram.emulated_text import BadMarkup, parsed, units
 from chamade_mcp.connectors.telegram.emulated_world import DEFAULT_UPDATES, Bot, ChatState, Refusal, World
@@ -71,6 +70,13 @@ _SENDING: Final = {
 _SECRET: Final = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
 
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    body: bytes
+    name: str
+    mime: str
+
+
 class Methods:
     def __init__(self, world: World) -> None:
         self._world = world
@@ -102,7 +108,8 @@ class Methods:
             )
         if bot.polling is not None:
             bot.polling.set()
-        mine = bot.polling = asyncio.Event()
+        mine, token = asyncio.Event(), bot.token
+        bot.polling = mine
         self._allow(bot, params)
         offset, limit = _integer(params, "offset", 0), min(100, max(1, _integer(params, "limit", 100)))
         bot.queue = [update for update in bot.queue if update["update_id"] >= offset]
@@ -115,10 +122,8 @@ class Methods:
             finally:
                 for task in waiting:
                     task.cancel()
-            self._world.authorised(bot.token)
+            self._world.authorised(token)
             if mine.is_set():
-                if params.get("_token") not in (None, bot.token):
-                    raise Refusal(401, "Unauthorized")
                 raise Refusal(
                     409,
                     "Conflict: terminated by other getUpdates request; make sure that only one bot instance "
@@ -161,14 +166,14 @@ class Methods:
         given = params.get(kind)
         if isinstance(given, str) and given.startswith("attach://"):
             given = params.get(given.removeprefix("attach://"))
-        if isinstance(given, UploadFile):
-            body = await given.read()
+        if isinstance(given, Uploaded):
+            body = given.body
             if len(body) > params["_most"]:
                 raise Refusal(413, "Request Entity Too Large")
             if kind == "photo" and not body.startswith((b"\x89PNG", b"\xff\xd8\xff", b"RIFF")):
                 raise Refusal(400, "Bad Request: IMAGE_PROCESS_FAILED")
             about = {"file_id": self._world.keep(body, kind), "file_unique_id": "u", "file_size": len(body)}
-            about |= {"file_name": given.filename, "mime_type": given.content_type}
+            about |= {"file_name": given.name, "mime_type": given.mime}
         elif isinstance(given, str) and given in self._world.files:
             about = {"file_id": given, "file_unique_id": "u"}
         elif not given:

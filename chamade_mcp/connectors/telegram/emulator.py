@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from chamade_mcp.connectors.telegram.emulated_methods import Methods, caption_of
+from chamade_mcp.connectors.telegram.emulated_methods import Methods, Uploaded, caption_of
 from chamade_mcp.connectors.telegram.emulated_text import units
 from chamade_mcp.connectors.telegram.emulated_world import Bot, ChatState, Person, Refusal, World
 
@@ -223,6 +224,10 @@ class TelegramEmulator:
         return self._world.chats.setdefault((bot.id, number), ChatState(wire))
 
 
+async def _taken(upload: UploadFile) -> Uploaded:
+    return Uploaded(await upload.read(), upload.filename or "", upload.content_type or "")
+
+
 async def _while_connected(request: Request, answering: asyncio.Task[Response]) -> Response:
     """Nobody waits for somebody who has gone."""
     leaving = asyncio.create_task(_gone(request))
@@ -246,8 +251,9 @@ async def _params(request: Request) -> dict[str, Any]:
         told = await request.json()
         params |= {k: v if isinstance(v, str | int) else json.dumps(v) for k, v in told.items()}
     elif kind:
-        form = await request.form()
-        params |= dict(form)
+        async with request.form() as form:
+            for name, value in form.multi_items():
+                params[name] = value if isinstance(value, str) else await _taken(value)
     return params
 
 
