@@ -9,7 +9,7 @@ from chamade_mcp.app.settings import CLIENT_VARIABLES, VARIABLES, Settings, plat
 from chamade_mcp.kit.registry import described
 
 DOCUMENT = (Path(__file__).parents[2] / "docs/settings.md").read_text(encoding="utf-8")
-ROWS = dict(re.findall(r"^\| `(CHAMADE_\w+)` \| (.*?) \|", DOCUMENT, re.M))
+ROWS = {name: cell.strip() for name, cell in re.findall(r"^\| `(CHAMADE_\w+)` \|(.*?)\|", DOCUMENT, re.M)}
 
 
 def test_every_setting_has_its_row_in_the_order_of_the_code() -> None:

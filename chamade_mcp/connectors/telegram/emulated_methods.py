@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -113,8 +112,8 @@ class Methods:
         self._allow(bot, params)
         offset, limit = _integer(params, "offset", 0), min(100, max(1, _integer(params, "limit", 100)))
         bot.queue = [update for update in bot.queue if update["update_id"] >= offset]
-        until = time.monotonic() + min(50, max(0, _integer(params, "timeout", 0)))
-        while not bot.queue and (left := until - time.monotonic()) > 0:
+        until = self._world.clock.monotonic() + min(50, max(0, _integer(params, "timeout", 0)))
+        while not bot.queue and (left := until - self._world.clock.monotonic()) > 0:
             bot.wake.clear()
             waiting = [asyncio.create_task(bot.wake.wait()), asyncio.create_task(mine.wait())]
             try:
@@ -296,7 +295,7 @@ class Methods:
                 "Bad Request: message is not modified: specified new message content and reply markup are "
                 "exactly the same as a current content and reply markup of the message",
             )
-        message |= {field_name: value, "edit_date": int(time.time())}
+        message |= {field_name: value, "edit_date": self._world.now()}
         return message
 
     def _allow(self, bot: Bot, params: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import json
-import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 import httpx2
 
+from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.rates import Rate
 
 DEFAULT_UPDATES: Final = frozenset({"message", "edited_message", "channel_post", "edited_channel_post"})
@@ -76,7 +76,8 @@ class ChatState:
 
 
 class World:
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
         self.bots: dict[str, Bot] = {}
         """By token."""
         self.chats: dict[tuple[int, int], ChatState] = {}
@@ -98,6 +99,10 @@ class World:
                         bot.delivering.cancel()
                 self._http = None
 
+    def now(self) -> int:
+        """As Telegram stamps."""
+        return int(self.clock.now().timestamp())
+
     def authorised(self, token: str) -> Bot:
         number, colon, secret = token.partition(":")
         if not colon or not number.isdigit() or number.startswith("0") or not secret or len(token) > 80:
@@ -109,7 +114,7 @@ class World:
 
     def message(self, chat: ChatState, author: dict[str, Any]) -> dict[str, Any]:
         number = next(chat.numbers)
-        return {"message_id": number, "date": int(time.time()), "chat": chat.wire, "from": author}
+        return {"message_id": number, "date": self.now(), "chat": chat.wire, "from": author}
 
     def keep(self, body: bytes, kind: str) -> str:
         number = next(self.numbers)
@@ -146,12 +151,12 @@ class World:
                 failures = 0
             else:
                 bot.last_error = words
-                await asyncio.sleep(_REPEAT_S[min(failures, len(_REPEAT_S) - 1)])
+                await self.clock.sleep(_REPEAT_S[min(failures, len(_REPEAT_S) - 1)])
                 failures += 1
 
     def count(self, chat: ChatState) -> None:
         """Telegram's own patience: 20 a minute in a group, and what a test says of a chat."""
-        now = time.monotonic()
+        now = self.clock.monotonic()
         wait = chat.flood_until - now
         if chat.id < 0:
             chat.sent_at = [at for at in chat.sent_at if at > now - _GROUP.per_s]

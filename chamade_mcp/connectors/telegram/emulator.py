@@ -6,7 +6,6 @@ CHAMADE_TELEGRAM_API_URL. People act by the methods of `TelegramEmulator`; what 
 
 import asyncio
 import json
-import time
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -20,13 +19,14 @@ from starlette.routing import Route
 from chamade_mcp.connectors.telegram.emulated_methods import Methods, Uploaded, caption_of
 from chamade_mcp.connectors.telegram.emulated_text import units
 from chamade_mcp.connectors.telegram.emulated_world import Bot, ChatState, Person, Refusal, World
+from chamade_mcp.kit.clock import Clock, SystemClock
 
 
 class TelegramEmulator:
     """The platform's side. `app` is its HTTP API; webhooks go out while `running`."""
 
-    def __init__(self) -> None:
-        self._world = World()
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._world = World(clock or SystemClock())
         self._methods = Methods(self._world)
         self.running = self._world.running
         self.calls: dict[str, int] = defaultdict(int)
@@ -126,14 +126,14 @@ class TelegramEmulator:
 
     def edit(self, token: str, person: Person, number: int, text: str, *, group: int | None = None) -> None:
         chat = self._chat_of(token, person, group)
-        message = chat.messages[number] | {"text": text, "edit_date": int(time.time())}
+        message = chat.messages[number] | {"text": text, "edit_date": self._world.now()}
         chat.messages[number] = message
         self._world.tell(token, "edited_message", message)
 
     def react(self, token: str, person: Person, number: int, *emoji: str, group: int | None = None) -> None:
         chat = self._chat_of(token, person, group)
         new = [{"type": "emoji", "emoji": one} for one in emoji]
-        told = {"chat": chat.wire, "message_id": number, "user": person.to_wire(), "date": int(time.time())}
+        told = {"chat": chat.wire, "message_id": number, "user": person.to_wire(), "date": self._world.now()}
         self._world.tell(token, "message_reaction", {**told, "old_reaction": [], "new_reaction": new})
 
     def block(self, token: str, person: Person) -> None:
@@ -159,7 +159,9 @@ class TelegramEmulator:
 
     def flood(self, token: str, chat: int, seconds: float) -> None:
         """From now on, and for so long, the bot is too fast in that chat."""
-        self._world.chats[self._world.bots[token].id, chat].flood_until = time.monotonic() + seconds
+        self._world.chats[self._world.bots[token].id, chat].flood_until = (
+            self._world.clock.monotonic() + seconds
+        )
 
     def said(self, token: str, chat: int) -> list[dict[str, Any]]:
         """What the bot said there, and did not delete."""
