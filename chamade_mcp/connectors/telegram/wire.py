@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 UPDATES: Final = ("message", "edited_message", "channel_post", "edited_channel_post", "message_reaction")
 """`allowed_updates`: reactions come only to who asks for them."""
+_LAST_S: Final = 253_402_300_799
+"""The last second of the year 9999: there are no later dates."""
 _PRIVATE: Final = "private"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -91,7 +93,7 @@ class Quoted(_Wire):
 
 class Message(_Wire):
     message_id: Id
-    date: Annotated[int, Field(ge=0, le=1 << 40)]
+    date: Annotated[int, Field(ge=0, le=_LAST_S)]
     chat: Chat
     from_: User | None = Field(default=None, alias="from")
     sender_chat: Chat | None = None

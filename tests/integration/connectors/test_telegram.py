@@ -1,45 +1,17 @@
 """Telegram: people write, the agent answers, over the emulated Bot API."""
 
 import json
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
-from starlette.types import ASGIApp
 
 from chamade_mcp.connectors.telegram.emulator import TelegramEmulator
 from tests.support.hosted import Hosted, eventually, hosted
-from tests.support.server import serve
+from tests.support.requirement import requirement
 from tests.support.waiting import until
 
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(200)
-
-
-@asynccontextmanager
-async def emulated() -> AsyncGenerator[tuple[TelegramEmulator, str]]:
-    telegram = TelegramEmulator()
-
-    @asynccontextmanager
-    async def app(url: str) -> AsyncGenerator[ASGIApp]:
-        async with telegram.running():
-            yield telegram.app
-
-    async with serve(app) as url:
-        yield telegram, url
-
-
-@pytest.fixture
-async def telegram() -> AsyncGenerator[tuple[TelegramEmulator, str]]:
-    async with emulated() as it:
-        yield it
-
-
-@pytest.fixture
-async def gateway(telegram: tuple[TelegramEmulator, str], tmp_path: Path) -> AsyncGenerator[Hosted]:
-    async with hosted(tmp_path / "data", {"telegram": {"api_url": telegram[1]}}) as it:
-        yield it
 
 
 @pytest.fixture(params=["polling", "webhook"])
@@ -108,6 +80,7 @@ async def test_a_message_is_answered_changed_and_taken_back(
     assert emulator.said(token, ann.id) == []
 
 
+@requirement("R-152")
 async def test_files_go_both_ways(telegram: tuple[TelegramEmulator, str], gateway: Hosted) -> None:
     emulator, _ = telegram
     token = emulator.new_bot("helper_bot")
@@ -248,6 +221,7 @@ async def test_webhooks_that_are_not_telegrams(
     assert await gateway.conversations() == []
 
 
+@requirement("R-266")
 async def test_the_platforms_limits_are_kept(telegram: tuple[TelegramEmulator, str], gateway: Hosted) -> None:
     emulator, _ = telegram
     token = emulator.new_bot("helper_bot")
@@ -270,6 +244,7 @@ async def test_the_platforms_limits_are_kept(telegram: tuple[TelegramEmulator, s
     assert "blocked" in refused.text
 
 
+@requirement("R-169", "R-179")
 async def test_the_shared_bot_is_found_by_its_link(
     telegram: tuple[TelegramEmulator, str], tmp_path: Path
 ) -> None:

@@ -1,0 +1,37 @@
+"""Emulated platforms, and a real gateway that is tied to them."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from starlette.types import ASGIApp
+
+from chamade_mcp.connectors.telegram.emulator import TelegramEmulator
+from tests.support.hosted import Hosted, hosted
+from tests.support.server import serve
+
+
+@asynccontextmanager
+async def emulated() -> AsyncGenerator[tuple[TelegramEmulator, str]]:
+    telegram = TelegramEmulator()
+
+    @asynccontextmanager
+    async def app(url: str) -> AsyncGenerator[ASGIApp]:
+        async with telegram.running():
+            yield telegram.app
+
+    async with serve(app) as url:
+        yield telegram, url
+
+
+@pytest.fixture
+async def telegram() -> AsyncGenerator[tuple[TelegramEmulator, str]]:
+    async with emulated() as it:
+        yield it
+
+
+@pytest.fixture
+async def gateway(telegram: tuple[TelegramEmulator, str], tmp_path: Path) -> AsyncGenerator[Hosted]:
+    async with hosted(tmp_path / "data", {"telegram": {"api_url": telegram[1]}}) as it:
+        yield it
