@@ -99,6 +99,19 @@ def worker(
 
 
 @app.command()
+def sandbox(
+    port: Annotated[int, typer.Option(help="The gateway's.", min=0, max=65535)] = 8000,
+    page_port: Annotated[int, typer.Option(help="That of the page.", min=0, max=65535)] = 8080,
+) -> None:
+    """Run a gateway with emulated platforms, and a page on which you are the people there."""
+    gc.disable()  # as `serve` does
+    settings = _settings(host="127.0.0.1", port=port)
+    from chamade_mcp.app.sandbox import run
+
+    run(settings, page_port)
+
+
+@app.command()
 def doctor(data_dir: DataDir = None) -> None:
     """Check what could keep the gateway from working, and say what to do about it."""
     settings = _settings(data_dir=data_dir)

@@ -163,11 +163,14 @@ class TelegramEmulator:
             self._world.clock.monotonic() + seconds
         )
 
+    def messages(self, token: str, chat: int) -> list[dict[str, Any]]:
+        """All that stands there."""
+        state = self._world.chats.get((self._world.bots[token].id, chat))
+        return [] if state is None else list(state.messages.values())
+
     def said(self, token: str, chat: int) -> list[dict[str, Any]]:
         """What the bot said there, and did not delete."""
-        bot = self._world.bots[token]
-        state = self._world.chats.get((bot.id, chat))
-        return [] if state is None else [m for m in state.messages.values() if m["from"]["id"] == bot.id]
+        return [m for m in self.messages(token, chat) if m["from"]["is_bot"]]
 
     def actions(self, token: str) -> list[tuple[int, str]]:
         return self._world.bots[token].actions

@@ -1,0 +1,164 @@
+"""`chamade sandbox`: a gateway tied to emulated platforms, and a page that plays the people on them.
+
+Nothing of it outlives the command. An agent's author tries an agent without an account anywhere.
+"""
+
+import asyncio
+import logging
+import socket
+import tempfile
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp
+
+from chamade_mcp.app.first_start import Welcome, claude_command, make_owner
+from chamade_mcp.app.server import Server, listen
+from chamade_mcp.app.settings import Settings
+from chamade_mcp.app.wiring import Gateway, build
+from chamade_mcp.kit.manifest import Manifest
+from chamade_mcp.kit.registry import described
+from chamade_mcp.kit.sandbox import Stage
+from chamade_mcp.model.access import Principal
+from chamade_mcp.model.connections import Access
+from chamade_mcp.model.ids import Platform
+from chamade_mcp.web.sandbox import Playing, sandbox_page
+
+log = logging.getLogger(__name__)
+
+_START_S: Final = 20.0
+_STOP_S: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    url: str
+    """The gateway's."""
+    page_url: str
+    welcome: Welcome
+    serving: asyncio.Task[None]
+    """Ends with a signal."""
+
+
+def run(settings: Settings, page_port: int) -> None:
+    """Returns once a signal has stopped it. Raises `SettingsError`."""
+    uvloop.run(_run(settings, page_port))
+
+
+async def _run(settings: Settings, page_port: int) -> None:
+    with tempfile.TemporaryDirectory(prefix="chamade-sandbox-") as folder:
+        async with sandbox(settings, Path(folder), page_port) as it:
+            print(
+                f"The gateway: {it.url}",
+                f"Play the people: {it.page_url}",
+                f"Sign in: {it.welcome.email}, password {it.welcome.password}",
+                f"API key: {it.welcome.key}",
+                "Give it to Claude Code:",
+                claude_command(it.url, it.welcome.key),
+                "Everything is forgotten when this ends (Ctrl+C).",
+                sep="\n",
+                flush=True,
+            )
+            await asyncio.wait({it.serving})
+
+
+def stages() -> dict[Platform, tuple[Manifest, Stage]]:
+    """The platforms whose connectors can be played."""
+    found: dict[Platform, tuple[Manifest, Stage]] = {}
+    for name, manifest in described().items():
+        module = f"chamade_mcp.connectors.{name}.sandbox"
+        if manifest.available and find_spec(module) is not None:
+            found[name] = manifest, import_module(module).stage()
+    return found
+
+
+@asynccontextmanager
+async def sandbox(settings: Settings, folder: Path, page_port: int = 0) -> AsyncGenerator[Sandbox]:
+    """Everything up, and a bot of the first account's connected on every platform."""
+    played = stages()
+    async with AsyncExitStack() as stack:
+        platforms: dict[Platform, Mapping[str, str]] = {}
+        for name, (_, stage) in played.items():
+            await stack.enter_async_context(stage.running())
+            platforms[name] = stage.settings(await stack.enter_async_context(_served(stage.app)))
+        listener = stack.enter_context(listen(settings))
+        settings = settings.model_copy(update={"data_dir": folder, "platforms": platforms})
+        settings = settings.model_copy(update={"database_url": f"sqlite:///{folder / 'chamade.db'}"})
+        settings = settings.bound_to(listener.getsockname()[1])
+        gateway = await stack.enter_async_context(build(settings))
+        welcome = await make_owner(gateway.core.accounts)
+        assert welcome is not None, "the folder is new"
+        serving = await stack.enter_async_context(_serving(gateway, listener))
+        owner = await gateway.core.accounts.find_by_email(welcome.email)
+        assert owner is not None
+        await _connect(gateway, owner, played)
+        playing = [Playing(name, manifest.title, stage) for name, (manifest, stage) in played.items()]
+        page = sandbox_page(playing, settings.public_url)
+        page_url = await stack.enter_async_context(_served(page, page_port))
+        yield Sandbox(settings.public_url, page_url, welcome, serving)
+
+
+async def _connect(
+    gateway: Gateway, owner: Principal, played: Mapping[Platform, tuple[Manifest, Stage]]
+) -> None:
+    for name, (_, stage) in played.items():
+        await gateway.core.connections.register(owner, name, stage.bot(), Access.OPEN)
+
+
+@asynccontextmanager
+async def _serving(gateway: Gateway, listener: socket.socket) -> AsyncGenerator[asyncio.Task[None]]:
+    ready = asyncio.Event()
+    server = Server(gateway.app, drain=gateway.drain, ready=ready.set)
+    task = asyncio.create_task(server.serve([listener]), name="sandbox gateway")
+    try:
+        async with asyncio.timeout(_START_S):
+            await ready.wait()
+        yield task
+    finally:
+        server.should_exit = True
+        await task
+
+
+class _Local(uvicorn.Server):
+    """A server beside the gateway's, which alone listens to signals."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._serve(sockets)
+
+
+@asynccontextmanager
+async def _served(app: ASGIApp, port: int = 0) -> AsyncGenerator[str]:
+    """On loopback only; gives the URL."""
+    with listen(Settings(host="127.0.0.1", port=port)) as listener:
+        config = uvicorn.Config(
+            app,
+            ws="websockets-sansio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=_STOP_S,
+        )
+        server = _Local(config)
+        task = asyncio.create_task(server.serve([listener]), name="sandbox platform")
+        try:
+            async with asyncio.timeout(_START_S):
+                await server.ready.wait()
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await task

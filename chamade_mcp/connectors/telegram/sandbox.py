@@ -1,0 +1,49 @@
+"""Telegram on the stage of `chamade sandbox`."""
+
+from collections.abc import Mapping, Sequence
+
+from chamade_mcp.connectors.telegram.emulated_world import Person
+from chamade_mcp.connectors.telegram.emulator import TelegramEmulator
+from chamade_mcp.kit.sandbox import Line, Stage
+
+_KINDS = ("document", "audio", "voice", "video")
+
+
+class TelegramStage:
+    def __init__(self) -> None:
+        self._emulator = TelegramEmulator()
+        self._people: dict[str, Person] = {}
+        self._token = ""
+        self.app = self._emulator.app
+        self.running = self._emulator.running
+
+    def settings(self, url: str) -> Mapping[str, str]:
+        return {"api_url": url}
+
+    def bot(self) -> Mapping[str, str]:
+        self._token = self._emulator.new_bot("sandbox_bot")
+        return {"bot_token": self._token}
+
+    def write(self, person: str, text: str) -> None:
+        self._emulator.say(self._token, self._person(person), text)
+
+    def lines(self, person: str) -> Sequence[Line]:
+        who = self._person(person)
+        return [
+            Line(
+                "" if message["from"]["is_bot"] else person,
+                message.get("text") or message.get("caption") or "",
+                tuple(str(message[kind].get("file_name")) for kind in _KINDS if kind in message)
+                + (("photo.jpg",) if "photo" in message else ()),
+            )
+            for message in self._emulator.messages(self._token, who.id)
+        ]
+
+    def _person(self, name: str) -> Person:
+        if name not in self._people:
+            self._people[name] = self._emulator.person(name)
+        return self._people[name]
+
+
+def stage() -> Stage:
+    return TelegramStage()

@@ -1,0 +1,47 @@
+"""What `chamade sandbox` needs of an emulated platform: a stage on which a page plays the people.
+
+A connector offers one as ``sandbox.stage``, a `Stage` without arguments.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from starlette.types import ASGIApp
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Something said between a person and the bot, as the person sees it."""
+
+    author: str
+    """"" for the bot."""
+    text: str
+    files: tuple[str, ...] = ()
+    """Their names."""
+
+
+class Stage(Protocol):
+    @property
+    def app(self) -> ASGIApp:
+        """The platform's API."""
+        ...
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """While it calls the gateway."""
+        ...
+
+    def settings(self, url: str) -> Mapping[str, str]:
+        """What who runs the gateway sets for the platform that is served at `url`."""
+        ...
+
+    def bot(self) -> Mapping[str, str]:
+        """The settings of a new bot; the page's people write to it from then on."""
+        ...
+
+    def write(self, person: str, text: str) -> None: ...
+
+    def lines(self, person: str) -> Sequence[Line]:
+        """All that this person and the bot said to each other, oldest first."""
+        ...
