@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -202,7 +202,10 @@ def _build(
         platform.manifest.platform: platform,
         bots.manifest.platform: bots,
     }
-    described = {name: m for name, m in discover().manifests.items() if not m.available}
+    # All that people bring bots to are known here, and none of them can be run.
+    described = {
+        name: replace(m, available=False) for name, m in discover().manifests.items() if not m.embedded
+    }
     manifests = described | {name: connector.manifest for name, connector in connectors.items()}
     registry = Registry(MappingProxyType(manifests), MappingProxyType(connectors))
     roster, supervisor = Roster(), Supervisor(connectors, clock)

@@ -11,7 +11,9 @@ import pytest
 from chamade_mcp.kit.markdown.limits import Unit
 from chamade_mcp.kit.markdown.render import Format
 from chamade_mcp.kit.testing import SCRIPTED, ScriptedConnector
+from chamade_mcp.kit.testing_bots import BOTS
 from chamade_mcp.model.access import Principal
+from chamade_mcp.model.connections import Access
 from chamade_mcp.model.errors import (
     GatewayError,
     InvalidRequest,
@@ -21,6 +23,7 @@ from chamade_mcp.model.errors import (
     Unavailable,
 )
 from chamade_mcp.model.messages import DeliveryState
+from tests.support.bots import connected
 from tests.support.house import House, open_house
 from tests.support.requirement import requirement
 from tests.support.waiting import until
@@ -214,13 +217,17 @@ async def test_a_connector_with_a_bug_leaves_the_outcome_open(house: House) -> N
     assert await stored(house, owner) == [("answer", "unknown")]
 
 
-async def test_a_platform_out_of_reach_stores_nothing(house: House) -> None:
-    owner = await written_to(house)
-    house.platform.break_link(retry_after=3600)
-    await until(lambda: not house.supervisor.links)
-    with pytest.raises(Unavailable):
-        await house.inbox.send(owner, SCRIPTED, "answer")
-    assert await stored(house, owner) == []
+async def test_a_platform_that_wants_a_person_stores_nothing(house: House) -> None:
+    owner = await house.owner()
+    listed = await connected(house, owner, access=Access.OPEN)
+    await house.bots.write(listed.id, "hello")
+    house.bots.accept("helper", "another secret")
+    await until(lambda: listed.id not in house.bots.links)
+    with pytest.raises(Unavailable) as caught:
+        await house.inbox.send(owner, BOTS, "answer")
+    assert caught.value.code == "RECONNECT_NEEDED"
+    (conversation,) = (await house.inbox.snapshot(owner, status="active"))["conversations"]
+    assert conversation["last_message"]["text"] == "hello"
 
 
 async def test_a_caller_who_goes_away_does_not_stop_a_message(house: House) -> None:
