@@ -105,4 +105,5 @@ def api_app(
     operations = [operation for group in (*groups, reference.group()) for operation in group.operations]
     http = Problems(Dispatch(Router(operations), gate, large_body_bytes))
     inbox = InboxStream(core.hub, streams, gate, clock)
-    return Api(http, CallStream(core.calls, Entrance(core.calls, gate, clock)), inbox, reference)
+    stream = CallStream(core.calls, Entrance(core.calls, gate, clock), core.standing)
+    return Api(http, stream, inbox, reference)

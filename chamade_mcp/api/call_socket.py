@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
 
 from starlette.types import Receive, Send
 
 from chamade_mcp.api.calls import ChatBody
 from chamade_mcp.api.outbox import CallOutbox
+from chamade_mcp.api.socket_door import Refused
 from chamade_mcp.api.validation import check
 from chamade_mcp.audio import told, wire
 from chamade_mcp.audio.voice import MAX_MARKS, TooManyMarks, VoiceNews
@@ -27,6 +29,11 @@ _WAITING = 64
 """Messages that may wait for one that takes time, such as a chat message on a slow platform."""
 _REMIND_S = 1.0
 """An agent that sends audio nobody can hear is told so, but not fifty times a second."""
+
+_GOODBYE = frozenset({1000, 1005})
+"""How a client closes that means to. Any other code is a socket that was lost."""
+_LAST_WORDS_S = 5.0
+"""For a client to take what is still to be told before it is closed."""
 
 Slow = wire.Say | wire.SendChat | wire.Transcript | wire.Dtmf
 Queue = wire.AudioStatusQuery | wire.Clear | wire.Mark
@@ -62,29 +69,39 @@ class CallSocket:
         if isinstance(message, wire.AudioConfigDeclare):
             self._stream.configure(message)
 
-    async def run(self) -> None:
-        """Returns when the socket is closed by either side; leaves no task behind."""
+    async def run(self, void: Coroutine[Any, Any, Refused]) -> None:
+        """Returns when either side closes the socket; leaves no task behind.
+
+        `void` gives why it must be closed, once it must.
+        """
         reader = asyncio.create_task(self._read())
         writer = asyncio.create_task(self._outbox.drain(self._send))
+        voiding = asyncio.create_task(void)
         helpers = [asyncio.create_task(self._follow()), asyncio.create_task(self._carry_out())]
         self._stream.set_sink(_Mouthpiece(self._outbox))
         if self._frames is not None:
             self._frames.give_to(self._take)
         try:
-            done, _ = await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({reader, writer, voiding}, return_when=asyncio.FIRST_COMPLETED)
+            if voiding in done and voiding.exception() is None:
+                self._stream.set_sink(None)
+                await _end([reader, *helpers])
+                await self._refuse(voiding.result(), writer)
         finally:
             if self._frames is not None:
                 self._frames.give_to(None)
             self._stream.set_sink(None)
-            tasks = [reader, writer, *helpers]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _end([reader, writer, voiding, *helpers])
         for task in done:
             error = task.exception()
             if error is not None and not isinstance(error, OSError):  # OSError: the peer has gone
                 log.error("the socket of %s broke", self._stream.call, exc_info=error)
                 await self._send({"type": "websocket.close", "code": 1011, "reason": "Internal error"})
+
+    async def _refuse(self, refusal: Refused, writer: asyncio.Task[None]) -> None:
+        self._answer(wire.call_error(refusal.reason, refusal.name))
+        self._outbox.close(refusal.code, refusal.reason)
+        await asyncio.wait({writer}, timeout=_LAST_WORDS_S)
 
     # --- in ----------------------------------------------------------------------------------------------
 
@@ -92,6 +109,8 @@ class CallSocket:
         while True:
             message = await self._receive()
             if message["type"] == "websocket.disconnect":
+                # Of a connection that is lost uvicorn says 1005, too; but it gives no reason then.
+                self._stream.left = message.get("code") in _GOODBYE and "reason" in message
                 return
             pcm = message.get("bytes")
             frame = pcm if pcm is not None else message["text"]
@@ -256,3 +275,9 @@ class _Mouthpiece:
 
     def announce(self, message: wire.Wire) -> None:
         self._outbox.tell(wire.encode(message))
+
+
+async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

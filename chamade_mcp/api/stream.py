@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from starlette.types import Receive, Scope, Send
 
 from chamade_mcp.api.call_socket import CallSocket
-from chamade_mcp.api.entrance import Entrance, Entry, Gone
-from chamade_mcp.api.socket_door import Refused, last_of
+from chamade_mcp.api.entrance import AUTH_FAILED, Entrance, Entry, Gone
+from chamade_mcp.api.socket_door import BAD_KEY, Refused, last_of
 from chamade_mcp.audio import wire
 from chamade_mcp.core.calls import CallService
+from chamade_mcp.core.standing import Standing
 from chamade_mcp.core.streams import AgentStream
 from chamade_mcp.kit.frames import frames_of
 from chamade_mcp.model.errors import InvalidRequest, NotFound
@@ -38,6 +39,7 @@ class CallStream:
 
     calls: CallService
     entrance: Entrance
+    standing: Standing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = _PATH.fullmatch(scope["path"])
@@ -52,11 +54,18 @@ class CallStream:
             async with AsyncExitStack() as stack:
                 socket = await self._open(entry, path[1], scope, receive, send, stack)
                 socket.begin_with(_wishes(scope))
-                await socket.run()
+                await socket.run(self._void(entry))
         except Refused as refusal:
             await _close(send, refusal)
         except (Gone, OSError):
             return
+
+    async def _void(self, entry: Entry) -> Refused:
+        """Returns once what they came in with is good no more."""
+        error = await self.standing.lost(entry.principal)
+        if entry.by_token:
+            return Refused(AUTH_FAILED, "The token's key or grant has ended", "AUTH_FAILED")
+        return Refused(BAD_KEY, error.detail, error.code)
 
     async def _open(
         self, entry: Entry, call: str, scope: Scope, receive: Receive, send: Send, stack: AsyncExitStack

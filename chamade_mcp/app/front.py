@@ -9,6 +9,7 @@ from chamade_mcp.core.hub import MemoryHub
 from chamade_mcp.core.mcp_sessions import McpSessions
 from chamade_mcp.core.neighbours import Neighbours
 from chamade_mcp.core.notices import Kind, Notice, Notices
+from chamade_mcp.core.standing import Standing
 from chamade_mcp.core.tokens import ACCESS
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.model.ids import GrantId, KeyId
@@ -39,6 +40,8 @@ class Front:
         self._ending: list[Callable[[KeyId | GrantId], Awaitable[None]]] = []
         self.accounts.keys.on_revoke(self.sessions.end_sessions)
         self.grants.on_revoke(self.sessions.end_sessions)
+        self.standing = Standing(database, clock)
+        self.on_revoke(self.standing.revoked)
 
     def on_revoke(self, end: Callable[[KeyId | GrantId], Awaitable[None]]) -> None:
         """`end` is awaited once a key or a grant is revoked, in whatever process."""

@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     """"samplerate" costs fifteen times as much and is a little better; see docs/performance.md."""
     max_concurrent_calls: int = Field(default=100, ge=1, le=10_000)
     """Of one account, ringing ones included."""
+    call_grace_s: int = Field(default=30, ge=0, le=24 * 3600)
+    """How long a call waits for its agent after the last socket was lost; 0: for ever."""
     reply_timeout_s: int = Field(default=60, ge=0, le=3600)
     """How long an agent has to answer a direct message before the person is told; 0: for ever, unseen."""
     webhook_private_hosts: str | None = None

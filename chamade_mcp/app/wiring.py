@@ -153,9 +153,9 @@ class _House:
         blobs = _blobs(settings)
         files = _files(settings, database, clock, outbound, blobs, links)
         self._studio = studio = _studio(settings, database, hub, clock, blobs)
-        engine = EngineDeps(database, box, hub, clock, self._ticker, links, studio, settings.resampler)
-        self._engine = CallEngine(engine)
         limit, patience_s = settings.max_concurrent_calls, settings.reply_timeout_s
+        sound = self._ticker, links, studio, settings.resampler, settings.call_grace_s
+        self._engine = CallEngine(EngineDeps(database, box, hub, clock, *sound))
         heard = CallDeps(self._engine, studio, database, box, hub, clock, platforms, files, url, limit)
         calls = CallService(heard)
         probes = Probes(hub, front.neighbours, clock, keys=accounts.keys.list, grants=grants.list)
@@ -163,7 +163,6 @@ class _House:
         operators = Operators(database, clock)
         relay = PermissionRelay(operators, inbox, front.stored, clock)
         probes.presence = relay.line = front.sessions
-        front.on_revoke(calls.revoke_tokens)
         tied = ConnectionDeps(database, box, clock, hub, platforms, roster, links, operators, bots, url)
         self._reach = reach = Reach(tied)
         self._door = Door(roster, reach.pairings, calls, inbox, files, relay)
@@ -189,13 +188,15 @@ class _House:
             retention=Retention(database, clock, inbox.messages_removed),
             webhooks=_webhooks(settings, database, hub, clock, box, outbound),
             studio=studio,
+            standing=front.standing,
             public_url=url,
         )
         self._wire_endings()
 
     def _wire_endings(self) -> None:
-        """An account that goes takes with it what it began."""
+        """An account that goes takes with it what it began; so does a key or a grant."""
         core = self._core
+        self._front.on_revoke(core.calls.revoke_tokens)
         for leave in (
             core.connections.forget, self._engine.end_all, self._studio.forget, core.invitations.revoke_all,
             core.files.remove_all, core.inbox.forget, core.grants.revoke_all, self._front.sessions.leave,

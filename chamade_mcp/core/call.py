@@ -20,6 +20,8 @@ from chamade_mcp.model.limits import RING_S
 
 BRIDGE_LOST_CODE = "bridge_disconnected"
 """In small letters, unlike every other code: the public contract has it so."""
+AGENT_GONE_CODE = "AGENT_GONE"
+AGENT_GONE = "The agent's socket was lost, and nobody came back in time"
 BRIDGE_LOST = "Bridge connection lost. Use chamade_call_join with the same meeting_url to reconnect."
 
 
@@ -96,7 +98,8 @@ class Step:
 class CallSession:
     state: CallState
     deadline: float | None = None
-    """When `expired` must be called, on the monotonic clock; None while nothing is waited for."""
+    """When `expired` must be called, on the monotonic clock; None while nothing is waited for. A call that
+    rings waits for an answer, another one for its agent to come back."""
 
     @staticmethod
     def outbound() -> "Step":
@@ -113,7 +116,8 @@ class CallSession:
     def joined(self) -> Step:
         """The leg is in the room."""
         if self.state is CallState.CONNECTING:
-            return self._enter(CallState.ACTIVE)
+            active = self._enter(CallState.ACTIVE)
+            return replace(active, session=replace(active.session, deadline=self.deadline))
         return Step(self)
 
     def join_failed(self, error: GatewayError | str) -> Step:
@@ -143,7 +147,24 @@ class CallSession:
         """Time passed; `deadline` may or may not have come."""
         if self.deadline is None or now < self.deadline:
             return Step(self)
-        return self._enter(CallState.MISSED, after=(Decline(),))
+        if self.state is CallState.RINGING:
+            return self._enter(CallState.MISSED, after=(Decline(),))
+        return self._enter(
+            CallState.ENDED, before=(Failed(AGENT_GONE_CODE, AGENT_GONE),), after=(LeaveRoom(),)
+        )
+
+    # --- where the agent is -------------------------------------------------------------------------------
+
+    def agent_lost(self, until: float) -> Step:
+        """The last socket broke. Its call goes on until then, on the monotonic clock."""
+        if self.state.terminal or self.state is CallState.RINGING:
+            return Step(self)
+        return Step(replace(self, deadline=until))
+
+    def agent_back(self) -> Step:
+        if self.state is CallState.RINGING:
+            return Step(self)
+        return Step(replace(self, deadline=None))
 
     # --- what the agent wants -----------------------------------------------------------------------------
 

@@ -53,6 +53,7 @@ class CallTokens:
             "verified": principal.email_verified,
             "key": principal.key,
             "grant": principal.grant,
+            "browser": principal.browser,
             "until": expires_at.timestamp(),
         }
         body = _encode(json.dumps(claims, separators=(",", ":")).encode())
@@ -69,6 +70,7 @@ class CallTokens:
             claims["verified"],
             key=None if claims["key"] is None else KeyId(claims["key"]),
             grant=None if claims["grant"] is None else GrantId(claims["grant"]),
+            browser=claims["browser"],
         )
         if self._revoked.keys() & {principal.key, principal.grant}:
             raise _refused()

@@ -14,7 +14,7 @@ from chamade_mcp.core.call_deps import CallDeps
 from chamade_mcp.core.call_tokens import PURPOSE, CallTokens
 from chamade_mcp.core.live import LiveCall
 from chamade_mcp.core.records import CallRecord, CallView, RecordingState
-from chamade_mcp.core.streams import AgentStream, as_told, ends_call, open_stream, past
+from chamade_mcp.core.streams import AgentStream, Streams, as_told, ends_call, past
 from chamade_mcp.core.supervisor import reaching
 from chamade_mcp.core.wording import worded
 from chamade_mcp.kit.connector import Dials
@@ -75,6 +75,7 @@ class CallService:
     def __init__(self, deps: CallDeps) -> None:
         self._d = deps
         self._engine = deps.engine
+        self._streams = Streams(self, deps.engine, deps.database, deps.hub, deps.clock)
         self._tokens = CallTokens(deps.box.derive(PURPOSE), deps.clock)
         self._stream_base = "ws" + deps.public_url.removeprefix("http")
 
@@ -127,6 +128,8 @@ class CallService:
             raise call_not_found()
         record = records.from_row(row, self._d.box)
         live = self._engine.get(record.id)
+        if live is not None:
+            live.tended = True
         return CallView(
             record,
             CallState(row.state),
@@ -225,7 +228,7 @@ class CallService:
     ) -> AbstractAsyncContextManager[AgentStream]:
         """One agent socket on a live call; with `after`, from the event after that one on."""
         live = self._engine.find(principal.scope, call)
-        return open_stream(self, self._d.database, self._d.hub, live, principal, after, self._d.clock)
+        return self._streams.open(live, principal, after)
 
     async def past(
         self, principal: Principal, call: str, after: Cursor

@@ -63,6 +63,8 @@ class EngineDeps:
     studio: Studio
     resampler: Engine = "polyphase"
     """What converts between the rooms' rate and the agents'."""
+    grace_s: float = 30
+    """How long a call goes on without its agent, after the last socket broke; 0: for ever."""
     judges: Judges = field(default_factory=JudgePool)
     """What tells speech from other sounds."""
 
@@ -106,6 +108,7 @@ class CallEngine:
         live = self._live.get(CallId(call))
         if live is None or live.record.scope != scope:
             raise call_not_found()
+        live.tended = True
         return live
 
     def get(self, call: CallId) -> LiveCall | None:
@@ -181,6 +184,18 @@ class CallEngine:
             await self._gone(live)
         return live
 
+    async def agent_here(self, live: LiveCall) -> None:
+        """An agent's socket is open."""
+        await self.apply(live, lambda s: s.agent_back())
+
+    async def agent_lost(self, live: LiveCall) -> None:
+        """An agent's socket broke. Unless there is another one, the call ends soon: if nobody opens a socket
+        and nobody asks for anything of it."""
+        if self._d.grace_s and not live.listeners:
+            live.tended = False
+            until = self._d.clock.monotonic() + self._d.grace_s
+            await self.apply(live, lambda s: s.agent_lost(until))
+
     async def apply(self, live: LiveCall, move: Move) -> CallState:
         """Takes one step: stored first, then true, then told, then acted on. Raises what `move` raises."""
         return await to_the_end(self._step(live, move))
@@ -246,8 +261,9 @@ class CallEngine:
         if live.session.deadline is None:
             if live.timer is not None:
                 live.timer.cancel()
+                live.timer = None
         elif live.timer is None:
-            live.timer = asyncio.create_task(self._ring(live), name=f"ring of {live.record.id}")
+            live.timer = asyncio.create_task(self._wait(live), name=f"deadline of {live.record.id}")
 
     async def _attend(self, live: LiveCall) -> None:
         """The platform side of a call, from joining to the end of it."""
@@ -294,10 +310,15 @@ class CallEngine:
         except GatewayError as error:
             log.warning("%s could not be told that nobody answers: %s", platform, error)
 
-    async def _ring(self, live: LiveCall) -> None:
+    async def _wait(self, live: LiveCall) -> None:
         while (deadline := live.session.deadline) is not None:
             await self._d.clock.sleep(max(0.0, deadline - self._d.clock.monotonic()))
-            await self._report(live, lambda s: s.expired(self._d.clock.monotonic()))
+            await self._report(live, partial(self._expire, live))
+
+    def _expire(self, live: LiveCall, session: CallSession) -> Step:
+        if live.tended and session.state is not CallState.RINGING:
+            return session.agent_back()
+        return session.expired(self._d.clock.monotonic())
 
     async def _gone(self, live: LiveCall) -> None:
         """Waits, within reason, until the platform side is over too."""

@@ -22,6 +22,7 @@ from chamade_mcp.core.relay import PermissionRelay
 from chamade_mcp.core.repeats import Repeats
 from chamade_mcp.core.retention import Retention
 from chamade_mcp.core.roster import Listed, Roster
+from chamade_mcp.core.standing import Standing
 from chamade_mcp.core.studio import Studio
 from chamade_mcp.core.webhooks.endpoints import Webhooks
 from chamade_mcp.kit.connector import Emit
@@ -69,6 +70,7 @@ class Core:
     retention: Retention
     webhooks: Webhooks
     studio: Studio
+    standing: Standing
     public_url: str
 
 

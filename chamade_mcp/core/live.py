@@ -53,6 +53,9 @@ class LiveCall:
     attending: asyncio.Task[None] | None = None
     """What goes on with the platform: being in the room, or declining."""
     timer: asyncio.Task[None] | None = None
+    """Waits for the session's deadline."""
+    tended: bool = False
+    """Somebody asked for something of it since its last socket was lost."""
     record_as: RecordingFormat | None = None
     """It shall be recorded from the moment on when the agent is in the room."""
     recorder: Recorder | None = None

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -11,6 +12,7 @@ from chamade_mcp.audio.voice import VoiceNews
 from chamade_mcp.audio.wire import AudioConfigDeclare, Wire
 from chamade_mcp.core import event_log
 from chamade_mcp.core.call import CallState
+from chamade_mcp.core.engine import CallEngine
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.live import LiveCall
 from chamade_mcp.core.speech_reports import SpeechReports
@@ -88,6 +90,8 @@ class AgentStream:
         self._met: set[ParticipantRef] = set()
         """Participants who have an index because they are there."""
         self._sink: Sink | None = None
+        self.left = False
+        """The agent closed the socket itself: its call goes on without one."""
         self.audio: AgentAudio | None = (
             live.mixer.add_agent(self._hear, tell=self._tell) if live.mixer else None
         )
@@ -232,28 +236,36 @@ async def past(
         after = batch[-1].cursor
 
 
-@asynccontextmanager
-async def open_stream(
-    acts: Acts,
-    database: Database,
-    hub: EventHub,
-    live: LiveCall,
-    principal: Principal,
-    after: Cursor | None,
-    clock: Clock,
-) -> AsyncGenerator[AgentStream]:
-    """With `after`, what has happened since then comes first, as `AgentStream.missed`."""
-    async with AsyncExitStack() as stack:
-        async with live.lock:
-            # No step is under way: each is in the state found here, or among the events to come.
-            envelopes = await stack.enter_async_context(hub.subscribe(live.record.scope, after=None))
-        # Read from here on: what is stored twice over, in the past and among the events, is told once.
-        missed = past(database, live.record.scope, live.record.id, after)
-        stream = AgentStream(acts, live, principal, envelopes, missed, clock)
-        live.listeners.append(stream)
-        try:
-            yield stream
-        finally:
-            live.listeners.remove(stream)
-            if live.mixer is not None and stream.audio is not None:
-                live.mixer.remove_agent(stream.audio)
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """Opens agent sockets."""
+
+    acts: Acts
+    engine: CallEngine
+    database: Database
+    hub: EventHub
+    clock: Clock
+
+    @asynccontextmanager
+    async def open(
+        self, live: LiveCall, principal: Principal, after: Cursor | None
+    ) -> AsyncGenerator[AgentStream]:
+        """With `after`, what has happened since then comes first, as `AgentStream.missed`."""
+        scope, call = live.record.scope, live.record.id
+        async with AsyncExitStack() as stack:
+            async with live.lock:
+                # No step is under way: each is in the state found here, or among the events to come.
+                envelopes = await stack.enter_async_context(self.hub.subscribe(scope, after=None))
+            # Read from here on: what is stored twice over, in the past and among the events, is told once.
+            missed = past(self.database, scope, call, after)
+            stream = AgentStream(self.acts, live, principal, envelopes, missed, self.clock)
+            live.listeners.append(stream)
+            try:
+                await self.engine.agent_here(live)
+                yield stream
+            finally:
+                live.listeners.remove(stream)
+                if live.mixer is not None and stream.audio is not None:
+                    live.mixer.remove_agent(stream.audio)
+                if not stream.left:
+                    await self.engine.agent_lost(live)

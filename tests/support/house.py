@@ -57,6 +57,7 @@ from tests.support.receiver import Receiver
 
 PUBLIC_URL = "http://gateway.test"
 CALL_LIMIT = 3
+GRACE_S = 30.0
 FILE_CAP = 1000
 FILE_QUOTA = 10_000
 RECORDINGS_QUOTA = 10_000_000
@@ -159,6 +160,7 @@ async def open_house(
     platform: ScriptedConnector | None = None,
     bots: ScriptedBots | None = None,
     reply_timeout_s: float = 0,
+    grace_s: float = GRACE_S,
 ) -> AsyncGenerator[House]:
     """Everything started as the gateway does it, and stopped in its order.
 
@@ -167,7 +169,7 @@ async def open_house(
     database = Database(database_path)
     try:
         files_root, platform = database_path.parent / "files", platform or ScriptedConnector()
-        house = _build(database, files_root, platform, bots or ScriptedBots(), reply_timeout_s)
+        house = _build(database, files_root, platform, bots or ScriptedBots(), reply_timeout_s, grace_s)
         await house.engine.start()
         await house.supervisor.start(house.context)
         await house.connections.start(house.context)
@@ -196,6 +198,7 @@ def _build(
     platform: ScriptedConnector,
     bots: ScriptedBots,
     reply_timeout_s: float,
+    grace_s: float,
 ) -> House:
     clock, ticker, box = VirtualClock(), Ticker(), SecretBox("a secret of the tests")
     connectors: Mapping[Platform, Connector] = {
@@ -219,7 +222,7 @@ def _build(
     spool = files_root.parent / "recordings"
     recordings = Recordings(RecordingsDeps(database, hub, clock, blobs, spool, PUBLIC_URL))
     studio = Studio(database, hub, clock, recordings, RECORDINGS_QUOTA)
-    engine = CallEngine(EngineDeps(database, box, hub, clock, ticker, supervisor, studio))
+    engine = CallEngine(EngineDeps(database, box, hub, clock, ticker, supervisor, studio, grace_s=grace_s))
     calls = CallService(
         CallDeps(engine, studio, database, box, hub, clock, platforms, files, PUBLIC_URL, CALL_LIMIT)
     )

@@ -56,7 +56,8 @@ class House:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncGenerator[House]:
+async def house(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncGenerator[House]:
+    """Parametrized indirectly: with further settings."""
     scripted = ScriptedConnector(dials=True)
     ears = ScriptedConnector(
         frozenset({Capability.AUDIO_IN, Capability.READ, Capability.WRITE}), platform=Platform("ears")
@@ -71,7 +72,7 @@ async def house(tmp_path: Path) -> AsyncGenerator[House]:
     )
     settings = Settings(
         data_dir=tmp_path / "data", files_max_size_mb=1, files_quota_mb=8, max_concurrent_calls=3
-    )
+    ).model_copy(update=getattr(request, "param", {}))
     elsewhere = Elsewhere()
     async with build(settings, registry=registry, outbound=elsewhere.outbound()) as gateway:
         await gateway.core.accounts.create(EMAIL, PASSWORD, verified=True)

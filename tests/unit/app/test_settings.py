@@ -46,6 +46,7 @@ def test_the_data_folder_follows_xdg(env: SetEnv, tmp_path: Path) -> None:
         ("CHAMADE_FILES_MAX_SIZE_MB", "7", "files_max_size_mb", 7),
         ("CHAMADE_MAX_CONCURRENT_CALLS", "3", "max_concurrent_calls", 3),
         ("CHAMADE_RESAMPLER", "samplerate", "resampler", "samplerate"),
+        ("CHAMADE_CALL_GRACE_S", "0", "call_grace_s", 0),
         ("CHAMADE_REPLY_TIMEOUT_S", "0", "reply_timeout_s", 0),
         ("CHAMADE_DATABASE_URL", "sqlite:////srv/x.db", "database_path", Path("/srv/x.db")),
         ("CHAMADE_DATA_DIR", "~/here", "data_dir", None),

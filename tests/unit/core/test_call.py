@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chamade_mcp.core.call import (
+    AGENT_GONE,
     BRIDGE_LOST,
     CallSession,
     CallState,
@@ -42,6 +43,7 @@ INPUTS: dict[str, Input] = {
     "accept": lambda s: s.request(Verb.ACCEPT),
     "refuse": lambda s: s.request(Verb.REFUSE),
     "leave": lambda s: s.request(Verb.LEAVE),
+    "agent_back": lambda s: s.agent_back(),
 }
 SESSIONS = {state: CallSession(state, NOW if state is S.RINGING else None) for state in S}
 LIVE = [state for state in S if not state.terminal]
@@ -130,6 +132,35 @@ def test_a_failure_to_join_without_a_code_of_its_own() -> None:
     assert step.effects[0] == Failed("JOIN_FAILED", "no route to the room")
 
 
+@pytest.mark.parametrize("state", [S.CONNECTING, S.ACTIVE])
+def test_a_call_ends_whose_agent_does_not_come_back(state: CallState) -> None:
+    away = CallSession(state).agent_lost(NOW)
+    assert away == Step(CallSession(state, NOW))
+    assert away.session.expired(NOW - 0.001) == Step(away.session)
+    over = away.session.expired(NOW)
+    assert over.session == CallSession(S.ENDED)
+    assert over.effects == (Failed("AGENT_GONE", AGENT_GONE), Entered(S.ENDED), LeaveRoom())
+
+
+@pytest.mark.parametrize("state", [S.CONNECTING, S.ACTIVE])
+def test_an_agent_that_comes_back_keeps_its_call(state: CallState) -> None:
+    back = CallSession(state).agent_lost(NOW).session.agent_back()
+    assert back == Step(CallSession(state))
+    assert back.session.expired(NOW + 1_000) == Step(back.session)
+
+
+def test_an_agent_that_is_lost_while_its_call_connects_is_waited_for_no_longer() -> None:
+    away = CallSession.outbound().session.agent_lost(NOW).session.joined()
+    assert away == Step(CallSession(S.ACTIVE, NOW), (Entered(S.ACTIVE),))
+
+
+@pytest.mark.parametrize("state", [state for state in S if state not in (S.CONNECTING, S.ACTIVE)])
+def test_sockets_decide_nothing_of_a_call_that_rings_or_is_over(state: CallState) -> None:
+    session = SESSIONS[state]
+    assert session.agent_lost(NOW + 5) == Step(session)
+    assert session.agent_back() == Step(session)
+
+
 STARTS = st.sampled_from(
     [
         CallSession.outbound(),
@@ -139,13 +170,16 @@ STARTS = st.sampled_from(
 )
 
 
-@given(STARTS, st.lists(st.sampled_from(sorted(INPUTS))))
+ANYTHING: dict[str, Input] = {**INPUTS, "agent_lost": lambda s: s.agent_lost(NOW)}
+
+
+@given(STARTS, st.lists(st.sampled_from(sorted(ANYTHING))))
 def test_any_sequence_keeps_the_invariants(start: Step, names: list[str]) -> None:
     session, effects = start.session, list(start.effects)
     for name in names:
         before = session
         try:
-            step = INPUTS[name](session)
+            step = ANYTHING[name](session)
         except (NotFound, Conflict):
             continue
         session = step.session
@@ -154,7 +188,8 @@ def test_any_sequence_keeps_the_invariants(start: Step, names: list[str]) -> Non
         assert entered == ([session.state] if session.state is not before.state else [])
         assert bool(step.effects) == bool(entered)
         assert not before.state.terminal or session == before
-        assert (session.deadline is not None) == (session.state is S.RINGING)
+        assert session.deadline is not None or session.state is not S.RINGING
+        assert session.deadline is None or not session.state.terminal
         effects += step.effects
     # Somebody is let into the room at most once, and nobody is both let in and declined.
     assert effects.count(JoinRoom()) <= 1

@@ -1,7 +1,6 @@
 """API keys."""
 
 import re
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -12,9 +11,9 @@ from sqlalchemy import select
 from chamade_mcp.core.keys import Keys, require
 from chamade_mcp.model.access import ALL_PERMISSIONS, Permission
 from chamade_mcp.model.errors import Forbidden, NotFound, Unauthenticated, ValidationFailed
-from chamade_mcp.store.database import Database, T, Transaction
 from chamade_mcp.store.schema import api_keys
 from tests.support.house import House
+from tests.support.interrupted import Interrupted
 from tests.support.requirement import requirement
 
 
@@ -75,19 +74,6 @@ async def test_a_revoked_key_stops_at_once_and_only_its_holder_is_told(house: Ho
     assert await house.accounts.list_keys(owner) == []
     with pytest.raises(NotFound):
         await house.accounts.revoke_key(owner, new.id)
-
-
-class Interrupted(Database):
-    """Between a read and its answer something else happens, once."""
-
-    meanwhile: Callable[[], Awaitable[None]] | None = None
-
-    async def read(self, fn: Transaction[T]) -> T:
-        result = await super().read(fn)
-        if self.meanwhile is not None:
-            meanwhile, self.meanwhile = self.meanwhile, None
-            await meanwhile()
-        return result
 
 
 async def test_a_revocation_during_a_look_up_counts(house: House, database_path: Path) -> None:
