@@ -3,11 +3,16 @@
 import os
 
 import pytest
+from hypothesis import settings
 
 from chamade_mcp.model.access import Caller
 from chamade_mcp.tools.client import CoreClient
 from chamade_mcp.tools.transport import InProcess
 from tests.support.core_api import KEY, PRINCIPAL, FakeCore
+
+# An example that takes long says something of what else the machine does, and nothing of our code.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(autouse=True)
