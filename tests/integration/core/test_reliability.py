@@ -3,7 +3,9 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,9 +13,11 @@ import httpx2
 import pytest
 
 from chamade_mcp.core.outbox import GIVE_UP_S
+from chamade_mcp.core.repeats import Answered, Begun, KeyReused, Repeats, Request
 from chamade_mcp.kit.connector import PlatformUnavailable
 from chamade_mcp.kit.testing import SCRIPTED
 from chamade_mcp.model.access import Principal
+from chamade_mcp.model.errors import Conflict
 from chamade_mcp.model.facts import MessageReceived
 from chamade_mcp.model.ids import ConversationRef, MessageRef
 from chamade_mcp.model.messages import Sender
@@ -35,6 +39,18 @@ class Gate(asyncio.Event):
     async def wait(self) -> Literal[True]:
         self.reached.set()
         return await super().wait()
+
+
+@contextmanager
+def held(database: Path) -> Generator[None]:
+    """Somebody else writes, and does not come to an end."""
+    holding = sqlite3.connect(database, isolation_level=None, timeout=60)
+    holding.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        holding.execute("ROLLBACK")
+        holding.close()
 
 
 @pytest.fixture
@@ -159,18 +175,35 @@ async def test_what_became_of_a_message_is_stored_when_the_database_is_free_agai
     hold = house.platform.script.hold = Gate()
     sending = asyncio.create_task(house.inbox.send(owner, SCRIPTED, "Hi"))
     await asyncio.wait_for(hold.reached.wait(), 5)
-    holding = sqlite3.connect(tmp_path / "chamade.db", isolation_level=None)
-    holding.execute("BEGIN IMMEDIATE")
-    asleep = house.clock.sleeping
-    hold.set()
-    await until(lambda: house.clock.sleeping > asleep, bound_s=20)
-    assert (await last_message(house, owner))["status"] == "pending"
-    holding.execute("ROLLBACK")
-    holding.close()
+    with held(tmp_path / "chamade.db"):
+        asleep = house.clock.sleeping
+        hold.set()
+        await until(lambda: house.clock.sleeping > asleep, bound_s=20)
+        assert (await last_message(house, owner))["status"] == "pending"
     await house.clock.advance(1)
     assert (await asyncio.wait_for(sending, 5)).status == 200
     assert (await last_message(house, owner))["status"] == "delivered"
     assert len(house.platform.delivered) == 1
+
+
+async def test_a_key_is_not_lost_when_its_answer_cannot_be_stored(house: House, tmp_path: Path) -> None:
+    owner, answer = await house.owner(), Answered(200, '{"status": "delivered"}')
+    repeats = Repeats(house.database, house.clock, house.box)
+    done, undone = (Request(owner.scope, key, "digest") for key in ("done", "undone"))
+    assert isinstance(await repeats.begin(done), Begun)
+    begun = await repeats.begin(undone)
+    with held(tmp_path / "chamade.db"):
+        await asyncio.gather(repeats.finish(done, answer), repeats.release(undone))
+        assert await repeats.begin(done) == answer
+        with pytest.raises(KeyReused):
+            await repeats.begin(replace(done, digest="another"))
+    assert await repeats.begin(undone) == begun, "nothing was done: it begins anew"
+    with pytest.raises(Conflict):
+        await repeats.begin(undone)
+    assert await repeats.begin(done) == answer
+    after_a_restart = Repeats(house.database, house.clock, house.box)
+    assert await after_a_restart.begin(done) == answer
+    assert await after_a_restart.begin(undone) == begun
 
 
 async def test_a_database_that_somebody_else_holds_is_never_answered_with_accepted(tmp_path: Path) -> None:
@@ -179,16 +212,11 @@ async def test_a_database_that_somebody_else_holds_is_never_answered_with_accept
         httpx2.AsyncClient(base_url=gateway.url, headers={"x-api-key": gateway.key}, timeout=30) as api,
     ):
         assert (await api.post("/api/invite-link", json={"platform": "web"})).status_code == 200
-        holding = sqlite3.connect(tmp_path / "data" / "chamade.db", isolation_level=None)
-        holding.execute("BEGIN IMMEDIATE")
-        try:
+        with held(tmp_path / "data" / "chamade.db"):
             # Longer than the gateway itself waits for the lock.
             answers = await asyncio.gather(
                 *(api.post("/api/invite-link", json={"platform": "web"}) for _ in range(4))
             )
-        finally:
-            holding.execute("ROLLBACK")
-            holding.close()
         for answer in answers:
             assert answer.status_code == 503, answer.text
             assert answer.json()["code"] == "DATABASE_BUSY"
