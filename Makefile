@@ -13,7 +13,7 @@ SELF := $(PIP) install -q --python $(BIN)/python --no-deps -e .
 # pyright would ask the network whether it is the newest.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help run setup test check bench demo fuzz soak lock clean
+.PHONY: help run setup test check bench demo fuzz soak chaos lock clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ fuzz: .venv/.dev ## The fuzz tests with many more examples than `make test` give
 
 soak: .venv/.dev ## Simulated hours of a busy room, under bad networks and drifting clocks; SOAK_HOURS=4
 	SOAK_HOURS=$${SOAK_HOURS:-4} $(BIN)/pytest -q tests/soak $(ARGS)
+
+chaos: .venv/.dev ## The gateway killed 60 times under load, its database locked; `make test` does less of it
+	CHAOS_KILLS=$${CHAOS_KILLS:-60} CHAOS_LOCKED_S=$${CHAOS_LOCKED_S:-30} $(BIN)/pytest -q -s tests/chaos $(ARGS)
 
 lock: .venv/.uv ## Resolve the newest allowed versions and write both locks
 	@rm -f uv.lock

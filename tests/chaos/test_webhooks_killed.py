@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 from chamade_mcp.store.migrate import migrate
+from tests.chaos.scale import KILLS
 
-KILLS = 8
 SCRIPT = Path(__file__).with_name("webhooks_until_killed.py")
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 def life(database: Path, book: Path, first: int) -> "subprocess.Popen[str]":
