@@ -6,7 +6,7 @@ What stands in for the world outside decides when something is pushed, and for h
 
 import heapq
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from typing import TypeAlias
 
@@ -40,8 +40,9 @@ class Stream:
     """Samples that came out, at `rate_hz`."""
     least_buffered: int = 1 << 40
     """In the window that runs."""
-    delays_s: list[float] = field(default_factory=list[float])
-    """The least that waited, of each window."""
+    windows: int = 0
+    delay_s: float = 0.0
+    """The most, over all windows, of the least that waited in each."""
 
     def counted(self, source: Source) -> Source:
         def pull(samples: int, at: float) -> Samples | None:
@@ -80,7 +81,7 @@ class Agent:
         self.pipe = PortPair(world.format)
         self.call.add_leg(ParticipantRef("room"), self.pipe.near)
         self.heard = 0
-        self.marks: list[tuple[str, bool]] = []
+        self.marks_told = self.marks_cut_off = 0
         self.audio: AgentAudio = self.call.add_agent(self._hear, rate_hz, self._note)
         self.audio.configure(receive=True)
         self.stream = Stream(name, lambda: self.audio.stats.voice, world.format.rate_hz)
@@ -99,8 +100,11 @@ class Agent:
         self.heard += len(pcm) // 2
 
     def _note(self, news: VoiceNews) -> None:
+        """Marks have running numbers."""
         if isinstance(news, MarkPassed):
-            self.marks.append((news.name, news.played))
+            assert news.name == str(self.marks_told), "each once, in its order"
+            self.marks_told += 1
+            self.marks_cut_off += not news.played
 
 
 class World:
@@ -142,7 +146,8 @@ class World:
             stats = stream.stats()
             stream.least_buffered = min(stream.least_buffered, stats.buffered)
             if over:
-                stream.delays_s.append(stream.least_buffered / stream.rate_hz)
+                stream.windows += 1
+                stream.delay_s = max(stream.delay_s, stream.least_buffered / stream.rate_hz)
                 stream.least_buffered = 1 << 40
                 check_counts(stream, stats)
 
