@@ -3,7 +3,8 @@
 // `hold` is how long the first frame of a burst waits, so it is what a later frame may be late by. A frame
 // that comes later than that is an underrun: sound goes on a step later (the gap itself has made the delay longer)
 // and `hold` grows a step, so that one stall does not make the whole call late, but a bad network does. Without
-// underruns it shrinks by a tenth every two seconds. The room sends nothing while all are silent: an empty
+// underruns it shrinks by a tenth every two seconds. What waits longer than that goes: where it is quiet, and
+// whole periods of a voice (as audio/hasten.py does). The room sends nothing while all are silent: an empty
 // buffer that stays empty for 200 ms is silence, not loss.
 
 const MS = sampleRate / 1000;
@@ -18,6 +19,44 @@ const CALM = 2000 * MS;
 const STEP = 10 * MS;
 const TRIM_OVER = 5 * MS;
 const QUIET = 0.002;
+const OVERLAP = Math.round(5 * MS); // blended where a period is left out
+const SHORTEST = Math.round(2.5 * MS);
+const LONGEST = Math.round(15 * MS); // a period of a low voice, or several of a higher one
+const GAP = 60 * MS; // between two such places
+const ALIKE = 0.9; // the least correlation of what is blended: less is an attack or noise, and would be heard
+const COARSE = Math.max(1, Math.floor(sampleRate / 8000));
+
+/** How alike `wave` is to what comes `lag` later: normalised correlation of every `step`th sample. */
+function likeness(wave, lag, step) {
+  let product = 0;
+  let here = 0;
+  let there = 0;
+  for (let i = 0; i < OVERLAP; i += step) {
+    const a = wave[i];
+    const b = wave[i + lag];
+    product += a * b;
+    here += a * a;
+    there += b * b;
+  }
+  return product / (Math.sqrt(here * there) + 1e-9);
+}
+
+/** The longest lag up to `longest` after which `wave` goes on as from its beginning; 0 where there is none. */
+function periodOf(wave, longest) {
+  let best = 0;
+  for (let lag = SHORTEST; lag <= longest; lag += COARSE) best = Math.max(best, likeness(wave, lag, COARSE));
+  if (best < ALIKE * 0.9) return 0; // samples between those looked at may fit better
+  let about = longest - ((longest - SHORTEST) % COARSE);
+  // Later periods fit a little worse than the first, and leave out more.
+  while (likeness(wave, about, COARSE) < best - 0.02) about -= COARSE;
+  let found = 0;
+  best = ALIKE;
+  for (let lag = Math.max(SHORTEST, about - COARSE); lag <= Math.min(longest, about + COARSE); lag += 1) {
+    const alike = likeness(wave, lag, 1);
+    if (alike >= best) [found, best] = [lag, alike];
+  }
+  return found;
+}
 
 class Playback extends AudioWorkletProcessor {
   constructor() {
@@ -33,8 +72,11 @@ class Playback extends AudioWorkletProcessor {
     this.windowEnd = 0;
     this.lowest = Infinity;
     this.excess = 0;
+    this.wave = new Float32Array(OVERLAP + LONGEST);
+    this.hastenAt = 0;
     this.underruns = 0;
     this.dropped = 0;
+    this.leftOut = 0;
     this.reportAt = 0;
     this.port.onmessage = ({ data: { port } }) => {
       port.onmessage = ({ data }) => this.take(new Int16Array(data));
@@ -69,14 +111,34 @@ class Playback extends AudioWorkletProcessor {
     this.startAt = currentFrame + STEP;
   }
 
-  /** Sound is never stretched: what is too much goes where it is quiet, a quantum at a time. */
+  /** Leaves out what is too much: a quantum where it is quiet, or a period of a voice. */
   trim(count) {
     if (this.excess < count) return;
     let sum = 0;
     for (let i = 0; i < count; i += 1) sum += Math.abs(this.ring[(this.read + i) & MASK]);
-    if (sum > QUIET * count) return;
+    if (sum <= QUIET * count) this.leaveOut(count);
+    else if (currentFrame >= this.hastenAt) this.hasten(count);
+  }
+
+  hasten(count) {
+    const longest = Math.min(LONGEST, Math.floor(this.excess));
+    if (longest < SHORTEST || this.written - this.read < longest + OVERLAP + count) return;
+    this.hastenAt = currentFrame + GAP; // also of a sound without a period: looking for one takes time
+    for (let i = 0; i < OVERLAP + longest; i += 1) this.wave[i] = this.ring[(this.read + i) & MASK];
+    const lag = periodOf(this.wave, longest);
+    if (!lag) return;
+    for (let i = 0; i < OVERLAP; i += 1) {
+      const rise = i / (OVERLAP - 1);
+      this.ring[(this.read + lag + i) & MASK] = this.wave[i] * (1 - rise) + this.wave[lag + i] * rise;
+    }
+    this.leaveOut(lag);
+  }
+
+  leaveOut(count) {
     this.read += count;
     this.excess -= count;
+    this.lowest -= count;
+    this.leftOut += count;
   }
 
   watch(available) {
@@ -96,6 +158,7 @@ class Playback extends AudioWorkletProcessor {
     this.port.postMessage({
       underruns: this.underruns,
       dropped: this.dropped,
+      left_out_ms: this.leftOut / MS,
       buffered_ms: (this.written - this.read) / MS,
       hold_ms: this.hold / MS,
     });
