@@ -23,11 +23,12 @@ from chamade_mcp.app.first_start import Welcome, claude_command, make_owner
 from chamade_mcp.app.server import Server, listen
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import Gateway, build
+from chamade_mcp.kit.clock import SystemClock
 from chamade_mcp.kit.manifest import Manifest
 from chamade_mcp.kit.registry import described
 from chamade_mcp.kit.sandbox import Stage
 from chamade_mcp.model.access import Principal
-from chamade_mcp.model.connections import Access
+from chamade_mcp.model.connections import Access, ConnectionState
 from chamade_mcp.model.ids import Platform
 from chamade_mcp.web.sandbox import Playing, sandbox_page
 
@@ -98,7 +99,7 @@ async def sandbox(settings: Settings, folder: Path, page_port: int = 0) -> Async
         serving = await stack.enter_async_context(_serving(gateway, listener))
         owner = await gateway.core.accounts.find_by_email(welcome.email)
         assert owner is not None
-        await _connect(gateway, owner, played)
+        await _connect(gateway, settings.public_url, owner, played)
         playing = [Playing(name, manifest.title, stage) for name, (manifest, stage) in played.items()]
         page = sandbox_page(playing, settings.public_url)
         page_url = await stack.enter_async_context(_served(page, page_port))
@@ -106,10 +107,17 @@ async def sandbox(settings: Settings, folder: Path, page_port: int = 0) -> Async
 
 
 async def _connect(
-    gateway: Gateway, owner: Principal, played: Mapping[Platform, tuple[Manifest, Stage]]
+    gateway: Gateway, url: str, owner: Principal, played: Mapping[Platform, tuple[Manifest, Stage]]
 ) -> None:
+    clock = SystemClock()
     for name, (_, stage) in played.items():
-        await gateway.core.connections.register(owner, name, stage.bot(), Access.OPEN)
+        listed = await gateway.core.connections.register(owner, name, stage.bot(), Access.OPEN)
+        async with asyncio.timeout(_START_S):
+            while (
+                gateway.core.connections.get(owner.scope.account, listed.id).state is not ConnectionState.OK
+            ):
+                await clock.sleep(0.02)
+        await stage.connected(f"{url}/api/hooks/{name}/{listed.id}")
 
 
 @asynccontextmanager

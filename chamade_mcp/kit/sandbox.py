@@ -40,6 +40,10 @@ class Stage(Protocol):
         """The settings of a new bot; the page's people write to it from then on."""
         ...
 
+    async def connected(self, hook_url: str) -> None:
+        """The bot is connected; the platform may call it there."""
+        ...
+
     def write(self, person: str, text: str) -> None: ...
 
     def lines(self, person: str) -> Sequence[Line]:

@@ -24,6 +24,9 @@ class TelegramStage:
         self._token = self._emulator.new_bot("sandbox_bot")
         return {"bot_token": self._token}
 
+    async def connected(self, hook_url: str) -> None:
+        """The bot asks for updates itself."""
+
     def write(self, person: str, text: str) -> None:
         self._emulator.say(self._token, self._person(person), text)
 

@@ -8,6 +8,7 @@ import pytest
 from starlette.types import ASGIApp
 
 from chamade_mcp.connectors.telegram.emulator import TelegramEmulator
+from chamade_mcp.connectors.whatsapp.emulator import VERSION, WhatsAppEmulator
 from tests.support.hosted import Hosted, hosted
 from tests.support.server import serve
 
@@ -29,6 +30,19 @@ async def emulated() -> AsyncGenerator[tuple[TelegramEmulator, str]]:
 async def telegram() -> AsyncGenerator[tuple[TelegramEmulator, str]]:
     async with emulated() as it:
         yield it
+
+
+@pytest.fixture
+async def whatsapp() -> AsyncGenerator[tuple[WhatsAppEmulator, str]]:
+    emulator = WhatsAppEmulator()
+
+    @asynccontextmanager
+    async def app(url: str) -> AsyncGenerator[ASGIApp]:
+        async with emulator.running():
+            yield emulator.app
+
+    async with serve(app) as url:
+        yield emulator, f"{url}/{VERSION}"
 
 
 @pytest.fixture

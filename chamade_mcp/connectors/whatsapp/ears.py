@@ -1,0 +1,131 @@
+"""What WhatsApp tells a number, as facts."""
+
+import logging
+import re
+from collections import OrderedDict
+from typing import Final
+
+from chamade_mcp.connectors.whatsapp.client import WINDOW_CLOSED
+from chamade_mcp.connectors.whatsapp.messages import TOKEN_PREFIX, WhatsAppMessages
+from chamade_mcp.connectors.whatsapp.wire import Heard, Message, Status, file_name
+from chamade_mcp.kit.connector import Context
+from chamade_mcp.model.access import Scope
+from chamade_mcp.model.facts import (
+    DeliveryChanged,
+    MessageDeleted,
+    MessageEdited,
+    MessageReceived,
+    Reacting,
+    ReactionChanged,
+)
+from chamade_mcp.model.ids import ConversationRef, MessageRef
+from chamade_mcp.model.messages import Attachment, DeliveryState, Sender
+
+log = logging.getLogger(__name__)
+
+_TOKEN: Final = re.compile(rf"{TOKEN_PREFIX}([A-Za-z0-9_-]{{20,60}})")
+_STATES: Final = {
+    "sent": DeliveryState.SENT,
+    "delivered": DeliveryState.DELIVERED,
+    "read": DeliveryState.READ,
+    "played": DeliveryState.READ,
+    "failed": DeliveryState.FAILED,
+}
+_WELCOME: Final = "You are connected: what you write here goes to the agent."
+_SPENT: Final = "This link has expired or was used. Ask for a new one."
+_STRANGER: Final = "This number speaks for agents of a gateway. Ask whoever runs yours for a link to open."
+_STRANGERS: Final = 1000
+
+
+class Ears:
+    def __init__(self, ctx: Context, mouth: WhatsAppMessages) -> None:
+        self._ctx = ctx
+        self._mouth = mouth
+        self._told: OrderedDict[str, None] = OrderedDict()
+
+    async def hear(self, told: Heard | Status) -> None:
+        """Returns once it is committed. Hearing it again is harmless."""
+        if isinstance(told, Status):
+            await self._status(told)
+            return
+        sender, place = Sender(told.author.ref, told.author.name), ConversationRef(told.author.ref)
+        self._mouth.note(place, told.author.wa_id, told.message.id)
+        token = _TOKEN.search(told.message.said)
+        if token is not None:
+            scope = await self._ctx.people.redeem(token[1], sender, place)
+            await self._mouth.tell(place, _SPENT if scope is None else _WELCOME)
+            return
+        scope = await self._scope(sender)
+        if scope is None:
+            await self._turn_away(sender, place)
+        else:
+            await self._say(scope, place, sender, told.message)
+
+    async def _say(self, scope: Scope, place: ConversationRef, sender: Sender, message: Message) -> None:
+        emit = self._ctx.emit
+        if message.reaction is not None:
+            emoji = (message.reaction.emoji,) if message.reaction.emoji else ()
+            ref = MessageRef(message.reaction.message_id)
+            await emit(scope, ReactionChanged(place, ref, sender, Reacting.REPLACED, emoji))
+        elif message.edit is not None:
+            ref = MessageRef(message.edit.original_message_id)
+            await emit(scope, MessageEdited(place, ref, message.edit.message.said))
+        elif message.revoke is not None:
+            await emit(scope, MessageDeleted(place, MessageRef(message.revoke.original_message_id)))
+        elif message.said or message.media is not None:
+            await emit(scope, await self._received(scope, place, sender, message))
+
+    async def _received(
+        self, scope: Scope, place: ConversationRef, sender: Sender, message: Message
+    ) -> MessageReceived:
+        attachments: tuple[Attachment, ...] = ()
+        if message.media is not None:
+            kind, media = message.media
+            mime = media.mime_type.partition(";")[0].strip() or "application/octet-stream"
+            kept = await self._ctx.files.keep(
+                scope, media.id, name=file_name(kind, media), mime=mime, size_bytes=None
+            )
+            attachments = (kept,)
+        quoted = message.context.id if message.context is not None else ""
+        return MessageReceived(
+            place,
+            MessageRef(message.id),
+            sender,
+            message.said,
+            attachments,
+            reply_to=MessageRef(quoted) if quoted else None,
+            sent_at=message.sent_at if message.timestamp else None,
+        )
+
+    async def _status(self, status: Status) -> None:
+        state = _STATES.get(status.status)
+        if state is None:
+            return
+        problem = status.errors[0] if status.errors else None
+        phone = status.recipient_id
+        # Where it was said under another name than this, nothing comes of it.
+        for ref in dict.fromkeys((status.recipient_user_id, self._mouth.place_of(phone), phone)):
+            scope = await self._scope(Sender(ref, "")) if ref else None
+            if scope is not None:
+                fact = DeliveryChanged(
+                    ConversationRef(ref),
+                    status.id,
+                    state,
+                    problem.words if problem else "",
+                    window_closed=problem is not None and problem.code == WINDOW_CLOSED,
+                )
+                await self._ctx.emit(scope, fact)
+
+    async def _scope(self, sender: Sender) -> Scope | None:
+        if self._ctx.connection is not None:
+            return self._ctx.connection.scope
+        return await self._ctx.people.scope_of(sender.ref)
+
+    async def _turn_away(self, sender: Sender, place: ConversationRef) -> None:
+        """Tells a stranger how to get in, once."""
+        if sender.ref in self._told:
+            return
+        self._told[sender.ref] = None
+        while len(self._told) > _STRANGERS:
+            self._told.popitem(last=False)
+        await self._mouth.tell(place, _STRANGER)
