@@ -114,10 +114,18 @@ class WhatsAppEmulator:
 
     def send_file(self, number: str, person: Person, kind: str, body: bytes, mime: str, **about: Any) -> str:
         """Kinds: image, video, audio, document, sticker."""
+        file = {"id": self.keep(body, mime), "mime_type": mime, "sha256": "x", **about}
+        return self.write(number, person, more={"type": kind, kind: file})
+
+    def keep(self, body: bytes, mime: str) -> str:
+        """A file that is there; its id."""
         media = self._world.new_id("29")
         self._world.media[media] = (body, mime)
-        file = {"id": media, "mime_type": mime, "sha256": "x", **about}
-        return self.write(number, person, more={"type": kind, kind: file})
+        return media
+
+    def waiting(self, number: str) -> list[bytes]:
+        """The bodies of webhooks that nobody has taken."""
+        return self._world.numbers[number].queue
 
     def react(self, number: str, person: Person, message: str, emoji: str) -> None:
         reaction = {"message_id": message} | ({"emoji": emoji} if emoji else {})
