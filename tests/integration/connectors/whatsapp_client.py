@@ -1,7 +1,7 @@
 """Run with an interpreter that has pywa: drives the emulated Cloud API as businesses in the wild do.
 
-Arguments: base URL with its version, the number's id, a person's user id, a media id, and a file with the webhook
-of the person's message and its signature. Says what it saw as JSON.
+Arguments: base URL with its version, the number's id, a person's user id, a media id, and a file with the
+webhook of the person's message and its signature. Says what it saw as JSON.
 """
 
 # pyright: basic, reportMissingImports=false
