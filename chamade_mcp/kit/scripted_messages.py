@@ -25,7 +25,7 @@ class ScriptedMessages:
     )
     """Those that arrived, each key once, as they read now."""
     keys: set[str] = field(default_factory=set[str])
-    """Of all that ever arrived."""
+    """Theirs, and those of any that were taken back since: not to look through all of them."""
     typed: list[ConversationRef] = field(default_factory=list[ConversationRef])
     reactions: dict[MessageRef, list[str]] = field(default_factory=dict[MessageRef, list[str]])
     """The agent's, by the message they are on."""
@@ -36,6 +36,8 @@ class ScriptedMessages:
 
     async def send(self, to: ConversationRef, message: Outgoing) -> Delivery:
         delivery = await self.answer(message)
+        if not self.delivered:
+            self.keys.clear()  # who looks has put away what was there, and wants to see it come again
         if message.key not in self.keys:
             self.keys.add(message.key)
             self.delivered.append((to, message))
