@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from chamade_mcp.core.gateway import Core
 from chamade_mcp.model.errors import NotFound
+from chamade_mcp.model.events import EventType
 from chamade_mcp.web.assets import Assets
 from chamade_mcp.web.sign_in import HOME, Door, SignIn, Visitor
 from chamade_mcp.web.views import Endpoint, Views
@@ -32,6 +33,8 @@ class _Dashboard:
             Route(f"{HOME}/inbox", self._page(self._frame("inbox"))),
             Route(f"{HOME}/inbox/{{conversation_id}}", self._page(self._conversation)),
             Route(f"{HOME}/connect", self._page(self._frame("connect"))),
+            Route(f"{HOME}/webhooks", self._page(self._frame("webhooks"))),
+            Route(f"{HOME}/webhooks/{{webhook_id}}", self._page(self._webhook)),
             Route(f"{HOME}/keys", self._page(self._frame("keys"))),
             Route(f"{HOME}/{{rest:path}}", self._nothing),
         ]
@@ -58,12 +61,22 @@ class _Dashboard:
         await self._core.inbox.conversation(visitor.principal, conversation, limit=1)
         return await self._render("inbox", visitor, conversation=conversation)
 
-    async def _render(self, page: str, visitor: Visitor, *, conversation: str = "") -> Response:
+    async def _webhook(self, request: Request, visitor: Visitor) -> Response:
+        webhook = request.path_params["webhook_id"]
+        await self._core.webhooks.get(visitor.principal, webhook)  # for the honest 404, as above
+        return await self._render("webhook", visitor, section="webhooks", webhook=webhook)
+
+    async def _render(
+        self, page: str, visitor: Visitor, *, section: str = "", conversation: str = "", webhook: str = ""
+    ) -> Response:
         profile = await self._core.accounts.profile(visitor.principal)
         return self._views.render(
             f"dash_{page}.html",
             page=page,
+            section=section or page,
             conversation=conversation,
+            webhook=webhook,
+            event_types=tuple(EventType),
             email=profile["email"],
             name=profile["name"],
             public_url=self._core.public_url,

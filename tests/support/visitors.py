@@ -45,10 +45,17 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(data_dir: Path, *, clock: Clock | None = None) -> AsyncGenerator[House]:
+async def open_house(
+    data_dir: Path, *, clock: Clock | None = None, webhook_private_hosts: str | None = None
+) -> AsyncGenerator[House]:
     listener = listen(Settings(host="127.0.0.1", port=0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    settings = Settings(data_dir=data_dir, public_url=url, files_max_size_mb=1)
+    settings = Settings(
+        data_dir=data_dir,
+        public_url=url,
+        files_max_size_mb=1,
+        webhook_private_hosts=webhook_private_hosts,
+    )
     async with build(settings, clock=clock) as gateway:
         await gateway.core.accounts.create("owner@example.org", "correct horse battery", verified=True)
         owner = await gateway.core.accounts.find_by_email("owner@example.org")

@@ -395,7 +395,7 @@ async def test_everybody_can_use_it(
         await page.keyboard.press("Escape")
         await page.locator("#links button").first.click()
         await look("revoke a link")
-        for path in ("/inbox", "/connect", "/keys"):
+        for path in ("/inbox", "/connect", "/webhooks", "/keys"):
             await desk.open(path)
             await look(path)
             assert await page.evaluate("window.shifted") < 0.01

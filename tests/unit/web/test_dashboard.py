@@ -24,9 +24,11 @@ from chamade_mcp.web.views import Views
 
 EMAIL, PASSWORD = "ann@example.org", "correct horse battery"
 PLAIN, SECURE = "http://127.0.0.1:8000", "https://voice.example.org"
-PAGES = ("/dashboard", "/dashboard/inbox", "/dashboard/connect", "/dashboard/keys")
+PAGES = ("/dashboard", "/dashboard/inbox", "/dashboard/connect", "/dashboard/webhooks", "/dashboard/keys")
 HTML = {"accept": "text/html,application/xhtml+xml"}
 PAGE_LIMIT_BYTES = 100_000
+RECEIVER = "127.0.0.1:9"
+"""Nothing is there, and nothing is sent."""
 
 
 class Browser:
@@ -54,7 +56,8 @@ class Browser:
 
 @asynccontextmanager
 async def opened(database: Path, url: str) -> AsyncGenerator[tuple[Gateway, Browser]]:
-    async with build(Settings(data_dir=database.parent, public_url=url)) as gateway:
+    settings = Settings(data_dir=database.parent, public_url=url, webhook_private_hosts=RECEIVER)
+    async with build(settings) as gateway:
         await gateway.core.accounts.create(EMAIL, PASSWORD, verified=True, name="Ann")
         browser = Browser(gateway, url)
         async with browser.http:
@@ -373,6 +376,22 @@ async def test_a_conversation_has_its_page_for_its_owner_alone(gateway: Gateway,
         page = await browser.http.get(f"/dashboard/inbox/{conversation}")
         assert page.status_code == 404
         assert "<h1>There is nothing here</h1>" in page.text
+
+
+async def test_a_webhook_has_its_page_for_its_owner_alone(gateway: Gateway, browser: Browser) -> None:
+    await gateway.core.accounts.create("other@example.org", PASSWORD, verified=True)
+    made: list[str] = []
+    for email in (EMAIL, "other@example.org"):
+        owner = await gateway.core.accounts.find_by_email(email)
+        assert owner is not None
+        made.append((await gateway.core.webhooks.create(owner, f"http://{RECEIVER}/hook", [], ""))["id"])
+    await browser.sign_in()
+    page = await browser.http.get(f"/dashboard/webhooks/{made[0]}")
+    assert page.status_code == 200
+    assert f'data-id="{made[0]}"' in page.text
+    assert 'href="/dashboard/webhooks" aria-current="page"' in page.text
+    for webhook in (made[1], "whk_none", "a%20b", "%00"):
+        assert (await browser.http.get(f"/dashboard/webhooks/{webhook}")).status_code == 404
 
 
 async def test_nothing_there_is_a_page_for_browsers_and_a_problem_for_programs(browser: Browser) -> None:
