@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from chamade_mcp.core.consents import ConsentRequest
 from chamade_mcp.core.tokens import Redemption, challenge_of
+from chamade_mcp.kit.testing_bots import BOTS
 from chamade_mcp.model.ids import CallId
 from tests.integration.api.conftest import PASSWORD, House, client_of
 from tests.support.push_client import INITIALIZE, headers
@@ -57,6 +58,7 @@ async def fill(house: House, api: httpx2.AsyncClient) -> Filled:
         filled.secrets.add(made["url"].rpartition("/")[2])
     await fill_calls(house, api, filled)
     await fill_webhooks(house, api, filled)
+    await fill_connections(house, api, filled)
     await fill_clients(house, api, filled)
     for _ in range(5):
         key = (await ok(await api.post("/api/api-keys", json={"name": mark("key")}))).json()["key"]
@@ -90,6 +92,22 @@ async def fill_webhooks(house: House, api: httpx2.AsyncClient, filled: Filled) -
     await ok(await api.post(f"{path}/test"))
     for number in range(5):
         await house.scripted.write(house.owner.scope, filled.mark("posted"), conversation=f"person{number}")
+
+
+async def fill_connections(house: House, api: httpx2.AsyncClient, filled: Filled) -> None:
+    """A bot of the owner's own, somebody who is let in, and somebody who waits for that."""
+    filled.secrets.add(secret := "quokka-secret-of-a-bot")
+    bot = {"platform": BOTS, "bot_token": house.bots.accept("helper", secret), "access": "pairing"}
+    made = (await ok(await api.post("/api/bot-tokens", json=bot))).json()
+    await until(lambda: made["id"] in house.bots.links)
+    for sender in ("let-in", "waiting"):
+        name = filled.mark(sender)
+        await house.bots.write(made["id"], "hello", sender=sender, name=name)
+        await until(lambda sender=sender: house.bots.heard(sender))
+        if sender == "let-in":
+            (asking,) = (await ok(await api.get("/api/pairings?status=pending"))).json()["pairings"]
+            await ok(await api.post(f"/api/pairings/{asking['id']}/approve"))
+            await house.bots.write(made["id"], filled.mark("paired") + PADDING, sender=sender, name=name)
 
 
 async def fill_clients(house: House, api: httpx2.AsyncClient, filled: Filled) -> None:
@@ -148,6 +166,7 @@ async def test_a_deleted_account_is_gone_from_the_disk(
         assert blobs_in(tmp_path / "data"), "what was recorded, and what was uploaded"
         await ok(await api.request("DELETE", "/api/account", json={"password": PASSWORD}))
         assert blobs_in(tmp_path / "data") == []
+        assert house.bots.links == {}
         everything = marks | filled.secrets | {"owner@example.org"}
         assert await asyncio.to_thread(kept_in, tmp_path / "data", everything) == set()
         kept = await asyncio.to_thread(kept_in, tmp_path / "data", {"a-neighbour-who-stays"})
