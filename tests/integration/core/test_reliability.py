@@ -20,6 +20,7 @@ from chamade_mcp.model.access import Principal
 from chamade_mcp.model.errors import Conflict
 from chamade_mcp.model.facts import MessageReceived
 from chamade_mcp.model.ids import ConversationRef, MessageRef
+from chamade_mcp.model.limits import RING_S
 from chamade_mcp.model.messages import Sender
 from chamade_mcp.store.migrate import migrate
 from tests.support.gateway_process import gateway_process
@@ -128,6 +129,17 @@ async def test_a_message_is_given_up_after_an_hour_when_the_wall_clock_jumps(
 
 async def last_message(house: House, owner: Principal) -> dict[str, Any]:
     return (await house.inbox.detail(owner, SCRIPTED))["conversations"][0]["messages"][-1]
+
+
+@pytest.mark.parametrize("jump_s", [7_200.0, -3_600.0])
+async def test_a_call_rings_for_a_minute_when_the_wall_clock_jumps(house: House, jump_s: float) -> None:
+    owner = await house.owner()
+    room = await house.platform.ring(owner.scope)
+    house.clock.jump(jump_s)
+    await house.clock.advance(RING_S - 0.1)
+    assert house.platform.refused == []
+    await house.clock.advance(0.2)
+    await until(lambda: house.platform.refused == [room])
 
 
 async def test_a_poll_waits_as_long_as_it_asked_when_the_wall_clock_jumps(house: House) -> None:
