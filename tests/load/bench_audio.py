@@ -1,11 +1,18 @@
 """What a call's audio costs, as ratios against baselines of the same run: `python tests/load/bench_audio.py`.
 
 A call here is one 48 kHz leg and one agent at 24 kHz, both speaking without a pause and both heard.
-A beat is 20 ms. The floor copies the same PCM in and out and does nothing else.
+A beat is 20 ms. The floor copies the same PCM in and out and does nothing else. LiveKit's classes do the same
+conversions and the same mix (livekit_audio.py), in blocks of a beat and in their usual ones of 100 ms.
 """
 
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
 
@@ -15,7 +22,9 @@ from chamade_mcp.audio.mixer import Mixer
 from chamade_mcp.audio.port import PortPair
 from chamade_mcp.audio.resample import Engine, make_resampler
 from chamade_mcp.model.ids import ParticipantRef
+from tests.support.pip import pip_installed
 
+LIVEKIT = ["livekit==1.1.21", "numpy==2.4.6"]
 ROOM = AudioFormat(48_000)
 AGENT = AudioFormat(24_000)
 BEATS = 400
@@ -114,6 +123,17 @@ def many(calls: list[SpeakingCall]) -> Beat:
     return beat
 
 
+def compare_with_livekit(bare_us: float, call_us: float) -> None:
+    python = pip_installed(Path(__file__).parents[2] / "build" / "livekit-audio", LIVEKIT)
+    command = [python, Path(__file__).with_name("livekit_audio.py")]
+    theirs = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    for name, us in theirs.items():
+        print(
+            f"livekit, {name:27s} {us:8.1f} us a beat; our bare conversion and mix {bare_us / us:.2f} of it, "
+            f"a whole call {call_us / us:.2f}"
+        )
+
+
 def main() -> None:
     lowest = cost_us(floor(), 5_000)
     ours, theirs = cost_us(bare("polyphase"), 1_000), cost_us(bare("samplerate"), 200)
@@ -123,6 +143,7 @@ def main() -> None:
     print(f"convert and mix, swresample          {other:8.1f} us a beat  {other / lowest:6.1f}")
     print(f"convert and mix, sinc_medium         {theirs:8.1f} us a beat  {theirs / lowest:6.1f}")
     print(f"sinc_medium / polyphase              {theirs / ours:8.1f}")
+    compare_with_livekit(ours, cost_us(SpeakingCall().beat, 1_000))
     for count in (1, 10, 100):
         speaking = cost_us(many([SpeakingCall() for _ in range(count)]), 400 // count + 20) / count
         silent = cost_us(many([SilentCall() for _ in range(count)]), 400 // count + 20) / count

@@ -1,12 +1,12 @@
 """How many two-way calls one process on one core carries: 48 kHz rooms, 24 kHz agents on WebSockets.
 
-    .venv/bin/python tests/load/bench_calls.py [--calls 1 10 25 50 75 100 125] [--seconds 5] [--write]
+    .venv/bin/python tests/load/bench_calls.py [--calls 1 10 25 50 75 100 125] [--seconds 5] [--no-write]
 
 Each agent speaks and hears 20 ms on every beat; its room says back what it hears. The floor is an application
 that sends each frame back, on uvicorn as it comes, on the same core; they take turns by the second, so that
 whatever else the machine does meets both. The same echo on the gateway's server tells what framing costs. The
 goals at 100 calls: beats at most 10 ms late (p99), nothing dropped, and no more than twice the floor's
-processor time. `--write` puts the table and the plot into docs/performance.md.
+processor time. Puts the table and the plot into docs/performance.md, unless told not to.
 """
 
 import argparse
@@ -304,7 +304,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, nargs="+", default=[1, 10, 25, 50, 75, 100, 125])
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--no-write", dest="write", action="store_false")
     options = parser.parse_args()
     others = os.sched_getaffinity(0) - {CORE}
     if others:
