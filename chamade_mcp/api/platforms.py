@@ -123,7 +123,7 @@ class PlatformGroup:
                 self.connect_telegram,
                 manage,
                 reply=Wire,
-                errors=later,
+                errors={400: ("NO_BOT_REGISTERED",), **later, 503: ("UNAVAILABLE", "RECONNECT_NEEDED")},
             ),
             Operation(
                 "POST",
@@ -149,7 +149,7 @@ class PlatformGroup:
                 body_optional=True,
                 reply=InviteWire,
                 errors={
-                    400: ("CAPABILITY_MISSING",),
+                    400: ("CAPABILITY_MISSING", "NO_BOT_REGISTERED", "PLATFORM_NOT_CONNECTED"),
                     501: ("NOT_AVAILABLE",),
                     503: ("UNAVAILABLE", "RECONNECT_NEEDED"),
                 },

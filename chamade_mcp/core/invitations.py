@@ -54,6 +54,7 @@ class Invitations:
         manifest = self._platforms.require(platform)
         if not manifest.available:
             raise self._platforms.missing(manifest)
+        self._platforms.require_connected(manifest, principal.scope, None)
         make = _room if kind is InviteKind.ROOM else _chat
         connection = self._platforms.link_of(principal.scope, manifest.platform)
         link = self._supervisor.link(manifest.platform, connection)

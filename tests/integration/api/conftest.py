@@ -69,6 +69,8 @@ async def house(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncGenerato
     registry = Registry(
         MappingProxyType({**found.manifests, **{name: one.manifest for name, one in ours.items()}}),
         MappingProxyType({**found.connectors, **ours}),
+        # No test may reach a platform: its address is a port at which nobody listens.
+        {name: {"api_url": "http://127.0.0.1:9"} for name, m in found.manifests.items() if not m.embedded},
     )
     settings = Settings(
         data_dir=tmp_path / "data", files_max_size_mb=1, files_quota_mb=8, max_concurrent_calls=3
