@@ -26,6 +26,7 @@ from chamade_mcp.client.events import (
     AudioConfig,
     AudioParticipants,
     AudioStatus,
+    BargedIn,
     CallChat,
     CallProblem,
     CallState,
@@ -38,6 +39,8 @@ from chamade_mcp.client.events import (
     Participant,
     ParticipantAudio,
     Reconnected,
+    SpeechStarted,
+    SpeechStopped,
 )
 from chamade_mcp.client.inbox import Incoming, News
 from chamade_mcp.client.records import (
@@ -68,6 +71,7 @@ __all__ = [
     "AudioFormat",
     "AudioParticipants",
     "AudioStatus",
+    "BargedIn",
     "BudgetExhausted",
     "Call",
     "CallChange",
@@ -107,6 +111,8 @@ __all__ = [
     "Reservation",
     "Retry",
     "Sent",
+    "SpeechStarted",
+    "SpeechStopped",
     "Unauthenticated",
     "UnexpectedAnswer",
     "Unreachable",

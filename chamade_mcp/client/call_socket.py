@@ -29,16 +29,22 @@ class CallSocket:
     """
 
     def __init__(
-        self, http: Http, call: Call | str, *, rate_hz: int | None, receive: Receive, last_seq: int | None
+        self,
+        http: Http,
+        call: Call | str,
+        *,
+        rate_hz: int | None,
+        receive: Receive,
+        last_seq: int | None,
+        speech_events: bool,
+        barge_in: bool,
     ) -> None:
         _check_rate(rate_hz)
         self.call_id = call if isinstance(call, str) else call.call_id
-        self._talk = Talk(rate_hz, receive, last_seq)
+        self._talk = Talk(rate_hz, receive, last_seq, speech_events=speech_events, barge_in=barge_in)
         self._line = Line(http, path(call, "/stream"), self._talk)
         self._calls = Calls(http)
         self._speaking = asyncio.Lock()
-        self._taken_back = 0
-        """How often what was to be said has been."""
 
     async def __aenter__(self) -> Self:
         await self._line.open()
@@ -89,20 +95,21 @@ class CallSocket:
 
         Returns when the gateway has it: at once while less than `ahead_s` of sound wait, for more as it is
         played. With `ahead_s` of a fifth of a second a loop of short pieces keeps the pace of a loudspeaker.
-        False when the rest of it was dropped: by `clear`, because the connection broke, or because the call
-        is over. Raises `InvalidRequest` on a call without voice. Whether people can hear it is told by the
-        call's capability ``audio_out``; where they cannot, a `CallProblem` ``NO_AUDIO_OUT`` comes.
+        False when the rest of it was dropped: by `clear` or a `BargedIn`, because the connection broke, or
+        because the call is over. Raises `InvalidRequest` on a call without voice. Whether people can hear it
+        is told by the call's capability ``audio_out``; where they cannot, a `CallProblem` ``NO_AUDIO_OUT``
+        comes.
         """
         if len(pcm) % _SAMPLE_BYTES:
             raise ValueError("half a sample: s16le has two bytes for each")
         if self.audio is None:
             raise refusal(400, "NO_AUDIO", "This call has no sound: use the chat")
-        before = self._taken_back
+        before = self._talk.taken_back
         async with self._speaking:
             second = self.audio.sample_rate * _SAMPLE_BYTES
             for start in range(0, len(pcm), second):
                 await self._talk.pace.room(ahead_s)
-                if before != self._taken_back:
+                if before != self._talk.taken_back:
                     return False
                 piece = pcm[start : start + second]
                 try:
@@ -119,8 +126,7 @@ class CallSocket:
         Returns how many milliseconds the gateway has dropped; what is missing of all that was played has been
         heard. That is how an interrupted agent knows where it was.
         """
-        self._taken_back += 1
-        self._talk.pace.cleared()
+        self._talk.take_back()
         answer = self._talk.ask(Cleared)
         try:
             await self._tell("clear")
@@ -148,7 +154,14 @@ class CallSocket:
         await self._tell("audio_status")
         return await answer
 
-    async def configure(self, *, rate_hz: int | None = None, receive: Receive | None = None) -> AudioConfig:
+    async def configure(
+        self,
+        *,
+        rate_hz: int | None = None,
+        receive: Receive | None = None,
+        speech_events: bool | None = None,
+        barge_in: bool | None = None,
+    ) -> AudioConfig:
         """Changes what is given, and returns once it is in force.
 
         Sound that arrived before carries its own rate. What `play` was given before is said at the old rate:
@@ -157,7 +170,7 @@ class CallSocket:
         _check_rate(rate_hz)
         async with nullcontext() if rate_hz is None else self._speaking:
             self._talk.rate_hz = rate_hz or self._talk.rate_hz
-            self._talk.receive = self._talk.receive if receive is None else receive
+            self._talk.wish(receive, speech_events, barge_in)
             answer = self._talk.ask(AudioConfig)
             await self._line.send(self._talk.settings())
             return await answer

@@ -85,12 +85,23 @@ class Client:
         rate_hz: int | None = None,
         receive: bool | Literal["participants"] = True,
         last_seq: int | None = 0,
+        speech_events: bool = False,
+        barge_in: bool = False,
     ) -> CallSocket:
         """The events and the sound of a call: ``async with client.call(call) as socket``.
 
         `rate_hz`, 8,000 to 48,000, is that of the sound in both directions, by default the room's own.
         `receive`: hear everybody as one (True), each participant apart (``"participants"``), or nobody
         (False). `last_seq`: events after that one are told, by default all since the call began; None for
-        those from now on.
+        those from now on. `speech_events`: `SpeechStarted` and `SpeechStopped` are told. `barge_in`: what the
+        agent says is dropped when a person starts to speak, and `BargedIn` tells it.
         """
-        return CallSocket(self._http, call, rate_hz=rate_hz, receive=receive, last_seq=last_seq)
+        return CallSocket(
+            self._http,
+            call,
+            rate_hz=rate_hz,
+            receive=receive,
+            last_seq=last_seq,
+            speech_events=speech_events,
+            barge_in=barge_in,
+        )

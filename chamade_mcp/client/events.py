@@ -107,6 +107,8 @@ class AudioConfig:
     ready: bool
     """The call is active and sound flows."""
     receive: object = False
+    speech_events: bool = False
+    barge_in: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,39 @@ class Cleared:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """Somebody has started to speak, with ``speech_events``."""
+
+    participant: str
+    name: str
+    timestamp: datetime
+    """When they did; it is told about a tenth of a second later."""
+    at_ms: int | None
+    """Where that is in the sound of this connection; None while it gets none."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStopped:
+    """They are silent since then; told 0.4 s later."""
+
+    participant: str
+    name: str
+    timestamp: datetime
+    at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BargedIn:
+    """Somebody speaks, with ``barge_in``: what the agent has said and nobody heard yet is dropped."""
+
+    participant: str
+    name: str
+    heard_ms: int
+    """How much was played since the agent had last nothing to say."""
+    cleared_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reconnected:
     """The socket broke and is open again. No event is lost; sound that waited to be played, and marks,
     are."""
@@ -190,6 +225,9 @@ Event: TypeAlias = (
     | MarkPlayed
     | MarkCleared
     | Cleared
+    | SpeechStarted
+    | SpeechStopped
+    | BargedIn
     | Reconnected
     | OtherEvent
 )
@@ -206,6 +244,9 @@ _BY_TYPE: Final[Mapping[str, type[Event]]] = {
     "mark_played": MarkPlayed,
     "mark_cleared": MarkCleared,
     "cleared": Cleared,
+    "speech_started": SpeechStarted,
+    "speech_stopped": SpeechStopped,
+    "barge_in": BargedIn,
 }
 
 

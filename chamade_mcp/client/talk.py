@@ -13,6 +13,7 @@ from chamade_mcp.client.events import (
     AudioConfig,
     AudioParticipants,
     AudioStatus,
+    BargedIn,
     CallProblem,
     Cleared,
     MarkCleared,
@@ -32,10 +33,22 @@ A = TypeVar("A", AudioConfig, AudioStatus, Cleared)
 
 
 class Talk:
-    def __init__(self, rate_hz: int | None, receive: Receive, last_seq: int | None) -> None:
+    def __init__(
+        self,
+        rate_hz: int | None,
+        receive: Receive,
+        last_seq: int | None,
+        *,
+        speech_events: bool = False,
+        barge_in: bool = False,
+    ) -> None:
         self.rate_hz = rate_hz
         self.receive: Receive = receive
-        """As `rate_hz` what is wished for; `audio` tells what is so."""
+        self.speech_events = speech_events
+        self.barge_in = barge_in
+        """As the three above what is wished for; `audio` tells what is so."""
+        self.taken_back = 0
+        """How often what was to be said has been."""
         self.last_seq = last_seq
         self.audio: AudioConfig | None = None
         self.participants: dict[int, Participant] = {}
@@ -47,11 +60,18 @@ class Talk:
         self._marks: dict[str, asyncio.Future[bool]] = {}
         self._last_mark = 0
 
+    def wish(self, receive: Receive | None, speech_events: bool | None, barge_in: bool | None) -> None:
+        """Changes what is given."""
+        self.receive = self.receive if receive is None else receive
+        self.speech_events = self.speech_events if speech_events is None else speech_events
+        self.barge_in = self.barge_in if barge_in is None else barge_in
+
     def settings(self) -> str:
         """The message that declares them; its answer is awaited by nobody unless `ask` comes first."""
         message: dict[str, object] = {"type": "audio_config", "receive": self.receive}
         if self.rate_hz is not None:
             message["sample_rate"] = self.rate_hz
+        message |= {"speech_events": self.speech_events, "barge_in": self.barge_in}
         return json.dumps(message)
 
     def ask(self, kind: type[A]) -> "asyncio.Future[A]":
@@ -86,6 +106,11 @@ class Talk:
         if not self._is_answer(event):
             self.ear.put(event)
 
+    def take_back(self) -> None:
+        """What was to be said shall not be."""
+        self.taken_back += 1
+        self.pace.cleared()
+
     def came_back(self) -> None:
         self.ear.put(Reconnected())
 
@@ -111,6 +136,8 @@ class Talk:
             self.pace.told(high=event.high)
         elif isinstance(event, Cleared):
             self.pace.cleared()
+        elif isinstance(event, BargedIn):
+            self.take_back()
         elif isinstance(event, MarkPlayed | MarkCleared):
             return self._settle(event)
         elif isinstance(event, CallProblem) and event.code == "NO_AUDIO":

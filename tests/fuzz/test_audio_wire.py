@@ -26,7 +26,20 @@ TYPES = st.sampled_from(
     ]
 )
 FIELDS = st.sampled_from(
-    ["text", "sender_name", "attachments", "audio", "sample_rate", "receive", "speaker", "file_id", "name"]
+    [
+        "text",
+        "sender_name",
+        "attachments",
+        "audio",
+        "sample_rate",
+        "receive",
+        "speech_events",
+        "barge_in",
+        "speaker",
+        "file_id",
+        "name",
+        "digits",
+    ]
 )
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.one_of(

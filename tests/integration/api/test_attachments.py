@@ -12,9 +12,12 @@ from chamade_mcp.app.settings import load
 from chamade_mcp.app.wiring import build
 from chamade_mcp.model.access import Caller
 from chamade_mcp.model.errors import TooLarge
+from chamade_mcp.model.facts import ChatPosted, Sender
+from chamade_mcp.model.ids import CallId, MessageRef
 from chamade_mcp.tools.client import CoreClient
 from chamade_mcp.tools.registry import Registry
 from chamade_mcp.tools.transport import InProcess
+from tests.integration.api.call_sockets import message, new_call, socket
 from tests.integration.api.conftest import BASE_URL, House
 from tests.support.elsewhere import Elsewhere
 from tests.support.exchange import Alone
@@ -53,6 +56,29 @@ async def test_the_same_shape_everywhere(house: House, api: httpx2.AsyncClient) 
     caller = Caller(house.owner, house.key)
     told: Any = await tools.call("chamade_inbox", {"last_message_cursor": cursor}, Alone(caller))
     assert told["structuredContent"]["conversations"][0]["messages"][-1]["attachments"] == alike
+
+
+@requirement("R-080", "R-150")
+async def test_the_same_shape_in_a_call(house: House, api: httpx2.AsyncClient, ws_url: str) -> None:
+    core, scope = house.gateway.core, house.owner.scope
+    file = await core.files.save(scope, name="a.gif", mime="image/gif", chunks=one(b"GIF89a"))
+    call, room = await new_call(house, api)
+    async with socket(ws_url, call, f"?api_key={house.key}") as ws:
+        await ws.send('{"type":"audio_config"}')
+        assert (await message(ws))["type"] == "audio_config"
+        said = ChatPosted(CallId(call), MessageRef("m1"), Sender("ann", "Ann"), "look", (file,))
+        await house.scripted.tell(scope, said)
+        told = await message(ws)
+    assert (told["type"], told["text"]) == ("call_chat", "look")
+    alike = [{"name": "a.gif", "mime": "image/gif", "size": 6, "url": file.url}]
+    assert told["attachments"] == alike
+    await house.scripted.write(scope, "look", attachments=[file])
+    inbox = (await api.get("/api/inbox", params={"platform": "scripted"})).json()
+    assert inbox["conversations"][0]["messages"][-1]["attachments"] == alike
+    entries = [{"bytes_b64": "R0lGODlh", "name": "b.gif", "mime": "image/gif"}]
+    sent = await api.post(f"/api/call/{call}/chat", json={"attachments": entries})
+    assert sent.is_success
+    assert [a.name for a in house.scripted.legs[room].chat[0].attachments] == ["b.gif"]
 
 
 @requirement("R-132")

@@ -10,6 +10,7 @@ import pytest
 
 from chamade_mcp.client import (
     Audio,
+    BargedIn,
     CallChat,
     CallOver,
     CallSocket,
@@ -24,10 +25,13 @@ from chamade_mcp.client import (
     Receive,
     Reconnected,
     Retry,
+    SpeechStarted,
+    SpeechStopped,
     Unauthenticated,
     Unreachable,
 )
-from tests.support.people import person
+from tests.support.people import FRAME_BYTES, person
+from tests.support.speech import spoken
 from tests.support.visitors import BOUND_S, House, frequency, open_house, relayed, tone
 
 E = TypeVar("E")
@@ -218,6 +222,27 @@ async def test_an_interrupted_agent_knows_what_was_heard(client: Client) -> None
         status = await socket.status()
         assert abs(status.played_ms + cleared_ms - 20_000) <= 40
         assert status.cleared_ms == cleared_ms
+
+
+async def test_an_agent_falls_silent_for_a_person(client: Client) -> None:
+    call = await client.calls.join("web")
+    async with (
+        person(call.meeting_url) as ann,
+        client.call(call, receive=False, speech_events=True, barge_in=True) as socket,
+    ):
+        await expect(socket, CallState)
+        playing = asyncio.create_task(socket.play(tone(100)))
+        await ann.hears(10)
+        said = spoken("No, wait, that is not what I meant.").tobytes()
+        talking = asyncio.create_task(ann.say(said[: len(said) // FRAME_BYTES * FRAME_BYTES]))
+        started = await expect(socket, SpeechStarted)
+        barged = await expect(socket, BargedIn)
+        await talking
+        assert started.name == barged.name == "Ann"
+        assert barged.participant == started.participant
+        assert not await playing
+        assert (await socket.status()).buffered_ms < 2_000
+        assert (await expect(socket, SpeechStopped)).timestamp > started.timestamp
 
 
 async def test_more_than_half_a_minute_waits_for_room_and_is_taken_back(client: Client) -> None:

@@ -3,12 +3,14 @@
 import asyncio
 import json
 import struct
+from datetime import UTC, datetime
 
 import pytest
 
 from chamade_mcp.client import (
     Audio,
     AudioParticipants,
+    BargedIn,
     CallChat,
     CallOver,
     CallState,
@@ -19,6 +21,8 @@ from chamade_mcp.client import (
     ParticipantAudio,
     Reconnected,
     Refused,
+    SpeechStarted,
+    SpeechStopped,
     UnexpectedAnswer,
     Unreachable,
 )
@@ -89,6 +93,33 @@ async def test_an_answer_nobody_waits_for_is_no_trouble() -> None:
     t.take(json.dumps({"type": "cleared", "cleared_ms": 40}))
     t.ask(Cleared).cancel()
     t.broke(Unreachable("broken"))
+
+
+async def test_who_speaks_is_told_and_takes_back_what_waits() -> None:
+    t = talk()
+    assert json.loads(t.settings())["barge_in"] is False
+    t.wish(None, True, True)
+    wished = json.loads(t.settings())
+    assert (wished["receive"], wished["speech_events"], wished["barge_in"]) == (True, True, True)
+    who = {"participant": "ann", "name": "Ann", "timestamp": "2026-11-20T12:00:00Z", "at_ms": None}
+    t.pace.sent(60)
+    t.take(json.dumps({"type": "speech_started", **who}))
+    assert t.taken_back == 0
+    t.take(
+        json.dumps(
+            {"type": "barge_in", "participant": "ann", "name": "Ann", "heard_ms": 120, "cleared_ms": 80}
+        )
+    )
+    t.take(json.dumps({"type": "speech_stopped", **who, "at_ms": 700}))
+    when = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    assert [await t.ear.get() for _ in range(3)] == [
+        SpeechStarted("ann", "Ann", when, None),
+        BargedIn("ann", "Ann", 120, 80),
+        SpeechStopped("ann", "Ann", when, 700),
+    ]
+    assert t.taken_back == 1
+    async with asyncio.timeout(1):
+        await t.pace.room()
 
 
 async def test_marks_of_ours_are_answers_and_those_of_the_agent_events() -> None:
