@@ -75,8 +75,10 @@ class PlatformGroup:
         return {"deeplink": invited["url"]}
 
     async def install_slack(self, asked: Asked[None, None]) -> Answer:
-        del asked
-        raise self._missing("slack")
+        raise NotAvailable(
+            "This gateway has no Slack app for everybody: connect your own by POST /api/bot-tokens",
+            platform="slack",
+        )
 
     async def invite(self, asked: Asked[InviteBody, None]) -> Answer:
         return await self.invitations.invite(
@@ -96,9 +98,6 @@ class PlatformGroup:
             "Where the agent can be reached, and links that let a person in without an account.",
             (*self._connecting(), *self._invitation_links()),
         )
-
-    def _missing(self, platform: str) -> NotAvailable:
-        return self.platforms.missing(self.platforms.require(platform))
 
     def _connecting(self) -> tuple[AnyOperation, ...]:
         read, manage = Permission.READ, Permission.MANAGE

@@ -33,7 +33,7 @@ async def serve(build: Callable[[str], AbstractAsyncContextManager[ASGIApp]]) ->
 @asynccontextmanager
 async def _serving(app: ASGIApp, listener: socket.socket) -> AsyncGenerator[None]:
     config = uvicorn.Config(
-        app, http="httptools", ws="none", lifespan="off", access_log=False, log_level="warning"
+        app, http="httptools", ws="websockets-sansio", lifespan="off", access_log=False, log_level="warning"
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))

@@ -1,0 +1,144 @@
+"""The `connector` object: links of apps to Slack, told by webhook or over Socket Mode."""
+
+import logging
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from importlib.resources import files
+from typing import Final
+
+from chamade_mcp.connectors.slack.client import Me, WebApi
+from chamade_mcp.connectors.slack.ears import Ears
+from chamade_mcp.connectors.slack.event_socket import EventSocket
+from chamade_mcp.connectors.slack.messages import SlackMessages
+from chamade_mcp.connectors.slack.names import Names
+from chamade_mcp.connectors.slack.signing import is_signed
+from chamade_mcp.connectors.slack.wire import Envelope, Unreadable, read_envelope, read_event
+from chamade_mcp.kit.clock import Clock, SystemClock
+from chamade_mcp.kit.connection import Hook, HookRefused, HookReply
+from chamade_mcp.kit.connector import Context, Link
+from chamade_mcp.kit.holding import Fate, holding
+from chamade_mcp.kit.http import platform_client
+from chamade_mcp.kit.manifest import read_manifest
+from chamade_mcp.kit.rates import Rates
+from chamade_mcp.model.access import Scope
+from chamade_mcp.model.connections import Identity
+from chamade_mcp.model.errors import FieldError, ValidationFailed
+
+log = logging.getLogger(__name__)
+
+_RULES: Final = {
+    "bot_token": (
+        re.compile(r"xoxb-[A-Za-z0-9-]{1,250}"),
+        "is no Bot User OAuth Token: xoxb-...",
+    ),
+    "slack_signing_secret": (re.compile("[A-Za-z0-9]{1,200}"), "is no Signing Secret of an app"),
+    "app_token": (re.compile(r"xapp-[A-Za-z0-9-]{1,250}"), "is no App-Level Token: xapp-..."),
+}
+
+
+class SlackConnector:
+    """With the facets `OwnBots` and `HookAddress`."""
+
+    def __init__(self) -> None:
+        self.manifest = read_manifest(files("chamade_mcp.connectors.slack"))
+
+    async def verify(self, settings: Mapping[str, str]) -> Identity:
+        _check(settings)
+        async with _api(settings, "bot_token", SystemClock()) as api:
+            me = await api.me()
+        if settings.get("app_token"):
+            async with _api(settings, "app_token", SystemClock()) as app:
+                await app.socket_url()
+        return Identity(me.user, me.name, hook_ref=me.address)
+
+    def open(self, ctx: Context) -> AbstractAsyncContextManager[Link]:
+        return _open(ctx)
+
+    def addressee(self, hook: Hook) -> str | HookReply:
+        try:
+            envelope = read_envelope(hook.body)
+        except Unreadable:
+            return ""
+        if envelope.type == "url_verification":
+            # It names no app, so nobody's secret could check it; and it says nothing but that we are here.
+            return HookReply(body=envelope.challenge.encode())
+        return f"{envelope.api_app_id}/{envelope.teams[0]}" if envelope.teams else ""
+
+
+connector = SlackConnector()
+
+
+class SlackLink:
+    """`Link` with the facets `Hooked` and `Fetches`."""
+
+    calls = None
+
+    def __init__(self, ctx: Context, scope: Scope, api: WebApi, me: Me, fate: Fate) -> None:
+        self.messages = SlackMessages(ctx, api, fate)
+        self._ears = Ears(ctx, scope, me, Names(api, ctx.clock), fate)
+        self._ctx = ctx
+        self._api = api
+        self._me = me
+
+    async def receive(self, hook: Hook) -> HookReply:
+        secret = self._ctx.settings["slack_signing_secret"]
+        if not is_signed(secret, hook.headers, hook.body, self._ctx.clock.now()):
+            raise HookRefused
+        try:
+            envelope = read_envelope(hook.body)
+            if envelope.type == "url_verification":
+                return HookReply(body=envelope.challenge.encode())
+            if not self._concerns_me(envelope):
+                raise HookRefused  # the same app in another workspace has the same secret
+            await self.hear(envelope)
+        except Unreadable:
+            # Slack would bring it again, and in the end bring nothing any more.
+            log.warning("an event of Slack's could not be read and is left out")
+        return HookReply()
+
+    def fetch(self, ref: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        return self._api.download(ref)
+
+    async def hear(self, envelope: Envelope) -> None:
+        """Raises `Unreadable`."""
+        if envelope.type == "app_rate_limited":
+            log.warning("Slack leaves out events: there are more than 30,000 an hour")
+        if not self._concerns_me(envelope):
+            log.warning("an event of another workspace is left out: Socket Mode serves one")
+        elif (event := read_event(envelope)) is not None:
+            await self._ears.hear(event)
+
+    def _concerns_me(self, envelope: Envelope) -> bool:
+        return envelope.api_app_id == self._me.app and self._me.team in envelope.teams
+
+
+@asynccontextmanager
+async def _open(ctx: Context) -> AsyncGenerator[SlackLink]:
+    assert ctx.connection is not None, "the manifest has no shared bot"
+    async with AsyncExitStack() as stack:
+        api = await stack.enter_async_context(_api(ctx.settings, "bot_token", ctx.clock))
+        me, fate = await api.me(), Fate()
+        link = SlackLink(ctx, ctx.connection.scope, api, me, fate)
+        keepers = [fate.sealed()]
+        if ctx.settings.get("app_token"):
+            app = await stack.enter_async_context(_api(ctx.settings, "app_token", ctx.clock))
+            keepers.append(EventSocket(app, link.hear).listen())
+        await stack.enter_async_context(holding(*keepers))
+        yield link
+
+
+@asynccontextmanager
+async def _api(settings: Mapping[str, str], token: str, clock: Clock) -> AsyncGenerator[WebApi]:
+    async with platform_client(settings["api_url"]) as http:
+        yield WebApi(http, settings[token], Rates(clock))
+
+
+def _check(settings: Mapping[str, str]) -> None:
+    wrong = [
+        FieldError(name, words)
+        for name, (pattern, words) in _RULES.items()
+        if settings.get(name) and not pattern.fullmatch(settings[name])
+    ]
+    if wrong:
+        raise ValidationFailed(wrong)

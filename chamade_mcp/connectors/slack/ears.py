@@ -1,0 +1,105 @@
+"""What Slack tells an app, as facts."""
+
+import asyncio
+
+from chamade_mcp.connectors.slack.client import Me
+from chamade_mcp.connectors.slack.emoji import emoji_of
+from chamade_mcp.connectors.slack.names import Names
+from chamade_mcp.connectors.slack.text import mentioned, plain
+from chamade_mcp.connectors.slack.wire import Changed, Deleted, Event, Message, Reacted, Revoked, Said
+from chamade_mcp.kit.connector import AuthNeeded, Context
+from chamade_mcp.kit.holding import Fate
+from chamade_mcp.model.access import Scope
+from chamade_mcp.model.facts import MessageDeleted, MessageEdited, MessageReceived, Reacting, ReactionChanged
+from chamade_mcp.model.ids import ConversationRef, MessageRef, ThreadRef
+from chamade_mcp.model.messages import Attachment, Sender
+
+
+class Ears:
+    def __init__(self, ctx: Context, scope: Scope, me: Me, names: Names, fate: Fate) -> None:
+        self._ctx = ctx
+        self._scope = scope
+        self._me = me
+        self._names = names
+        self._fate = fate
+
+    async def hear(self, event: Event) -> None:
+        """Returns once what it says is committed. Hearing it again is harmless."""
+        match event:
+            case Message():
+                await self._message(event)
+            case Changed():
+                await self._changed(event)
+            case Deleted():
+                await self._deleted(event.channel, event.deleted_ts)
+            case Reacted():
+                await self._reacted(event)
+            case Revoked():
+                self._fate.lost(AuthNeeded("The app was removed from the workspace"))
+
+    async def _message(self, message: Message) -> None:
+        author, files = message.author, message.kept_files
+        if author is None or self._mine(message) or not (message.words or files):
+            return
+        name, text, group = await asyncio.gather(
+            self._name(message, author), self._plain(message.words), self._group(message)
+        )
+        attachments: list[Attachment] = []
+        for file in files:
+            mime = file.mimetype or "application/octet-stream"
+            attachments.append(
+                await self._ctx.files.keep(
+                    self._scope, file.id, name=file.shown_name, mime=mime, size_bytes=file.size
+                )
+            )
+        fact = MessageReceived(
+            ConversationRef(message.channel),
+            MessageRef(message.ts),
+            Sender(author, name),
+            text,
+            tuple(attachments),
+            thread=None if message.thread is None else ThreadRef(message.thread),
+            group=group,
+            mentions_me=self._me.user in mentioned(message.words),
+            sent_at=message.sent_at,
+        )
+        await self._ctx.emit(self._scope, fact)
+
+    async def _changed(self, changed: Changed) -> None:
+        message = changed.message
+        if changed.gone:
+            await self._deleted(changed.channel, message.ts)
+        elif not (changed.same or self._mine(message)) and message.words:
+            text = await self._plain(message.words)
+            fact = MessageEdited(ConversationRef(changed.channel), MessageRef(message.ts), text)
+            await self._ctx.emit(self._scope, fact)
+
+    async def _deleted(self, channel: str, ts: str) -> None:
+        await self._ctx.emit(self._scope, MessageDeleted(ConversationRef(channel), MessageRef(ts)))
+
+    async def _reacted(self, reacted: Reacted) -> None:
+        if reacted.user == self._me.user:
+            return
+        sender = Sender(reacted.user, await self._names.person(reacted.user))
+        place, ref = ConversationRef(reacted.item.channel), MessageRef(reacted.item.ts)
+        how = Reacting.ADDED if reacted.added else Reacting.REMOVED
+        fact = ReactionChanged(place, ref, sender, how, (emoji_of(reacted.reaction),))
+        await self._ctx.emit(self._scope, fact)
+
+    def _mine(self, message: Said) -> bool:
+        """The app's own: Slack tells it what it says itself."""
+        return message.user == self._me.user or message.bot_id == self._me.bot
+
+    async def _name(self, message: Said, author: str) -> str:
+        return message.author_name or (await self._names.person(author) if message.user else author)
+
+    async def _group(self, message: Message) -> str | None:
+        if message.direct:
+            return None
+        return "" if message.nameless else await self._names.channel(message.channel)
+
+    async def _plain(self, text: str) -> str:
+        """With the names of those it calls, the app's own as Slack shows it."""
+        called = mentioned(text)
+        names = await asyncio.gather(*(self._names.person(user) for user in called))
+        return plain(text, dict(zip(called, names, strict=True)))

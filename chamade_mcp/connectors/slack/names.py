@@ -1,0 +1,62 @@
+"""What people and channels are called: Slack's events tell their ids alone."""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, cast
+
+from chamade_mcp.connectors.slack.client import WebApi
+from chamade_mcp.kit.clock import Clock
+from chamade_mcp.kit.connector import PlatformUnavailable
+from chamade_mcp.kit.http import Unanswered
+from chamade_mcp.model.errors import PlatformRefused
+
+_KEPT_S: Final = 3600.0
+_MOST: Final = 10_000
+_PATIENCE_S: Final = 1.0
+"""Slack waits three seconds for an answer to an event."""
+
+
+class Names:
+    """Asked for once an hour each. Who cannot be asked about goes by the id."""
+
+    def __init__(self, api: WebApi, clock: Clock) -> None:
+        self._api = api
+        self._clock = clock
+        self._known: OrderedDict[str, tuple[str, float]] = OrderedDict()
+
+    async def person(self, user: str) -> str:
+        async def ask() -> str:
+            told = await self._api.call("users.info", {"user": user}, timeout_s=_PATIENCE_S)
+            about = _object(told.get("user"))
+            profile = _object(about.get("profile"))
+            names = (profile.get("display_name"), profile.get("real_name"), about.get("name"))
+            return next((str(name) for name in names if name), user)
+
+        return await self._named(user, ask)
+
+    async def channel(self, channel: str) -> str:
+        async def ask() -> str:
+            told = await self._api.call("conversations.info", {"channel": channel}, timeout_s=_PATIENCE_S)
+            name = _object(told.get("channel")).get("name")
+            return f"#{name}" if name else ""
+
+        return await self._named(channel, ask)
+
+    async def _named(self, ref: str, ask: Callable[[], Awaitable[str]]) -> str:
+        known = self._known.get(ref)
+        now = self._clock.monotonic()
+        if known is not None and now - known[1] < _KEPT_S:
+            return known[0]
+        try:
+            name = await ask()
+        except (PlatformRefused, PlatformUnavailable, Unanswered):
+            return ref if known is None else known[0]
+        self._known[ref] = name, now
+        self._known.move_to_end(ref)
+        while len(self._known) > _MOST:
+            self._known.popitem(last=False)
+        return name
+
+
+def _object(told: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", told) if isinstance(told, dict) else {}

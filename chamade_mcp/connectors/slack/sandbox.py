@@ -1,0 +1,49 @@
+"""Slack on the stage of `chamade sandbox`."""
+
+from collections.abc import Mapping, Sequence
+
+from chamade_mcp.connectors.slack.emulated_world import Person
+from chamade_mcp.connectors.slack.emulator import SlackEmulator
+from chamade_mcp.connectors.slack.text import plain
+from chamade_mcp.kit.sandbox import Line, Stage
+
+
+class SlackStage:
+    def __init__(self) -> None:
+        self._emulator = SlackEmulator()
+        self._people: dict[str, Person] = {}
+        self._token = ""
+        self.app = self._emulator.app
+        self.running = self._emulator.running
+
+    def settings(self, url: str) -> Mapping[str, str]:
+        return {"api_url": f"{url}/api"}
+
+    def bot(self) -> Mapping[str, str]:
+        """Over Socket Mode: a sandbox has no address that anybody could type in."""
+        self._token = self._emulator.new_app("sandbox")
+        app = self._emulator.bot(self._token).app
+        secrets = {"slack_signing_secret": app.signing_secret, "app_token": app.app_token}
+        return {"bot_token": self._token, **secrets}
+
+    def write(self, person: str, text: str) -> None:
+        self._emulator.say(self._token, self._person(person), text)
+
+    def lines(self, person: str) -> Sequence[Line]:
+        return [
+            Line(
+                "" if "bot_id" in message else person,
+                plain(message["text"], {}),
+                tuple(str(file["name"]) for file in message.get("files", ())),
+            )
+            for message in self._emulator.messages(self._emulator.direct(self._token, self._person(person)))
+        ]
+
+    def _person(self, name: str) -> Person:
+        if name not in self._people:
+            self._people[name] = self._emulator.person(name)
+        return self._people[name]
+
+
+def stage() -> Stage:
+    return SlackStage()
