@@ -58,14 +58,18 @@ def test_a_window_slides() -> None:
 def test_a_pass_proves_one_guest_on_one_link() -> None:
     passes = Passes(b"key")
     guest = passes.new_guest()
-    secret = passes.secret(guest, "t1")
-    assert passes.guest(secret, "t1") == guest
-    assert Passes(b"key").guest(secret, "t1") == guest
-    for wrong in (passes.guest(secret, "t2"), Passes(b"other").guest(secret, "t1"), passes.guest(None, "t1")):
+    secret = passes.secret(guest, "token-1")
+    assert passes.guest(secret, "token-1") == guest
+    assert Passes(b"key").guest(secret, "token-1") == guest
+    for wrong in (
+        passes.guest(secret, "token-2"),
+        Passes(b"other").guest(secret, "token-1"),
+        passes.guest(None, "token-1"),
+    ):
         assert wrong is None
-    assert passes.guest(passes.new_guest() + secret[len(guest) :], "t1") is None
-    assert passes.guest(secret + "x", "t1") is None
-    assert "t1" not in secret
+    assert passes.guest(passes.new_guest() + secret[len(guest) :], "token-1") is None
+    assert passes.guest(secret + "x", "token-1") is None
+    assert "token-1" not in secret
 
 
 def test_a_ledger_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
