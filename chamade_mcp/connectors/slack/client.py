@@ -3,11 +3,12 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx2
 
+from chamade_mcp.connectors.slack.wire import members
 from chamade_mcp.kit.connector import AuthNeeded, Content, PlatformUnavailable
 from chamade_mcp.kit.http import Unanswered, retry_after, unreachable
 from chamade_mcp.kit.rates import Rate, Rates
@@ -89,7 +90,7 @@ class WebApi:
     async def me(self) -> Me:
         try:
             told = await self.call("auth.test")
-            profile = _object((await self.call("bots.info", {"bot": told.get("bot_id")})).get("bot"))
+            profile = members((await self.call("bots.info", {"bot": told.get("bot_id")})).get("bot"))
         except Unanswered as error:
             raise PlatformUnavailable(str(error)) from None
         except PlatformRefused as error:
@@ -118,7 +119,6 @@ class WebApi:
         *,
         channel: str = "",
         fine: frozenset[str] = frozenset(),
-        timeout_s: float | None = None,
     ) -> dict[str, Any]:
         """An answer that is ``ok``, or whose error is one of `fine`. With `channel`, a post there."""
         limit = (f"post {channel}", _CHANNEL) if channel else (method, _TIERS.get(_TIER_OF.get(method, 0)))
@@ -129,12 +129,7 @@ class WebApi:
         if channel:
             fields["channel"] = channel
         with unreachable(TITLE):
-            answer = await self._http.post(
-                f"/{method}",
-                data=fields,
-                headers=self._authorization,
-                timeout=httpx2.USE_CLIENT_DEFAULT if timeout_s is None else timeout_s,
-            )
+            answer = await self._http.post(f"/{method}", data=fields, headers=self._authorization)
         return self._told(answer, name, fine)
 
     async def upload(self, name: str, content: Content) -> str:
@@ -163,7 +158,7 @@ class WebApi:
     async def download(self, file_id: str) -> AsyncGenerator[AsyncIterator[bytes]]:
         """The bytes of a file that somebody sent. Raises `Gone`."""
         try:
-            told = _object((await self.call("files.info", {"file": file_id})).get("file"))
+            told = members((await self.call("files.info", {"file": file_id})).get("file"))
         except PlatformRefused as error:
             raise Gone(f"{TITLE} does not give it: {error.detail}") from None
         except Unanswered as error:
@@ -189,7 +184,7 @@ class WebApi:
     def _told(self, answer: httpx2.Response, limit: str, fine: frozenset[str]) -> dict[str, Any]:
         """The table of Slack's errors."""
         try:
-            body = _object(answer.json())
+            body = members(answer.json())
         except ValueError:
             body = {}
         error = str(body.get("error", "unknown_error"))
@@ -214,16 +209,12 @@ class WebApi:
 
 async def shared_as(api: WebApi, file_id: str, channel: str) -> str:
     """The message that a file stands in; "" while there is none."""
-    told = _object((await api.call("files.info", {"file": file_id})).get("file"))
-    for places in _object(told.get("shares")).values():
-        for share in _object(places).get(channel, ()):
-            if ts := _object(share).get("ts"):
+    told = members((await api.call("files.info", {"file": file_id})).get("file"))
+    for places in members(told.get("shares")).values():
+        for share in members(places).get(channel, ()):
+            if ts := members(share).get("ts"):
                 return str(ts)
     return ""
-
-
-def _object(told: Any) -> dict[str, Any]:
-    return cast("dict[str, Any]", told) if isinstance(told, dict) else {}
 
 
 def _text(value: object) -> str:

@@ -5,6 +5,7 @@ from typing import Any, Final, cast
 
 from chamade_mcp.connectors.slack.emulated_delivery import Delivery
 from chamade_mcp.connectors.slack.emulated_world import Bot, Channel, Refusal, StoredFile, World
+from chamade_mcp.connectors.slack.wire import members
 
 _SCOPES: Final = {
     "auth.test": "",
@@ -291,10 +292,10 @@ def _check_blocks(blocks: list[Any]) -> None:
     if len(blocks) > _MOST_BLOCKS:
         raise Refusal("invalid_blocks")
     for block in blocks:
-        about = _object(block)
+        about = members(block)
         if about.get("type") not in _BLOCKS:
             raise Refusal("invalid_blocks")
-        text = str(_object(about.get("text")).get("text", ""))
+        text = str(members(about.get("text")).get("text", ""))
         if about["type"] == "section" and not 0 < len(text) <= _SECTION:
             words = ["[ERROR] must be less than 3001 characters [json-pointer:/blocks/0/text/text]"]
             raise Refusal("invalid_blocks", response_metadata={"messages": words})
@@ -306,7 +307,3 @@ def _check_blocks(blocks: list[Any]) -> None:
 def _mime(name: str) -> str:
     kinds = {"txt": "text/plain", "csv": "text/csv", "png": "image/png", "jpg": "image/jpeg"}
     return kinds.get(name.rpartition(".")[2].lower(), "application/octet-stream")
-
-
-def _object(told: Any) -> dict[str, Any]:
-    return cast("dict[str, Any]", told) if isinstance(told, dict) else {}

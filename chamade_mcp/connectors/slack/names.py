@@ -1,10 +1,12 @@
 """What people and channels are called: Slack's events tell their ids alone."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, cast
+from typing import Final
 
 from chamade_mcp.connectors.slack.client import WebApi
+from chamade_mcp.connectors.slack.wire import members
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.connector import PlatformUnavailable
 from chamade_mcp.kit.http import Unanswered
@@ -26,9 +28,9 @@ class Names:
 
     async def person(self, user: str) -> str:
         async def ask() -> str:
-            told = await self._api.call("users.info", {"user": user}, timeout_s=_PATIENCE_S)
-            about = _object(told.get("user"))
-            profile = _object(about.get("profile"))
+            told = await self._api.call("users.info", {"user": user})
+            about = members(told.get("user"))
+            profile = members(about.get("profile"))
             names = (profile.get("display_name"), profile.get("real_name"), about.get("name"))
             return next((str(name) for name in names if name), user)
 
@@ -36,8 +38,8 @@ class Names:
 
     async def channel(self, channel: str) -> str:
         async def ask() -> str:
-            told = await self._api.call("conversations.info", {"channel": channel}, timeout_s=_PATIENCE_S)
-            name = _object(told.get("channel")).get("name")
+            told = await self._api.call("conversations.info", {"channel": channel})
+            name = members(told.get("channel")).get("name")
             return f"#{name}" if name else ""
 
         return await self._named(channel, ask)
@@ -48,15 +50,12 @@ class Names:
         if known is not None and now - known[1] < _KEPT_S:
             return known[0]
         try:
-            name = await ask()
-        except (PlatformRefused, PlatformUnavailable, Unanswered):
+            async with asyncio.timeout(_PATIENCE_S):
+                name = await ask()
+        except (PlatformRefused, PlatformUnavailable, Unanswered, TimeoutError):
             return ref if known is None else known[0]
         self._known[ref] = name, now
         self._known.move_to_end(ref)
         while len(self._known) > _MOST:
             self._known.popitem(last=False)
         return name
-
-
-def _object(told: Any) -> dict[str, Any]:
-    return cast("dict[str, Any]", told) if isinstance(told, dict) else {}

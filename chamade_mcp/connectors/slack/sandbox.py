@@ -20,11 +20,14 @@ class SlackStage:
         return {"api_url": f"{url}/api"}
 
     def bot(self) -> Mapping[str, str]:
-        """Over Socket Mode: a sandbox has no address that anybody could type in."""
+        """Over Socket Mode, as on a laptop."""
         self._token = self._emulator.new_app("sandbox")
         app = self._emulator.bot(self._token).app
         secrets = {"slack_signing_secret": app.signing_secret, "app_token": app.app_token}
         return {"bot_token": self._token, **secrets}
+
+    async def connected(self, hook_url: str) -> None:
+        """It hears by then."""
 
     def write(self, person: str, text: str) -> None:
         self._emulator.say(self._token, self._person(person), text)

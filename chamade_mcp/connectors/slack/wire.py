@@ -5,7 +5,7 @@ Shapes: https://docs.slack.dev/apis/events-api and https://docs.slack.dev/refere
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -213,6 +213,11 @@ class SocketEnvelope(_Wire):
     envelope_id: str | None = Field(default=None, max_length=200)
     payload: Any = None
     reason: str = ""
+
+
+def members(told: object) -> dict[str, Any]:
+    """Of a JSON object; none of anything else."""
+    return cast("dict[str, Any]", told) if isinstance(told, dict) else {}
 
 
 def read_envelope(raw: bytes) -> Envelope:
