@@ -357,15 +357,18 @@ def message_to_wire(row: Row[Any]) -> dict[str, Any]:
         "status": row.status,
         "timestamp": iso(row.created_at),
     }
+    if row.trust:  # of what people say, and since the gateway keeps it
+        wire |= {
+            "sender_id": row.sender_ref,
+            "sender_status": row.trust,
+            "from_agent": row.trust == Trust.AGENT,
+        }
     told = {
         "detail": row.detail,
         "reply_to": row.reply_to,
         "thread": row.thread,
         "mentions_me": row.mentions_me,
         "sent_at": iso(row.sent_at) if row.sent_at else None,
-        "sender_id": row.sender_ref,
-        "sender_status": row.trust,
-        "from_agent": row.trust == Trust.AGENT,
         "edited_at": iso(row.edited_at) if row.edited_at else None,
         "reactions": [{"emoji": r["emoji"], "sender": r["sender"]} for r in row.reactions or ()],
     }

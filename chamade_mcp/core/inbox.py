@@ -257,7 +257,7 @@ def _inbound(fact: MessageReceived, status: str, at: datetime, trust: Trust | No
         group=None if fact.group is None else plain_line(fact.group),
         mentions_me=fact.mentions_me,
         sent_at=fact.sent_at,
-        sender_ref=fact.sender.ref,
+        sender_ref=plain_line(fact.sender.ref),
         trust=trust,
     )
 

@@ -245,7 +245,7 @@ def spend_token(
 
 def to_wire(row: Row[Any]) -> dict[str, object]:
     return {
-        "sender_id": row.sender_ref,
+        "sender_id": plain_line(row.sender_ref),
         "name": row.sender_name,
         "status": row.state,
         "code": row.code,

@@ -111,12 +111,13 @@ def _delivered(conn: Connection, row: Row[Any], fact: DeliveryChanged, tell: Tel
     # Only what the gateway has not done yet is pending, and only it can tell what it does not know.
     if row.direction != dms.OUTBOUND or fact.state in (DeliveryState.PENDING, DeliveryState.UNKNOWN):
         return None
-    if not sent.set_state(conn, MessageId(row.id), fact.state, fact.detail or None):
+    detail = plain_line(fact.detail)
+    if not sent.set_state(conn, MessageId(row.id), fact.state, detail or None):
         return None
     match fact.state:
         case DeliveryState.READ:
             return tell(EventType.DM_READ)
         case DeliveryState.FAILED:
-            return tell(EventType.DM_FAILED, status=str(fact.state), detail=fact.detail)
+            return tell(EventType.DM_FAILED, status=str(fact.state), detail=detail)
         case _:
             return None

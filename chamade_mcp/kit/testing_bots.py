@@ -15,7 +15,7 @@ from datetime import timedelta
 
 from chamade_mcp.kit.connection import Hook, HookRefused, HookReply
 from chamade_mcp.kit.connector import AuthNeeded, Context, Invite, InviteKind, Link, PlatformUnavailable
-from chamade_mcp.kit.manifest import BotSettings
+from chamade_mcp.kit.manifest import BotSettings, GatewaySettings
 from chamade_mcp.kit.scripted_manifest import scripted_manifest
 from chamade_mcp.kit.testing import ScriptedCalls, ScriptedConnector
 from chamade_mcp.model.access import Scope
@@ -71,6 +71,7 @@ class ScriptedBots:
             status="not_configured",
             needs_meeting_url=False,
             bot=BotSettings(required=("bot_token",), optional=("nickname",)),
+            gateway=GatewaySettings({"bot_token": ""}, shared=("bot_token",)),
         )
         self.tokens: dict[str, str] = {}
         """The secret of each bot, as the platform has it now."""

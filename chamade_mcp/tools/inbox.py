@@ -37,6 +37,8 @@ _MESSAGE = result(
         "text": text("Untrusted words of a person, or your own."),
         "direction": text("inbound or outbound."),
         "sender": nullable({"type": "string"}),
+        "sender_status": text("paired, invited, open (nothing vouches for them) or agent."),
+        "from_agent": {"type": "boolean"},
         "status": nullable({"type": "string"}),
         "timestamp": {"type": "string"},
         "attachments": list_of(ATTACHMENT_RECEIVED, "Files beside the text."),

@@ -132,7 +132,7 @@ class House:
         self,
         platform: Platform,
         connection: StoredConnection | None = None,
-        settings: Mapping[str, str] = MappingProxyType({}),
+        settings: Mapping[str, str] | None = None,
     ) -> Context:
         which = connection.id if connection else COMMON
         known = {m.platform: m for m in self.platforms.manifests}
@@ -146,7 +146,7 @@ class House:
             files=LinkFiles(self.files, (platform, which)),
             history=InboxHistory(self.database, platform, which),
             public_url=PUBLIC_URL,
-            settings=settings,
+            settings=self.platforms.link_settings(platform, settings) if platform in known else {},
             secret=self.box.derive,
             people=self.pairing_links.of(platform, which),
             connection=connection,
@@ -159,17 +159,21 @@ async def open_house(
     *,
     platform: ScriptedConnector | None = None,
     bots: ScriptedBots | None = None,
+    shared: bool = False,
     reply_timeout_s: float = 0,
     grace_s: float = GRACE_S,
 ) -> AsyncGenerator[House]:
     """Everything started as the gateway does it, and stopped in its order.
 
-    The reply clock runs for those who test it: nobody else has to reckon with its indicator.
+    With `shared`, the platform of `bots` has one for everybody. The reply clock runs for those who test it:
+    nobody else has to reckon with its indicator.
     """
     database = Database(database_path)
     try:
         files_root, platform = database_path.parent / "files", platform or ScriptedConnector()
-        house = _build(database, files_root, platform, bots or ScriptedBots(), reply_timeout_s, grace_s)
+        bots = bots or ScriptedBots()
+        settings = {bots.manifest.platform: {"bot_token": bots.accept("for-all")}} if shared else {}
+        house = _build(database, files_root, platform, bots, settings, reply_timeout_s, grace_s)
         await house.engine.start()
         await house.supervisor.start(house.context)
         await house.connections.start(house.context)
@@ -197,6 +201,7 @@ def _build(
     files_root: Path,
     platform: ScriptedConnector,
     bots: ScriptedBots,
+    shared: Mapping[Platform, Mapping[str, str]],
     reply_timeout_s: float,
     grace_s: float,
 ) -> House:
@@ -210,8 +215,8 @@ def _build(
         name: replace(m, available=False) for name, m in discover().manifests.items() if not m.embedded
     }
     manifests = described | {name: connector.manifest for name, connector in connectors.items()}
-    registry = Registry(MappingProxyType(manifests), MappingProxyType(connectors))
-    roster, supervisor = Roster(), Supervisor(connectors, clock)
+    registry = Registry(MappingProxyType(manifests), MappingProxyType(connectors), shared)
+    roster, supervisor = Roster(), Supervisor(connectors, clock, registry.shared)
     platforms = Platforms(registry, roster)
     hub, accounts = MemoryHub(database, clock), Accounts(database, clock)
     invitations = Invitations(database, clock, platforms, supervisor)

@@ -22,6 +22,7 @@ from chamade_mcp.app.server import Server, listen
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import build
 from chamade_mcp.kit.clock import Clock
+from chamade_mcp.kit.registry import Registry
 
 BOUND_S = 10.0
 RATE_HZ = 48_000
@@ -46,7 +47,11 @@ class House:
 
 @asynccontextmanager
 async def open_house(
-    data_dir: Path, *, clock: Clock | None = None, webhook_private_hosts: str | None = None
+    data_dir: Path,
+    *,
+    clock: Clock | None = None,
+    registry: Registry | None = None,
+    webhook_private_hosts: str | None = None,
 ) -> AsyncGenerator[House]:
     listener = listen(Settings(host="127.0.0.1", port=0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -56,7 +61,7 @@ async def open_house(
         files_max_size_mb=1,
         webhook_private_hosts=webhook_private_hosts,
     )
-    async with build(settings, clock=clock) as gateway:
+    async with build(settings, clock=clock, registry=registry) as gateway:
         await gateway.core.accounts.create("owner@example.org", "correct horse battery", verified=True)
         owner = await gateway.core.accounts.find_by_email("owner@example.org")
         assert owner is not None

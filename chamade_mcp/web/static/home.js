@@ -1,6 +1,7 @@
 // The home page: calls, the inbox, open links, and the two ways to let a person in.
 import { $, ago, api, conversationRow, day, el, fill, keepLooking, plural, readPlatforms, shortDay, trouble, when } from "./dash.js";
 import { agentSuffix, webAddress } from "./dom.js";
+import { readRequests, showRequests } from "./requests.js";
 
 const SHOWN = 5;
 const SLOW_TICKS = 3;
@@ -247,7 +248,7 @@ async function readRarely() {
 
 async function look() {
   const rarely = tick % SLOW_TICKS === 0 ? readRarely() : null;
-  const [{ calls }, { conversations }] = await Promise.all([api("GET", "/api/calls"), api("GET", "/api/inbox?limit=50"), rarely]);
+  const [{ calls }, { conversations }] = await Promise.all([api("GET", "/api/calls"), api("GET", "/api/inbox?limit=50"), readRequests(), rarely]);
   tick += 1;
   const waiting = conversations.filter((one) => one.last_message?.direction === "inbound").length;
   greet();
@@ -255,6 +256,7 @@ async function look() {
   showCalls(calls);
   fill($("inbox"), conversations.slice(0, SHOWN), (one) => one.conversation_id, (one) => conversationRow(one, titles));
   $("inbox-empty").hidden = conversations.length > 0;
+  showRequests(titles);
   showLinks();
 }
 

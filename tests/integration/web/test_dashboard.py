@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,8 +17,11 @@ import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, ViewportSize, expect
 
 from chamade_mcp.kit.clock import SystemClock
+from chamade_mcp.kit.registry import Registry, discover
+from chamade_mcp.kit.testing_bots import BOTS, ScriptedBots
 from tests.support.requirement import requirement
 from tests.support.visitors import BOUND_S, House, calling, open_house, visit
+from tests.support.waiting import until
 
 EMAIL, PASSWORD = "owner@example.org", "correct horse battery"
 PROBE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
@@ -191,6 +195,45 @@ async def test_a_key_is_made_shown_once_and_revoked(desk: Desk, house: House) ->
         await expect(page.locator("#keys li")).to_have_count(1)
         gone = await agent.get("/api/account")
         assert (gone.status_code, gone.json()["code"]) == (401, "REVOKED_API_KEY")
+
+
+async def test_strangers_are_let_in_and_kept_out(mute_browser: Browser, tmp_path: Path) -> None:
+    bots, found = ScriptedBots(), discover()
+    registry = Registry(
+        MappingProxyType({**found.manifests, BOTS: bots.manifest}),
+        MappingProxyType({**found.connectors, BOTS: bots}),
+    )
+    async with open_house(tmp_path / "data", registry=registry) as house, house.agent() as agent:
+        body = {"platform": BOTS, "bot_token": bots.accept("helper")}
+        connection = (await agent.post("/api/bot-tokens", json=body)).json()["id"]
+        await until(lambda: connection in bots.links)
+        desk = await desk_in(mute_browser, house, viewport=DESKTOP)
+        page, card = desk.page, desk.page.locator("#requests-card")
+        await expect(card).to_be_hidden()
+        await bots.write(connection, PROBE, sender="u-1", name=PROBE)
+        await bots.write(connection, "hello?", sender="u-2", name="Mallory")
+        await until(lambda: bots.heard("u-1") and bots.heard("u-2"))
+        await desk.open("")
+        await expect(card.locator("li")).to_have_count(2)
+        first = card.locator("li", has=page.get_by_text("u-1", exact=True))
+        await expect(first.locator("b")).to_have_text(PROBE)
+        assert await first.locator(".code code").inner_text() in bots.heard("u-1")[0]
+        await page.evaluate(AXE)
+        assert await page.evaluate(AXE_RUN) == []
+
+        await first.get_by_role("button", name="Let in").click()
+        await expect(card.locator("li")).to_have_count(1)
+        await expect(page.locator("#requests-title")).to_be_focused()
+        await card.get_by_role("button", name="Keep out Mallory").click()
+        await expect(page.locator("#keep-out-who")).to_have_text("Mallory")
+        await page.click("#keep-out-go")
+        await expect(card).to_be_hidden()
+        for sender in ("u-1", "u-2"):
+            await bots.write(connection, f"from {sender}", sender=sender)
+        snapshot = (await agent.get("/api/inbox")).json()
+        assert [c["last_message"]["text"] for c in snapshot["conversations"]] == ["from u-1"]
+        assert await page.evaluate("window.hacked") is None
+        assert desk.complaints == []
 
 
 class Hurried(SystemClock):

@@ -149,6 +149,7 @@ async def test_two_bots_are_two_links_and_the_same_person_two_conversations(hous
     assert (sent.bot, sent.message.text) == ("first", "answer")
 
 
+@requirement("R-165")
 async def test_a_token_that_is_taken_back_stops_the_link_until_there_is_a_new_one(house: House) -> None:
     owner = await house.owner()
     listed = await connected(house, owner, access=Access.OPEN)

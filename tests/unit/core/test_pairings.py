@@ -15,6 +15,7 @@ from chamade_mcp.model.errors import GatewayError, LimitReached, NotFound
 from chamade_mcp.store import schema
 from tests.support.bots import connected, texts
 from tests.support.house import House, open_house
+from tests.support.requirement import requirement
 from tests.support.waiting import until
 
 
@@ -294,9 +295,73 @@ async def test_people_and_requests_outlive_a_restart(database_path: Path) -> Non
         assert (await house.pairings.approve_code(owner, code))["status"] == "paired"
 
 
+async def test_who_may_write_changes_at_once(house: House) -> None:
+    owner = await house.owner()
+    listed = await connected(house, owner, access=Access.OPEN)
+    await house.bots.write(listed.id, "one")
+    await house.connections.change(owner, listed.id, access=Access.ALLOWLIST)
+    await house.bots.write(listed.id, "two")
+    await house.connections.change(owner, listed.id, access=Access.OPEN)
+    await house.bots.write(listed.id, "three")
+    assert await texts(house, owner) == ["one", "three"]
+
+
+async def test_approving_and_denying_at_once_ends_in_one_of_the_two(house: House) -> None:
+    owner = await house.owner()
+    listed = await connected(house, owner)
+    await asked(house, listed)
+    (request,) = await pending(house, owner)
+    pairing = str(request["id"])
+    acts = (house.pairings.approve, house.pairings.deny) * 3
+    done = await asyncio.gather(
+        *(act(owner, pairing) for act in acts), house.pairings.revoke(owner, pairing), return_exceptions=True
+    )
+    assert [one for one in done if isinstance(one, Exception) and not isinstance(one, NotFound)] == []
+    assert await house.pairings.page(owner) == []
+    await house.bots.write(listed.id, "hello")
+    assert await texts(house, owner) == [], "who was revoked last is a stranger"
+
+
+async def test_what_comes_after_a_revocation_goes_nowhere_however_much_there_is(house: House) -> None:
+    owner = await house.owner()
+    listed = await connected(house, owner)
+    await house.pairings.add(owner, listed, "alice", "Alice")
+    (person,) = await house.pairings.page(owner)
+    before = [house.bots.write(listed.id, f"before {n}") for n in range(20)]
+    await asyncio.gather(*before, house.pairings.revoke(owner, str(person["id"])))
+    kept = len(await house.database.read(lambda conn: conn.execute(schema.messages.select()).all()))
+    await asyncio.gather(*(house.bots.write(listed.id, f"after {n}") for n in range(20)))
+    rows = await house.database.read(lambda conn: conn.execute(schema.messages.select()).all())
+    assert len(rows) == kept
+    assert not [row for row in rows if row.text.startswith("after")]
+
+
+async def test_every_decision_is_logged_with_who_made_it_and_not_with_names(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="chamade_mcp.audit")
+    owner = await house.owner()
+    listed = await connected(house, owner)
+    code = await asked(house, listed)
+    (request,) = await pending(house, owner)
+    await house.pairings.approve_code(owner, code)
+    await house.pairings.deny(owner, str(request["id"]))
+    await house.pairings.revoke(owner, str(request["id"]))
+    said = [record.getMessage() for record in caplog.records if record.name == "chamade_mcp.audit"]
+    for act in (
+        "asked for",
+        "paired by the dashboard",
+        "denied by the dashboard",
+        "revoked by the dashboard",
+    ):
+        assert [words for words in said if request["id"] in words and act in words]  # type: ignore[operator]
+    assert not [words for words in said if code in words or "alice" in words.lower()]
+
+
 # --- links that pair ---------------------------------------------------------------------------------------
 
 
+@requirement("R-184")
 async def test_who_comes_by_the_owners_link_is_paired_by_that(house: House) -> None:
     owner = await house.owner()
     listed = await connected(house, owner)
@@ -313,6 +378,7 @@ async def test_who_comes_by_the_owners_link_is_paired_by_that(house: House) -> N
     assert await texts(house, owner) == ["hello"], "it was for one person"
 
 
+@requirement("R-183")
 async def test_a_link_is_for_a_quarter_of_an_hour_and_the_next_voids_it(house: House) -> None:
     owner = await house.owner()
     listed = await connected(house, owner, access=Access.ALLOWLIST)
