@@ -9,7 +9,7 @@ from chamade_mcp.core import dms
 from chamade_mcp.kit.clock import iso
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.errors import InvalidRequest
-from chamade_mcp.model.ids import AccountId
+from chamade_mcp.model.ids import AccountId, MessageId
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -18,17 +18,20 @@ class Heads:
     """The cursor after each agent's newest message, kept in memory: agents ask for it often."""
 
     def __init__(self) -> None:
-        self._known: dict[Scope, str] = {}
+        self._known: dict[Scope, str | tuple[datetime, MessageId]] = {}
 
     def get(self, scope: Scope) -> str | None:
-        return self._known.get(scope)
+        known = self._known.get(scope)
+        # Written when it is asked for: most messages are followed by another one before that.
+        return f"{iso(known[0])}|{known[1]}" if isinstance(known, tuple) else known
 
     def learn(self, scope: Scope, cursor: str) -> str:
         """What was looked up counts only until something newer is known."""
-        return self._known.setdefault(scope, cursor)
+        self._known.setdefault(scope, cursor)
+        return self.get(scope) or cursor
 
     def advance(self, scope: Scope, new: dms.NewMessage) -> None:
-        self._known[scope] = f"{iso(new.at)}|{new.id}"
+        self._known[scope] = (new.at, new.id)
 
     def forget(self, account: AccountId) -> None:
         self._known = {s: c for s, c in self._known.items() if s.account != account}

@@ -6,6 +6,13 @@ from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from chamade_mcp.model.moments import stamp
+
+__all__ = ["Clock", "SteadyTime", "SystemClock", "iso"]
+
+iso = stamp
+"""A moment as it stands in the database and in every answer."""
+
 
 class Clock(Protocol):
     def now(self) -> datetime:
@@ -40,10 +47,3 @@ class SteadyTime:
 
     def now(self) -> datetime:
         return self._start + timedelta(seconds=self._clock.monotonic() - self._at)
-
-
-def iso(moment: datetime) -> str:
-    """UTC with microseconds and a Z: sorts as text in the order of time."""
-    if moment.tzinfo is not UTC:
-        moment = moment.astimezone(UTC)
-    return moment.isoformat(timespec="microseconds")[:-6] + "Z"  # for +00:00

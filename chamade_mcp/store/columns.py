@@ -1,8 +1,10 @@
 """What every table is made of: the metadata they belong to, moments, and whose a row is."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import Column, Dialect, ForeignKey, MetaData, String, TypeDecorator
+
+from chamade_mcp.model.moments import stamp
 
 metadata = MetaData(
     naming_convention={
@@ -21,12 +23,7 @@ class Instant(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
-        if value is None:
-            return None
-        if value.tzinfo is not UTC:
-            value = value.astimezone(UTC)
-        # Not strftime: it writes the year 999 with three digits, which sort behind every other.
-        return value.isoformat(timespec="microseconds")[:-6] + "Z"  # for +00:00
+        return None if value is None else stamp(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
         return None if value is None else datetime.fromisoformat(value)
