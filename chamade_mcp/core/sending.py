@@ -96,7 +96,7 @@ class Sending:
         """Finishes what is being sent, within reason; the rest goes out after the next start."""
         await self.replies.close()
         await self._courier.stop()
-        await self._patience.close()
+        self._patience.close()
 
     def forget(self, account: AccountId) -> None:
         self.replies.forget(account)

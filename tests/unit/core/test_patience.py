@@ -21,7 +21,6 @@ async def test_it_ends_when_all_are_done() -> None:
     await clock.advance(0)
     assert waiting.done()
     await patience.wait(awaited)  # at once
-    await patience.close()
 
 
 async def test_it_ends_when_the_time_is_up() -> None:
@@ -36,7 +35,6 @@ async def test_it_ends_when_the_time_is_up() -> None:
     assert (first.done(), second.done(), early.done()) == (True, False, False)
     await clock.advance(10)
     assert (second.done(), clock.sleeping) == (True, 0)
-    await patience.close()
 
 
 async def test_many_cost_one_sleeper_and_one_who_goes_leaves_the_others() -> None:
@@ -51,8 +49,7 @@ async def test_many_cost_one_sleeper_and_one_who_goes_leaves_the_others() -> Non
     one.set_result(1)
     await asyncio.gather(*waiting[1:])
     assert waiting[0].cancelled()
-    await patience.close()
-    assert clock.sleeping == 0
+    assert clock.sleeping == 0, "nothing runs without somebody who waits"
 
 
 async def test_closing_ends_every_wait() -> None:
@@ -60,6 +57,6 @@ async def test_closing_ends_every_wait() -> None:
     patience, awaited = Patience(clock, 25), futures(2)
     waiting = [asyncio.create_task(patience.wait([one])) for one in awaited]
     await clock.advance(1)
-    await patience.close()
+    patience.close()
     await asyncio.gather(*waiting)
     assert [one.done() for one in awaited] == [False, False]
