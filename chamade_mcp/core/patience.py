@@ -40,15 +40,18 @@ class Patience:
             self._due.pop(waiter, None)
             for one in left:
                 one.remove_done_callback(done)
-            if not self._due and self._sleeper is not None:
-                self._sleeper.cancel()
-                self._sleeper = None
+            self._rest()
 
     def close(self) -> None:
         """Nobody waits any more."""
         for waiter in self._due:
             if not waiter.done():
                 waiter.set_result(None)
+
+    def _rest(self) -> None:
+        if not self._due and self._sleeper is not None:
+            self._sleeper.cancel()
+            self._sleeper = None
 
     async def _sleep(self) -> None:
         while self._due:

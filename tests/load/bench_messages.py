@@ -15,6 +15,7 @@ platform is the scripted one, which answers at once: what is measured is the gat
 
 import argparse
 import asyncio
+import gc
 import itertools
 import json
 import os
@@ -97,6 +98,8 @@ async def serve_gateway(data_dir: Path) -> None:
         async def app(asgi: Scope, receive: Receive, send: Send) -> None:
             await (hooks if asgi["path"] == "/hook" else gateway.app)(asgi, receive, send)
 
+        gc.collect()
+        gc.freeze()  # as `chamade serve` does
         print(listener.getsockname()[1], key.value, flush=True)
         await Server(app, drain=gateway.drain).serve([listener])
 
