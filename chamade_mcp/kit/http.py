@@ -32,7 +32,7 @@ async def platform_client(
     async with httpx2.AsyncClient(
         base_url=base_url,
         headers=headers,
-        verify=_certificates(),
+        verify=certificates(),
         timeout=httpx2.Timeout(ANSWER_S, connect=CONNECT_S),
         limits=httpx2.Limits(
             max_connections=_MOST_CONNECTIONS, max_keepalive_connections=4, keepalive_expiry=_KEPT_S
@@ -63,5 +63,6 @@ def retry_after(headers: Mapping[str, str], default_s: float) -> float:
 
 
 @cache
-def _certificates() -> ssl.SSLContext:
+def certificates() -> ssl.SSLContext:
+    """For a connection that is no request's, too."""
     return ssl.create_default_context()

@@ -109,6 +109,11 @@ class Delivery:
         for socket in list(self._sockets[app.id]):
             await socket.send_json({"type": "disconnect", "reason": reason, "debug_info": {}})
 
+    async def scribble(self, app: App, frame: str) -> None:
+        """Sends the app's sockets what Slack would not."""
+        for socket in list(self._sockets[app.id]):
+            await socket.send_text(frame)
+
     async def cut(self, app: App) -> None:
         """The app's sockets end without a word."""
         for socket in list(self._sockets[app.id]):

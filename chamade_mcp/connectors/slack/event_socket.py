@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMes
 from chamade_mcp.connectors.slack.client import TITLE, WebApi
 from chamade_mcp.connectors.slack.wire import Envelope, SocketEnvelope, Unreadable, read_frame, read_payload
 from chamade_mcp.kit.connector import AuthNeeded, PlatformUnavailable
+from chamade_mcp.kit.http import certificates
 from chamade_mcp.model.errors import GatewayError
 
 log = logging.getLogger(__name__)
@@ -48,9 +49,12 @@ class EventSocket:
                 current = following
 
     async def _open(self) -> ClientConnection:
+        url = await self._api.socket_url()
         try:
             return await connect(
-                await self._api.socket_url(),
+                url,
+                ssl=certificates() if url.startswith("wss:") else None,
+                compression=None,  # its buffers would be most of what an idle connection holds
                 max_size=_MOST_BYTES,
                 open_timeout=_OPEN_S,
                 ping_interval=_PING_S,

@@ -38,8 +38,7 @@ class Office:
         connection: str = made["id"]
         await self.gateway.state(connection, "ok")
         if self.way != SOCKET:
-            path = self.way.replace("{id}", connection)
-            assert await self.slack.subscribe(token, self.gateway.url + path)
+            assert await self.slack.subscribe(token, self.gateway.url + self.way)
         return connection
 
     async def register(self, token: str, expect: int = 200, **more: Any) -> dict[str, Any]:
@@ -70,7 +69,7 @@ async def office(folder: Path, way: str) -> AsyncGenerator[Office]:
         yield Office(slack, gateway, way)
 
 
-@pytest.fixture(params=[WEBHOOK, "/api/hooks/slack/{id}", SOCKET])
+@pytest.fixture(params=[WEBHOOK, SOCKET])
 async def anyway(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Office]:
     async with office(tmp_path, request.param) as it:
         yield it
@@ -303,6 +302,8 @@ async def test_webhooks_that_are_not_slacks(hooked: Office) -> None:
     elsewhere = await slack.delivery.post_once(own, raw.replace(bot.team.encode(), b"T0"))
     assert elsewhere.status_code == 403
     assert await gateway.conversations() == []
+    assert (await slack.delivery.post_once(own, raw)).status_code == 200
+    assert [m["text"] for m in await gateway.heard()] == ["x"]
 
 
 async def test_an_event_that_comes_again_is_one(hooked: Office) -> None:
@@ -359,7 +360,17 @@ async def test_what_slack_may_have_done_is_unknown(hooked: Office) -> None:
     slack.silent.add("chat.postMessage")
     told = await gateway.answer(message, "did it arrive?", 502)
     assert told["outcome"] == "unknown"
-    slack.silent.clear()
+    slack.silent = {"files.completeUploadExternal"}
+    hello = {"bytes_b64": "aGVsbG8=", "name": "a.txt", "mime": "text/plain"}
+    await gateway.answer(message, "with a file", attachments=[hello])
+
+    async def unknown() -> bool:
+        (one,) = await gateway.conversations()
+        return [m["status"] for m in one["messages"][1:]] == ["unknown", "unknown"]
+
+    await eventually(unknown)
+    assert slack.calls["files.completeUploadExternal"] == 1
+    slack.silent = set()
     slack.narrow(token, "chat:write")
     told = await gateway.answer(message, "may I?", 502)
     assert told["detail"] == "The app has not the scope chat:write: add it and install it anew"
@@ -396,6 +407,10 @@ async def test_a_socket_that_ends_is_followed_by_another(socketed: Office) -> No
         slack.say(token, ann, f"over the seam {number}")
         heard = await gateway.heard(number + 1)
         assert heard[-1]["text"] == f"over the seam {number}"
+    for rubbish in ("{", "[]", '{"type": "new"}', '{"type": "events_api", "envelope_id": "e", "payload": 1}'):
+        await slack.delivery.scribble(app, rubbish)
+    slack.say(token, ann, "after rubbish")
+    assert (await gateway.heard(4))[-1]["text"] == "after rubbish"
     assert slack.calls["auth.test"] == 2  # on saving and on opening: the link stayed
     await slack.delivery.refresh(app, "link_disabled")
     await gateway.state(connection, "auth_needed")
