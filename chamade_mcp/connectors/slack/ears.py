@@ -41,9 +41,9 @@ class Ears:
         author, files = message.author, message.kept_files
         if author is None or self._mine(message) or not (message.words or files):
             return
-        name, text, group = await asyncio.gather(
-            self._name(message, author), self._plain(message.words), self._group(message)
-        )
+        # Known as a rule, so there is nothing to wait for: tasks of their own would cost more than the rest.
+        name, group = await self._name(message, author), await self._group(message)
+        text = await self._plain(message.words)
         attachments: list[Attachment] = []
         for file in files:
             mime = file.mimetype or "application/octet-stream"
@@ -101,5 +101,5 @@ class Ears:
     async def _plain(self, text: str) -> str:
         """With the names of those it calls, the app's own as Slack shows it."""
         called = mentioned(text)
-        names = await asyncio.gather(*(self._names.person(user) for user in called))
+        names = await asyncio.gather(*(self._names.person(user) for user in called)) if called else []
         return plain(text, dict(zip(called, names, strict=True)))
