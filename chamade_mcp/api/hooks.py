@@ -1,5 +1,6 @@
 """Where platforms call the gateway. Each request is verified by its platform's own rule, on the raw body."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -16,7 +17,19 @@ CAP_BYTES: Final = 4 << 20
 """Above the largest that any platform sends (3 MB)."""
 _MOST_PARAMETERS: Final = 50
 
-SLACK: Final = "slack"
+ADDRESSES: Final[Mapping[str, tuple[str, str]]] = {
+    "/api/slack/webhook": ("slack", "Slack's events"),
+    "/api/nctalk/callback": ("nctalk", "Nextcloud Talk hands a bot over"),
+    "/api/nctalk/chat": ("nctalk", "Nextcloud Talk: a message"),
+    "/api/nctalk/probe": ("nctalk", "Nextcloud Talk: webhooks arrive"),
+    "/api/nctalk/attendee-added": ("nctalk", "Nextcloud Talk: a bot is in a room"),
+    "/api/nctalk/attendee-removed": ("nctalk", "Nextcloud Talk: a bot left a room"),
+    "/api/nctalk/call-started": ("nctalk", "Nextcloud Talk: a call began"),
+    "/api/nctalk/call-ended": ("nctalk", "Nextcloud Talk: a call is over"),
+    "/api/nctalk/addon-disabled": ("nctalk", "Nextcloud Talk: the addon was turned off"),
+    "/api/e2ee/heartbeat": ("nctalk", "Nextcloud Talk: the addon's encryption has changed"),
+}
+"""Those that platforms' own software has built in: the platform of each, and what comes there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +42,8 @@ class HookGroup:
     async def own(self, asked: Asked[None, None]) -> Answer:
         return await self._deliver(asked, asked.ids["platform"], asked.ids["connection_id"])
 
-    async def slack(self, asked: Asked[None, None]) -> Answer:
-        return await self._deliver(asked, SLACK, None)
+    async def fixed(self, asked: Asked[None, None]) -> Answer:
+        return await self._deliver(asked, ADDRESSES[asked.scope["path"].rstrip("/")][0], None)
 
     def group(self) -> Group:
         return Group(
@@ -39,7 +52,10 @@ class HookGroup:
             (
                 *self._at("/api/hooks/{platform}", "A platform's events", self.common),
                 *self._at("/api/hooks/{platform}/{connection_id}", "The events of one bot", self.own),
-                self._operation("POST", "/api/slack/webhook", "Slack's events", self.slack),
+                *(
+                    self._operation("POST", path, summary, self.fixed)
+                    for path, (_, summary) in ADDRESSES.items()
+                ),
             ),
         )
 

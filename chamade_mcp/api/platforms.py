@@ -6,9 +6,10 @@ from typing import Annotated
 from pydantic import Field
 
 from chamade_mcp.api.account import OkWire
-from chamade_mcp.api.fields import Body, Line, PlatformName, Wire
+from chamade_mcp.api.fields import Body, Line, PlatformName, WebUrl, Wire
 from chamade_mcp.api.operation import Answer, AnyOperation, Asked, Group, Operation
 from chamade_mcp.api.routing import PATH_IDS
+from chamade_mcp.core.handovers import Handovers
 from chamade_mcp.core.invitations import Invitations
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.kit.connector import InviteKind
@@ -54,10 +55,19 @@ class LinksWire(Wire):
     links: list[LinkWire]
 
 
+class ConnectBody(Body):
+    url: Annotated[WebUrl, Field(description="Where the platform is, as https://cloud.example.org")]
+
+
+class ConnectWire(Wire):
+    url: Annotated[str, Field(description="To be opened in the owner's browser, once, within ten minutes")]
+
+
 @dataclass(frozen=True, slots=True)
 class PlatformGroup:
     platforms: Platforms
     invitations: Invitations
+    handovers: Handovers
 
     async def overview(self, asked: Asked[None, None]) -> Answer:
         return self.platforms.overview(asked.principal)
@@ -73,6 +83,10 @@ class PlatformGroup:
             asked.principal, "telegram", asked.principal.scope.agent, InviteKind.CHAT
         )
         return {"deeplink": invited["url"]}
+
+    async def connect(self, asked: Asked[ConnectBody, None]) -> Answer:
+        told = {"url": asked.body.url}
+        return {"url": self.handovers.begin(asked.principal, asked.ids["platform"], told)}
 
     async def install_slack(self, asked: Asked[None, None]) -> Answer:
         raise NotAvailable(
@@ -114,6 +128,18 @@ class PlatformGroup:
                 manage,
                 reply=Wire,
                 errors=later,
+            ),
+            Operation(
+                "POST",
+                "/api/platforms/{platform}/connect",
+                "Let a platform of one's own hand over a bot",
+                self.connect,
+                manage,
+                body=ConnectBody,
+                reply=ConnectWire,
+                errors={403: ("EMAIL_NOT_VERIFIED",), **later},
+                notes="For Nextcloud Talk: whoever opens the URL is asked there, and the addon then tells the"
+                " gateway of the bot it has made.",
             ),
             Operation(
                 "POST",

@@ -28,6 +28,7 @@ from chamade_mcp.tools.client import CoreClient
 from chamade_mcp.tools.mcp import mcp_app
 from chamade_mcp.tools.transport import InProcess
 from chamade_mcp.web.assets import Assets
+from chamade_mcp.web.connect_page import connect_routes
 from chamade_mcp.web.consent import consent_routes
 from chamade_mcp.web.dashboard import dashboard_routes
 from chamade_mcp.web.rooms import room_routes
@@ -68,6 +69,7 @@ def create_app(
         *well_known_routes(places),
         *AuthorizationServer(places, core.clients, core.grants, clock).routes(),
         *consent_routes(core, places, Documents(outbound, clock), door, assets),
+        *connect_routes(core, door, assets),
         *room_routes(core.invitations.of(WEB), assets),
         *dashboard_routes(core, door, assets),
     ]

@@ -1,6 +1,7 @@
 """Who reaches an agent, and by which link: the parts of that, made of the same things."""
 
 from chamade_mcp.core.connections import ConnectionDeps, Connections
+from chamade_mcp.core.handovers import Handovers
 from chamade_mcp.core.hooks import Hooks
 from chamade_mcp.core.pairings import Pairings
 from chamade_mcp.core.people import PairingLinks
@@ -11,4 +12,5 @@ class Reach:
         self.connections = Connections(deps)
         self.pairings = Pairings(deps.database, deps.clock, deps.roster, deps.supervisor)
         self.links = PairingLinks(deps.database, deps.box, deps.clock, deps.roster)
-        self.hooks = Hooks(deps.connectors, deps.roster, deps.supervisor)
+        handovers = Handovers(deps, self.connections)
+        self.hooks = Hooks(deps.connectors, deps.roster, deps.supervisor, handovers)

@@ -19,7 +19,7 @@ from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.roster import Listed, Roster
 from chamade_mcp.core.supervisor import Supervisor, reaching
 from chamade_mcp.kit.clock import Clock, iso
-from chamade_mcp.kit.connection import OwnBots, StoredConnection
+from chamade_mcp.kit.connection import OwnBots, StoredConnection, TakesLeave
 from chamade_mcp.kit.connector import AuthNeeded, Connector, Context
 from chamade_mcp.kit.manifest import Manifest
 from chamade_mcp.kit.waiting import race, to_the_end
@@ -46,6 +46,7 @@ audit = logging.getLogger("chamade_mcp.audit")
 EMBEDDED: Final = "embedded:"
 """Before the name of a platform that is part of the gateway: the id of its connection."""
 _VERIFY_S: Final = 20.0
+_LEAVE_S: Final = 5.0
 _TEST_WORDS: Final = "This is a test message from your gateway: the connection works."
 
 ContextOf = Callable[[Platform, StoredConnection | None, Mapping[str, str]], Context]
@@ -84,18 +85,28 @@ class Connections:
                 await self._hold(listed)
 
     async def register(
-        self, principal: Principal, platform: str, settings: Mapping[str, str], access: Access
+        self,
+        principal: Principal,
+        platform: str,
+        settings: Mapping[str, str],
+        access: Access,
+        identity: Identity | None = None,
     ) -> Listed:
-        """Asks the platform who it is, stores it and opens its link.
+        """Asks the platform who it is, unless that is known, stores it and opens its link.
 
-        Raises `Forbidden` without a verified e-mail address, `NotAvailable`, `InvalidRequest`
-        also when the platform refuses the credentials, `Unavailable` when it cannot be asked,
-        `Conflict` when the bot is connected already.
+        Where an agent has one such bot at a time, it takes the place of the one before. Raises `Forbidden`
+        without a verified e-mail address, `NotAvailable`, `InvalidRequest` also when the platform refuses
+        the credentials, `Unavailable` when it cannot be asked, `Conflict` when the bot is connected already.
         """
         require_verified(principal)
         manifest = self._d.platforms.require(platform)
         _check(manifest, settings)
-        identity = await self._verify(principal.account, manifest, settings)
+        identity = identity or await self._verify(principal.account, manifest, settings)
+        if manifest.bot is not None and manifest.bot.single:
+            mine = self._d.roster.of(principal.scope, manifest.platform)
+            if before := next((c for c in mine if c.kind is ConnectionKind.OWN), None):
+                audit.info("connection %s is given another bot by %s", before.id, _who(principal))
+                return await to_the_end(self._replace(before, identity, settings))
         listed = Listed(
             new_connection_id(),
             principal.scope,
@@ -243,12 +254,31 @@ class Connections:
             await self._d.supervisor.drop(listed.platform, listed.id)
             await self._hold(self._now(listed))
 
+    async def _replace(self, listed: Listed, identity: Identity, settings: Mapping[str, str]) -> Listed:
+        before = await self._settings(listed)
+        await self._renew(listed, identity, settings)
+        if listed.identity.ref != identity.ref:
+            await self._take_leave(listed.platform, before)
+        return self._now(listed)
+
+    async def _take_leave(self, platform: Platform, settings: Mapping[str, str]) -> None:
+        connector = self._d.connectors.get(platform)
+        if not isinstance(connector, TakesLeave) or not settings:
+            return
+        leaving = partial(connector.leave, self._d.platforms.link_settings(platform, settings))
+        try:
+            await race(leaving(), self._d.clock.sleep(_LEAVE_S))
+        except Exception as error:
+            log.warning("%s was not told that a bot is gone: %s", platform, type(error).__name__)
+
     async def _remove(self, listed: Listed) -> None:
+        settings = await self._settings(listed)
         async with self._turn:
             await self._d.database.write(partial(rows.remove, listed=listed))
             self._d.roster.remove(listed.id)
             if listed.kind is ConnectionKind.OWN:
                 await self._d.supervisor.drop(listed.platform, listed.id)
+        await self._take_leave(listed.platform, settings)
 
     async def _hold(self, listed: Listed) -> None:
         assert self._context is not None, "started"

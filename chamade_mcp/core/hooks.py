@@ -1,11 +1,12 @@
 """Requests of platforms: each to the live link it is for, and answered after what it says is committed."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal
 
+from chamade_mcp.core.handovers import Handovers
 from chamade_mcp.core.roster import Roster
 from chamade_mcp.core.supervisor import Supervisor, reaching
-from chamade_mcp.kit.connection import Hook, HookAddress, Hooked, HookRefused, HookReply
+from chamade_mcp.kit.connection import EVERYBODY, Hook, HookAddress, Hooked, HookRefused, HookReply, Whom
 from chamade_mcp.kit.connector import Connector
 from chamade_mcp.model.errors import Forbidden, NotFound, Unavailable
 from chamade_mcp.model.ids import COMMON, ConnectionId, Platform
@@ -16,9 +17,14 @@ _MOST_TRIED: Final = 20
 
 class Hooks:
     def __init__(
-        self, connectors: Mapping[Platform, Connector], roster: Roster, supervisor: Supervisor
+        self,
+        connectors: Mapping[Platform, Connector],
+        roster: Roster,
+        supervisor: Supervisor,
+        handovers: Handovers,
     ) -> None:
         self._connectors = connectors
+        self.handovers = handovers
         self._roster = roster
         self._supervisor = supervisor
 
@@ -32,45 +38,55 @@ class Hooks:
         connector = self._connectors.get(name)
         if connector is None:
             raise NotFound("Platform not found", code="PLATFORM_NOT_FOUND")
+        every = False
         if connection is None:
-            found = self._addressed(name, connector, hook)
-            if isinstance(found, HookReply):
-                return found
+            if (taken := await self.handovers.take(name, hook)) is not None:
+                return taken
+            whom = self._addressee(connector, hook)
+            if isinstance(whom, HookReply):
+                return whom
+            every = whom is EVERYBODY
+            own = self._roster.own_bots(name) if whom is EVERYBODY else self._named(name, whom)
+            found = [*own, COMMON]
         else:
             listed = self._roster.get(connection)
             if listed is None or listed.platform != name or listed.link == COMMON:
                 raise NotFound("Connection not found", code="CONNECTION_NOT_FOUND")
             found = [listed.id]
-        return await self._show(name, found, hook)
+        return await self._show(name, found, hook, every=every)
 
-    def _addressed(
-        self, platform: Platform, connector: Connector, hook: Hook
-    ) -> list[ConnectionId] | HookReply:
-        if not isinstance(connector, HookAddress):
-            return [COMMON]
+    def _named(self, platform: Platform, whom: str) -> list[ConnectionId]:
+        return self._roster.by_hook_ref(platform, whom)[:_MOST_TRIED] if whom else []
+
+    @staticmethod
+    def _addressee(connector: Connector, hook: Hook) -> str | Literal[Whom.EVERYBODY] | HookReply:
         try:
-            whom = connector.addressee(hook)
+            return connector.addressee(hook) if isinstance(connector, HookAddress) else ""
         except HookRefused:
-            whom = ""
-        if isinstance(whom, HookReply):
-            return whom
-        own = self._roster.by_hook_ref(platform, whom) if whom else []
-        return [*own[:_MOST_TRIED], COMMON]
+            return ""
 
-    async def _show(self, platform: Platform, links: list[ConnectionId], hook: Hook) -> HookReply:
+    async def _show(
+        self, platform: Platform, links: list[ConnectionId], hook: Hook, *, every: bool
+    ) -> HookReply:
+        """To the first link that takes it; to all of them with `every`."""
         down: Unavailable | None = None
+        reply: HookReply | None = None
         for connection in links:
             try:
                 link = self._supervisor.link(platform, connection)
                 if isinstance(link, Hooked):
                     with reaching(platform):
-                        return await link.receive(hook)
+                        reply = await link.receive(hook)
+                    if not every:
+                        return reply
             except HookRefused:
                 continue
             except Unavailable as error:
                 # A gateway without a shared bot has no such link at all: others may have refused already.
                 if connection != COMMON or self._supervisor.holds(platform, connection):
                     down = error
+        if reply is not None:
+            return reply
         if down is not None:
             raise down
         raise Forbidden("This webhook is not signed by the platform it names", code="HOOK_REFUSED")

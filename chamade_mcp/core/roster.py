@@ -97,6 +97,10 @@ class Roster:
         """Those that a platform calls by this name, the newest first."""
         return list(reversed(self._hooks.get((platform, hook_ref), {})))
 
+    def own_bots(self, platform: Platform) -> list[ConnectionId]:
+        """Everybody's."""
+        return [c.id for c in self._all.values() if (c.platform, c.kind) == (platform, ConnectionKind.OWN)]
+
     def is_bot(self, platform: Platform, ref: str) -> bool:
         """Whether this is a bot of the gateway, whoever's."""
         return (platform, ref) in self._bots

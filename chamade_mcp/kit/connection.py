@@ -6,7 +6,8 @@ The two facets are a connector's own choice, known by their methods: `OwnBots` w
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from enum import Enum, auto
+from typing import Literal, Protocol, runtime_checkable
 
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.connections import Identity
@@ -78,15 +79,66 @@ class Hooked(Protocol):
         ...
 
 
+class Whom(Enum):
+    EVERYBODY = auto()
+    """Every bot whose link takes it for its platform's: the platform does not say which it means."""
+
+
+EVERYBODY: Literal[Whom.EVERYBODY] = Whom.EVERYBODY
+
+
 @runtime_checkable
 class HookAddress(Protocol):
     """A connector whose platform has one address for every bot, at which webhooks name the bot they mean."""
 
-    def addressee(self, hook: Hook) -> str | HookReply:
+    def addressee(self, hook: Hook) -> str | Literal[Whom.EVERYBODY] | HookReply:
         """`Identity.hook_ref` of the bots that `hook` may be for; nothing of it is verified yet.
 
         The reply itself where the platform only asks whether there is anybody: no link hears of it then.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """A bot that its platform made for somebody, with what it takes to use it."""
+
+    settings: Mapping[str, str] = field(repr=False)
+    identity: Identity
+
+
+@runtime_checkable
+class HandsOver(Protocol):
+    """A connector of `OwnBots` whose platform hands a bot over once somebody has agreed there.
+
+    The person's browser is sent to the platform with a `state`; the platform then calls the gateway with that
+    state and the bot, unsigned. The core makes states, and lets each be used once, within ten minutes.
+    """
+
+    def host(self, asked: Mapping[str, str]) -> str:
+        """What a person is asked about: the platform's place that `asked`, the parameters of the browser's
+        address, names. Raises `ValidationFailed`."""
+        ...
+
+    def send_to(self, asked: Mapping[str, str], state: str, public_url: str) -> str:
+        """Where the person's browser goes on."""
+        ...
+
+    def state_of(self, hook: Hook) -> str | None:
+        """The state that `hook` brings back; None when it is no such call."""
+        ...
+
+    def handed_over(self, hook: Hook, asked: Mapping[str, str]) -> HandedOver:
+        """Raises `HookRefused` when it is not from the place that was asked."""
+        ...
+
+
+@runtime_checkable
+class TakesLeave(Protocol):
+    """A connector whose platform has something to clear away for a bot that is no longer connected."""
+
+    async def leave(self, settings: Mapping[str, str]) -> None:
+        """Tried once; what it raises changes nothing."""
         ...
 
 

@@ -4,7 +4,7 @@ One set of certificates is read for all of them: a hundred bots would otherwise 
 """
 
 import ssl
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from typing import Final
@@ -25,18 +25,23 @@ class Unanswered(Exception):
 
 @asynccontextmanager
 async def platform_client(
-    base_url: str, headers: Mapping[str, str] | None = None
+    base_url: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    through: Callable[[httpx2.AsyncBaseTransport], httpx2.AsyncBaseTransport] | None = None,
 ) -> AsyncGenerator[httpx2.AsyncClient]:
-    """For one link. `base_url` is a setting of who runs the gateway, so it may be anywhere; redirects are not
-    followed, and no proxy or ``.netrc`` of the machine's is looked at."""
+    """For one link. `base_url` is a setting of who runs the gateway, so it may be anywhere, unless a guard
+    stands before it by `through`; redirects are not followed, and no proxy or ``.netrc`` of the machine's is
+    looked at."""
+    limits = httpx2.Limits(
+        max_connections=_MOST_CONNECTIONS, max_keepalive_connections=4, keepalive_expiry=_KEPT_S
+    )
+    transport = httpx2.AsyncHTTPTransport(verify=certificates(), limits=limits, trust_env=False)
     async with httpx2.AsyncClient(
         base_url=base_url,
         headers=headers,
-        verify=certificates(),
+        transport=transport if through is None else through(transport),
         timeout=httpx2.Timeout(ANSWER_S, connect=CONNECT_S),
-        limits=httpx2.Limits(
-            max_connections=_MOST_CONNECTIONS, max_keepalive_connections=4, keepalive_expiry=_KEPT_S
-        ),
         trust_env=False,
     ) as client:
         yield client

@@ -50,6 +50,8 @@ class BotSettings:
 
     required: tuple[str, ...]
     optional: tuple[str, ...]
+    single: bool = False
+    """An agent has one of them at a time: another takes its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,13 +210,14 @@ def _bot(raw: dict[str, Any] | None) -> BotSettings | None:
     if raw is None:
         return None
     fields = _Fields(raw, "bot.")
-    fields.forbid_all_but({"required", "optional"})
+    fields.forbid_all_but({"required", "optional", "single"})
     required = cast("list[object]", fields.get("required", list))
     optional = cast("list[object]", fields.get("optional", list, []))
     names = [name for name in (*required, *optional) if isinstance(name, str)]
     if not required or len(names) < len(required) + len(optional):
         raise ValueError("manifest: field 'bot' needs names of settings, one that is required at least")
-    return BotSettings(tuple(names[: len(required)]), tuple(names[len(required) :]))
+    single = fields.get("single", bool, False)
+    return BotSettings(tuple(names[: len(required)]), tuple(names[len(required) :]), single)
 
 
 def _gateway(raw: dict[str, Any]) -> GatewaySettings:

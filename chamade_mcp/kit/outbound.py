@@ -175,7 +175,11 @@ class Outbound:
 
     async def check(self, url: str, *, trusted: Collection[str] = ()) -> None:
         """Whether `post` would try it now. Raises what that would raise before it connects."""
-        await self._addresses(_target(url, _SECURE, trusted))
+        await self.addresses(url, trusted=trusted)
+
+    async def addresses(self, url: str, *, trusted: Collection[str] = ()) -> Sequence[Address]:
+        """Where `post` would connect to now. Raises what that would raise before it connects."""
+        return await self._addresses(_target(url, _SECURE, trusted))
 
     @asynccontextmanager
     async def _open(self, target: _Target, asking: _Asking) -> AsyncGenerator[httpx2.Response]:

@@ -17,6 +17,7 @@ from chamade_mcp.core.engine import CallEngine, EngineDeps
 from chamade_mcp.core.fetch import Fetcher
 from chamade_mcp.core.files import Files, FilesDeps
 from chamade_mcp.core.gateway import Door, emitter
+from chamade_mcp.core.handovers import Handovers
 from chamade_mcp.core.hooks import Hooks
 from chamade_mcp.core.hub import MemoryHub
 from chamade_mcp.core.inbox import Inbox, InboxDeps, InboxHistory
@@ -237,11 +238,10 @@ def _build(
     inbox = Inbox(InboxDeps(database, hub, clock, platforms, supervisor, files, probes, reply_timeout_s))
     operators = Operators(database, clock)
     pairings = Pairings(database, clock, roster, supervisor)
-    connections = Connections(
-        ConnectionDeps(
-            database, box, clock, hub, platforms, roster, supervisor, operators, connectors, PUBLIC_URL
-        )
+    tied = ConnectionDeps(
+        database, box, clock, hub, platforms, roster, supervisor, operators, connectors, PUBLIC_URL
     )
+    connections = Connections(tied)
     for leave in (
         connections.forget,
         engine.end_all,
@@ -288,7 +288,7 @@ def _build(
         connections=connections,
         pairings=pairings,
         pairing_links=PairingLinks(database, box, clock, roster),
-        hooks=Hooks(connectors, roster, supervisor),
+        hooks=Hooks(connectors, roster, supervisor, Handovers(tied, connections)),
         platform=platform,
         bots=bots,
         _numbers=itertools.count(1),

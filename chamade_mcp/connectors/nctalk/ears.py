@@ -1,0 +1,174 @@
+"""What people say in Nextcloud, as facts.
+
+Talk's own history is what is read: it has numbers, names, answers and files. A webhook of the addon says only
+that there is something to read, and in which room; where none comes, the rooms are looked at in turns.
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+from chamade_mcp.connectors.nctalk.client import Cloud
+from chamade_mcp.connectors.nctalk.messages import TalkMessages
+from chamade_mcp.connectors.nctalk.rooms import Rooms
+from chamade_mcp.connectors.nctalk.wire import ONE_TO_ONE, PROBE, Room, Said, readable
+from chamade_mcp.kit.connector import Context, PlatformUnavailable
+from chamade_mcp.kit.http import Unanswered
+from chamade_mcp.model.access import Scope
+from chamade_mcp.model.errors import GatewayError, PlatformRefused
+from chamade_mcp.model.facts import MessageDeleted, MessageEdited, MessageReceived, Reacting, ReactionChanged
+from chamade_mcp.model.ids import ConversationRef, MessageRef
+from chamade_mcp.model.messages import Attachment, Sender
+
+log = logging.getLogger(__name__)
+
+COMMANDS: Final = ("/activate", "/deactivate")
+_BOTS: Final = "chamade-bot-"
+"""Before the login of every bot user of the addon's."""
+_COMING: Final = ("user_added", "conversation_created")
+_AGAIN_S: Final = 2.0
+_REMEMBERED: Final = 100
+
+
+class Ears:
+    def __init__(
+        self, ctx: Context, scope: Scope, cloud: Cloud, place: str, rooms: Rooms, mouth: TalkMessages
+    ) -> None:
+        self._ctx = ctx
+        self._scope = scope
+        self._cloud = cloud
+        self._place = place
+        self._rooms = rooms
+        self._mouth = mouth
+        self._read: dict[str, int] = {}
+        """By room, the number of the last message that was read."""
+        self._due: dict[str, None] = {}
+        self._wake = asyncio.Event()
+
+    def sender(self, sender_id: str, name: str) -> Sender:
+        return Sender(f"{sender_id}@{self._place}", name or sender_id.partition("/")[2])
+
+    async def begin(self, room: Room) -> None:
+        """Goes on where the gateway's own memory of the room ends; what was said before it is not heard."""
+        past = await self._ctx.history.recent(self._scope, ConversationRef(room.token), _REMEMBERED)
+        known = [int(one.key) for one in past if one.inbound and one.key.isdecimal()]
+        self._read[room.token] = max(known, default=room.last)
+        if known and room.last > self._read[room.token]:
+            self.wake(room.token)
+
+    def wake(self, room: str) -> None:
+        """There is something to read."""
+        self._due[room] = None
+        self._wake.set()
+
+    def leave(self, room: str) -> None:
+        self._read.pop(room, None)
+        self._rooms.remove(room)
+
+    async def look(self) -> None:
+        """Whether there is something new in any room."""
+        for room in await self._rooms.refresh():
+            if room.last > self._read.get(room.token, 0):
+                self.wake(room.token)
+
+    async def read(self) -> None:
+        """Reads what there is, for ever. A message is done with once it is committed."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._due:
+                token = next(iter(self._due))
+                del self._due[token]
+                await self._read_one(token)
+
+    async def _read_one(self, token: str) -> None:
+        try:
+            room = await self._rooms.find(token)
+            if room is not None:
+                await self._news(room)
+        except PlatformRefused:
+            self.leave(token)  # the bot is no longer in it
+        except (PlatformUnavailable, Unanswered, GatewayError) as error:
+            log.warning("a room of Nextcloud Talk is read later: %s", type(error).__name__)
+            wait = None if isinstance(error, Unanswered) else error.retry_after
+            await self._ctx.clock.sleep(wait or _AGAIN_S)
+            self.wake(token)
+
+    async def _news(self, room: Room) -> None:
+        if room.token not in self._read:
+            self._read[room.token] = await self._joined(room)
+        last = self._read[room.token]
+        while True:
+            found, end = await self._cloud.since(room.token, last)
+            for said in found:
+                await self._hear(room, said)
+                self._read[room.token] = max(self._read[room.token], said.id)
+            if end <= last:
+                return
+            self._read[room.token] = last = end
+
+    async def _joined(self, room: Room) -> int:
+        """Where to begin in a room that is new: at somebody's coming, which was the bot's."""
+        newest = await self._cloud.newest(room.token)
+        came = (said.id for said in newest if said.system in _COMING)
+        return next(came, max(0, room.last - 1))
+
+    async def _hear(self, room: Room, said: Said) -> None:
+        if said.actor_type == "bots" or said.actor_id == self._cloud.login or said.actor_id.startswith(_BOTS):
+            return
+        text = said.message.strip()
+        if text in COMMANDS and not said.system:
+            answer = await self._rooms.command(room, said.sender_id, text)
+            if answer:
+                await self._mouth.tell(ConversationRef(room.token), answer)
+        elif not self._rooms.hears(room, said.sender_id) or PROBE.fullmatch(text):
+            return
+        elif said.system:
+            await self._happened(room, said)
+        else:
+            await self._said(room, said)
+
+    async def _said(self, room: Room, said: Said) -> None:
+        attachments: list[Attachment] = []
+        for file in said.files:
+            kept = await self._ctx.files.keep(
+                self._scope,
+                file.path or file.name,
+                name=file.name or "file",
+                mime=file.mime or "application/octet-stream",
+                size_bytes=file.size,
+            )
+            attachments.append(kept)
+        if not (said.text or attachments):
+            return
+        fact = MessageReceived(
+            ConversationRef(room.token),
+            MessageRef(str(said.id)),
+            self.sender(said.sender_id, said.actor_name),
+            said.text,
+            tuple(attachments),
+            reply_to=None if said.parent is None else MessageRef(str(said.parent.id)),
+            group=None if room.type == ONE_TO_ONE else room.name,
+            mentions_me=said.mentions(self._cloud.login),
+            sent_at=said.sent_at,
+        )
+        await self._ctx.emit(self._scope, fact)
+
+    async def _happened(self, room: Room, said: Said) -> None:
+        """Talk tells of changes by messages of its own that nobody sees."""
+        if said.parent is None:
+            return
+        place, ref = ConversationRef(room.token), MessageRef(str(said.parent.id))
+        match said.system:
+            case "message_edited":
+                text = readable(said.parent.message, said.parent.parameters)
+                if text:
+                    await self._ctx.emit(self._scope, MessageEdited(place, ref, text))
+            case "message_deleted":
+                await self._ctx.emit(self._scope, MessageDeleted(place, ref))
+            case "reaction":
+                sender = self.sender(said.sender_id, said.actor_name)
+                fact = ReactionChanged(place, ref, sender, Reacting.ADDED, (said.message,))
+                await self._ctx.emit(self._scope, fact)
+            case _:
+                return

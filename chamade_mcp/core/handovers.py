@@ -1,0 +1,86 @@
+"""Bots that a platform hands over: a person is sent there with a state, and the platform brings it back."""
+
+import logging
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from chamade_mcp.core.accounts import require_verified
+from chamade_mcp.core.connections import ConnectionDeps, Connections
+from chamade_mcp.kit.connection import HandsOver, Hook, HookRefused, HookReply
+from chamade_mcp.model.access import Principal
+from chamade_mcp.model.connections import Access
+from chamade_mcp.model.errors import Forbidden, NotAvailable
+from chamade_mcp.model.ids import Platform
+
+audit = logging.getLogger("chamade_mcp.audit")
+
+LIFE_S: Final = 600.0
+_MOST_OPEN: Final = 20
+"""Of one account."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    principal: Principal
+    platform: Platform
+    asked: Mapping[str, str]
+    until: float
+
+
+class Handovers:
+    """Kept in memory: after a restart of the gateway a person begins again."""
+
+    def __init__(self, deps: ConnectionDeps, connections: Connections) -> None:
+        self._d = deps
+        self._connections = connections
+        self._open: dict[str, _Open] = {}
+
+    def host(self, platform: str, asked: Mapping[str, str]) -> str:
+        """The place that a person is asked about. Raises `NotAvailable` and `ValidationFailed`."""
+        return self._connector(platform).host(asked)
+
+    def begin(self, principal: Principal, platform: str, asked: Mapping[str, str]) -> str:
+        """Where to send the person's browser. Raises as `host`, and `Forbidden` without a verified e-mail
+        address."""
+        require_verified(principal)
+        connector = self._connector(platform)
+        connector.host(asked)
+        now = self._d.clock.monotonic()
+        self._open = {state: one for state, one in self._open.items() if one.until > now}
+        mine = [state for state, one in self._open.items() if one.principal.account == principal.account]
+        for state in mine[: len(mine) + 1 - _MOST_OPEN]:
+            del self._open[state]
+        state = secrets.token_urlsafe(32)
+        self._open[state] = _Open(principal, Platform(platform), dict(asked), now + LIFE_S)
+        return connector.send_to(asked, state, self._d.public_url)
+
+    async def take(self, platform: Platform, hook: Hook) -> HookReply | None:
+        """Connects the bot that `hook` hands over; None when it is no such call.
+
+        Raises `Forbidden` for a state that is unknown, used or expired (told alike, on purpose).
+        """
+        connector = self._d.connectors.get(platform)
+        if not isinstance(connector, HandsOver) or (state := connector.state_of(hook)) is None:
+            return None
+        asking = self._open.pop(state, None)
+        try:
+            if asking is None or asking.platform != platform or asking.until <= self._d.clock.monotonic():
+                raise HookRefused
+            handed = connector.handed_over(hook, asking.asked)
+        except HookRefused:
+            audit.info("a bot of %s was not taken: nobody here has asked for it", platform)
+            raise Forbidden("This state is unknown, used or expired", code="HOOK_REFUSED") from None
+        # The platform waits with its answer to the person: whether the bot works, its link finds out.
+        await self._connections.register(
+            asking.principal, platform, handed.settings, Access.OPEN, handed.identity
+        )
+        return HookReply(body=b"{}", media_type="application/json")
+
+    def _connector(self, platform: str) -> HandsOver:
+        manifest = self._d.platforms.require(platform)
+        connector = self._d.connectors.get(manifest.platform)
+        if not isinstance(connector, HandsOver):
+            raise NotAvailable(f"{manifest.title} hands over no bots", platform=manifest.platform)
+        return connector

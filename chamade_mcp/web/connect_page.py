@@ -1,0 +1,81 @@
+"""``/connect/<platform>``: a person is asked whether their platform may hand a bot over to their agent."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from chamade_mcp.core.gateway import Core
+from chamade_mcp.model.errors import Forbidden, ValidationFailed
+from chamade_mcp.web.assets import Assets
+from chamade_mcp.web.forms import BadForm, form_token, read_form, token_fits
+from chamade_mcp.web.rooms import CONTENT_SECURITY_POLICY
+from chamade_mcp.web.sign_in import Door, SignIn
+from chamade_mcp.web.views import Views
+
+_PATH = "/connect/{platform}"
+_FORM_ACTION = "form-action 'self'"
+
+
+class _Connect:
+    def __init__(self, core: Core, door: Door, sign_in: SignIn, views: Views) -> None:
+        self._core = core
+        self._door = door
+        self._sign_in = sign_in
+        self._views = views
+
+    def routes(self) -> list[BaseRoute]:
+        guarded = self._views.guarded
+        return [
+            Route(_PATH, guarded(self._ask), methods=["GET"]),
+            Route(_PATH, guarded(self._answer), methods=["POST"]),
+        ]
+
+    async def _ask(self, request: Request) -> Response:
+        visitor = await self._sign_in.visitor(request)
+        if visitor is None:
+            return self._sign_in.ask(request)
+        platform, asked = request.path_params["platform"], dict(request.query_params)
+        try:
+            host = self._core.hooks.handovers.host(platform, asked)
+        except ValidationFailed as error:
+            words = "; ".join(f"{wrong.field} {wrong.message}" for wrong in error.errors)
+            return self._views.render(
+                "dash_error.html", status=400, title="This cannot be connected", words=words, request_id=""
+            )
+        profile = await self._core.accounts.profile(visitor.principal)
+        response = self._views.render(
+            "connect.html",
+            action=request.url.path,
+            asked=asked,
+            token=form_token(self._session(request)),
+            title=self._core.platforms.require(platform).title,
+            host=host,
+            agent=await self._core.grants.agent_name(visitor.principal),
+            email=profile["email"],
+        )
+        # Browsers apply `form-action` to where the answer to a form sends them on, too.
+        allowed = f"{_FORM_ACTION} https: http:"
+        response.headers["content-security-policy"] = CONTENT_SECURITY_POLICY.replace(_FORM_ACTION, allowed)
+        response.headers["x-frame-options"] = "DENY"
+        return response
+
+    async def _answer(self, request: Request) -> Response:
+        self._door.require_same_origin(dict(request.scope["headers"]))
+        visitor = await self._sign_in.visitor(request)
+        try:
+            form = dict(await read_form(request))
+        except BadForm:
+            form = {}
+        if visitor is None or not token_fits(form.pop("token", ""), self._session(request)):
+            raise Forbidden("This form has expired. Begin again at your platform")
+        location = self._core.hooks.handovers.begin(visitor.principal, request.path_params["platform"], form)
+        headers = {"location": location, "cache-control": "no-store", "referrer-policy": "no-referrer"}
+        return Response(status_code=303, headers=headers)
+
+    def _session(self, request: Request) -> str:
+        return self._door.session_of(dict(request.scope["headers"])) or ""
+
+
+def connect_routes(core: Core, door: Door, assets: Assets) -> list[BaseRoute]:
+    views = Views(assets)
+    return _Connect(core, door, SignIn(core.accounts, door, views), views).routes()
