@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 from chamade_mcp.core.accounts import require_verified
 from chamade_mcp.core.connections import ConnectionDeps, Connections
@@ -40,6 +41,11 @@ class Handovers:
     def host(self, platform: str, asked: Mapping[str, str]) -> str:
         """The place that a person is asked about. Raises `NotAvailable` and `ValidationFailed`."""
         return self._connector(platform).host(asked)
+
+    def origin(self, platform: str, asked: Mapping[str, str]) -> str:
+        """Scheme, host and port of where `begin` will send the browser. Raises as `host`."""
+        parts = urlsplit(self._connector(platform).send_to(asked, "", self._d.public_url))
+        return f"{parts.scheme}://{parts.netloc}"
 
     def begin(self, principal: Principal, platform: str, asked: Mapping[str, str]) -> str:
         """Where to send the person's browser. Raises as `host`, and `Forbidden` without a verified e-mail

@@ -54,7 +54,7 @@ class _Connect:
             email=profile["email"],
         )
         # Browsers apply `form-action` to where the answer to a form sends them on, too.
-        allowed = f"{_FORM_ACTION} https: http:"
+        allowed = f"{_FORM_ACTION} {self._core.hooks.handovers.origin(platform, asked)}"
         response.headers["content-security-policy"] = CONTENT_SECURITY_POLICY.replace(_FORM_ACTION, allowed)
         response.headers["x-frame-options"] = "DENY"
         return response
