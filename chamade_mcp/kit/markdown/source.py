@@ -20,9 +20,16 @@ class Source(Backslash):
         # Next to a space every marker acts, whatever it stands around; next to one without width it may not.
         return _HAIR_SPACE if super().seam(left, right) and not _ESCAPED.search(left) else ""
 
+    def strong(self, inner: str) -> str:
+        return inner if _loose(inner) else super().strong(inner)
+
+    def emphasis(self, inner: str) -> str:
+        return inner if _loose(inner) else super().emphasis(inner)
+
     def strike(self, inner: str) -> str:
         # Four of them would begin a block of code.
-        return inner if inner.startswith("~") or inner.endswith("~") else super().strike(inner)
+        tildes = inner.startswith("~") or inner.endswith("~")
+        return inner if tildes or _loose(inner) else super().strike(inner)
 
     def code(self, raw: str) -> str:
         longest = max((len(run) for run in re.findall("`+", raw)), default=0)
@@ -35,3 +42,8 @@ class Source(Backslash):
 
     def heading(self, inner: str, level: int) -> str:
         return f"{'#' * level} {inner}"
+
+
+def _loose(inner: str) -> bool:
+    """Beside a space no marker acts. Where a line ends within a line, a space comes instead."""
+    return inner != inner.strip()
