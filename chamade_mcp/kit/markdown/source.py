@@ -7,6 +7,8 @@ from chamade_mcp.kit.markdown.backslash import Backslash
 
 _BETWEEN_LETTERS: Final = re.compile(r"(?<=[^\W_])\\_(?=[^\W_])")
 _ESCAPED: Final = re.compile(r"(?<!\\)(?:\\\\)*\\.$")
+_LAST_HASHES: Final = re.compile(r"(?<!\\)#(?=#*$)")
+_BACKSLASHED: Final = r"\\\g<0>"
 _HAIR_SPACE: Final = "\u200a"
 
 
@@ -41,7 +43,8 @@ class Source(Backslash):
         return self.text(url)
 
     def heading(self, inner: str, level: int) -> str:
-        return f"{'#' * level} {inner}"
+        # At its end they would be ornament.
+        return f"{'#' * level} {_LAST_HASHES.sub(_BACKSLASHED, inner)}"
 
 
 def _loose(inner: str) -> bool:

@@ -68,6 +68,8 @@ def test_every_part_is_within_the_limit_and_nothing_is_lost(
 
 
 @given(ANY_MARKDOWN.filter(lambda markdown: "|" not in markdown), FORMATS, st.integers(1, 60))
+@example("# 0&#10;#", Format.PLAIN, 9)
+@example("000***\u20280*", Format.PLAIN, 6)
 @example("* * x\n* y", Format.PLAIN, 3)
 @settings(max_examples=300, deadline=None)
 def test_any_text_keeps_its_words(markdown: str, to: Format, limit: int):
