@@ -2,41 +2,39 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row
 
-from chamade_mcp.core import dms, event_log, sent
+from chamade_mcp.core import dms, event_log, held, sent
 from chamade_mcp.core.dm_events import dm_event
 from chamade_mcp.core.inbox_deps import InboxDeps
 from chamade_mcp.core.outbox import Errand, Outbox, Settled
 from chamade_mcp.core.replies import Correspondent, ReplyClock, Stopped
 from chamade_mcp.core.supervisor import reaching
+from chamade_mcp.core.windows import Flushed, Windows
 from chamade_mcp.core.wording import worded
-from chamade_mcp.model.access import Scope
+from chamade_mcp.kit.connector import WindowClosed
+from chamade_mcp.kit.waiting import race
 from chamade_mcp.model.errors import GatewayError, Outcome, PlatformRefused, Unavailable, delivery_unknown
 from chamade_mcp.model.events import Envelope, Event, EventType
-from chamade_mcp.model.ids import (
-    AccountId,
-    AgentId,
-    ConnectionId,
-    ConversationId,
-    ConversationRef,
-    MessageId,
-    Platform,
-)
+from chamade_mcp.model.ids import AccountId, ConversationId, MessageId
 from chamade_mcp.model.messages import Delivery, DeliveryState, Outgoing
 
 log = logging.getLogger(__name__)
 
 _NOTE_AGAIN_S: Final = 1.0
 """After the database did not take what became of a message."""
+_FLUSH_S: Final = 10.0
+"""How long what a person wrote is kept back for what waited for it."""
 
 
 class Courier:
-    def __init__(self, deps: InboxDeps, replies: ReplyClock) -> None:
+    def __init__(self, deps: InboxDeps, replies: ReplyClock, windows: Windows) -> None:
         self._d = deps
+        self._windows = windows
         self._replies = replies
         self._outbox = Outbox(deps.clock, self._deliver, self._give_up)
         self._broken: set[str] = set()
@@ -45,13 +43,8 @@ class Courier:
 
     async def start(self) -> None:
         """Sends on its way what an earlier life of the gateway stored and did not get to."""
-        for row in await self._d.database.read(sent.pending):
-            try:
-                errand = self.errand(row)
-            except GatewayError as error:  # its connector is no longer there, or takes less than it did
-                log.warning("message %s stays pending: %s", row.id, error)
-            else:
-                promise(self.put(errand))
+        for told in self._put_all(await self._d.database.read(sent.pending)):
+            promise(told)
 
     async def stop(self) -> None:
         """Finishes what is being sent, within reason; the rest goes out after the next start."""
@@ -62,8 +55,6 @@ class Courier:
 
     def errand(self, row: Row[Any]) -> Errand:
         """A stored message, as `sent.outbound` gives it, that is to go out. Raises what `worded` raises."""
-        scope = Scope(AccountId(row.account_id), AgentId(row.agent_id))
-        place = ConversationId(row.conversation_id), ConversationRef(row.conversation_ref)
         outgoing = Outgoing(
             row.id,
             worded(self._d.platforms.require(row.platform), row.text),
@@ -73,8 +64,35 @@ class Courier:
             row.quoted_ref,
             row.thread,
         )
-        whom = Correspondent(scope, Platform(row.platform), *place, ConnectionId(row.connection_id))
-        return Errand(row.seq, whom, outgoing, row.created_at, answers=row.sender_name != dms.GATEWAY)
+        answers = row.sender_name != dms.GATEWAY
+        return Errand(
+            row.seq, Correspondent.of(row), outgoing, row.created_at, answers=answers, waited=row.held
+        )
+
+    async def flush(self, conversation: ConversationId) -> Flushed:
+        """Sends what waits for a person who has just written, in order; not for ever, should it take long."""
+        rows = await self._d.database.read(partial(held.waiting, conversation=conversation))
+        told = self._put_all(rows)
+        if told:
+            await race(asyncio.wait(told), self._d.clock.sleep(_FLUSH_S))
+        closed = any(one.done() and isinstance(one.result(), WindowClosed) for one in told)
+        return Flushed(frozenset(row.id for row in rows), still_closed=closed)
+
+    async def take_up(self, messages: Sequence[str]) -> None:
+        """What was set free while others were flushed."""
+        if messages:
+            rows = await self._d.database.read(partial(sent.outbound_of, ids=messages))
+            for told in self._put_all(rows):
+                promise(told)
+
+    def _put_all(self, rows: Sequence[Row[Any]]) -> list[asyncio.Future[Settled]]:
+        told: list[asyncio.Future[Settled]] = []
+        for row in rows:
+            try:
+                told.append(self.put(self.errand(row)))
+            except GatewayError as error:  # its connector is no longer there, or takes less than it did
+                log.warning("message %s stays pending: %s", row.id, error)
+        return told
 
     # --- what the outbox asks for --------------------------------------------------------------------------
 
@@ -92,6 +110,9 @@ class Courier:
         except Unavailable:
             if errand.answers:
                 self._replies.answered(whom.conversation)  # the agent has done its part
+            raise
+        except WindowClosed:
+            await self._hold(errand)
             raise
         except Exception as error:
             known = isinstance(error, GatewayError) and error.outcome is Outcome.NOT_DONE
@@ -116,6 +137,16 @@ class Courier:
         except GatewayError as error:
             log.debug("typing was not shown on %s: %s", whom.platform, error)
 
+    async def _hold(self, errand: Errand) -> None:
+        """It waits for the person. The gateway's own words are of the moment: later they would be wrong."""
+        if not errand.answers:
+            await self._note(errand, Delivery(DeliveryState.FAILED, detail="The person has to write first"))
+            return
+        self._replies.answered(errand.whom.conversation)
+        message = errand.outgoing.key
+        await self._d.database.write(partial(held.hold, message=message, states=(DeliveryState.PENDING,)))
+        self._windows.ask(errand.whom, message)
+
     async def _settle(self, errand: Errand, delivery: Delivery, stopped: Stopped | None) -> None:
         if delivery.state is DeliveryState.FAILED:
             self._replies.resume(stopped)
@@ -136,7 +167,7 @@ class Courier:
         while True:
             told = self._told(errand, delivery)
             try:
-                envelopes = await self._d.database.write(partial(self._store, message, delivery, told))
+                envelopes = await self._d.database.write(partial(self._store, errand, delivery, told))
             except Unavailable as error:
                 log.warning("message %s is %s, which is not stored yet: %s", message, delivery.state, error)
                 await self._d.clock.sleep(_NOTE_AGAIN_S)
@@ -145,14 +176,17 @@ class Courier:
                 return
 
     def _store(
-        self, message: MessageId, delivery: Delivery, told: list[Event], conn: Connection
+        self, errand: Errand, delivery: Delivery, told: list[Event], conn: Connection
     ) -> list[Envelope]:
+        message = MessageId(errand.outgoing.key)
         sent.set_state(conn, message, delivery.state, delivery.detail or None, delivery.ref)
-        return event_log.append(conn, told, self._d.clock.now()) if told else []
+        if not told or (errand.waited and delivery.state in held.ARRIVED and held.is_held(conn, message)):
+            return []  # with what it waited for
+        return event_log.append(conn, told, self._d.clock.now())
 
     def _told(self, errand: Errand, delivery: Delivery) -> list[Event]:
         """What its sender still has to hear."""
-        promised = self._outbox.promised(errand)
+        promised = errand.waited or self._outbox.promised(errand)
         # With files nobody waits for the answer; that they are out is no news.
         if not errand.answers or not (promised or errand.outgoing.attachments):
             return []

@@ -200,6 +200,12 @@ def add_message(conn: Connection, scope: Scope, conversation: ConversationId, ne
     return seq
 
 
+def heard(conn: Connection, conversation: str, ref: str) -> bool:
+    """Whether what a person said as `ref` is stored already."""
+    said: dict[str, object] = {"conversation_id": conversation, "direction": INBOUND, "ref": ref}
+    return _SEEN.value(conn, said) is not None
+
+
 def change(conn: Connection, message: str, **values: object) -> None:
     conn.execute(update(messages).where(messages.c.id == message).values(**values))
 

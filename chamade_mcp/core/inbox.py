@@ -10,14 +10,16 @@ from sqlalchemy import Connection, Row
 
 from chamade_mcp.core import dms, event_log, sent
 from chamade_mcp.core.changes import Changes
-from chamade_mcp.core.cursors import Heads, cursor_of, seq_at
+from chamade_mcp.core.cursors import Heads, cursor_of
 from chamade_mcp.core.dm_events import dm_chat
+from chamade_mcp.core.held import Released
 from chamade_mcp.core.inbox_deps import InboxDeps
 from chamade_mcp.core.polls import Polls, SharedLooks
 from chamade_mcp.core.probe import PROBE
 from chamade_mcp.core.replies import Correspondent
 from chamade_mcp.core.reports import Report, Reports
 from chamade_mcp.core.sending import HowToSend, Sending, SendResult
+from chamade_mcp.core.views import Views, answer
 from chamade_mcp.kit.connector import PastMessage
 from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.connections import Trust
@@ -39,15 +41,13 @@ from chamade_mcp.store.database import Database
 
 __all__ = ["Inbox", "InboxDeps", "InboxHistory", "SendResult"]
 
-_DELTA_MESSAGES = 500
-"""Messages one delta answer carries at most; the cursor it returns goes on from there."""
-
 
 class Inbox:
     def __init__(self, deps: InboxDeps) -> None:
         self._d = deps
         self._heads = Heads()
         self._sending = Sending(deps, self._heads)
+        self._views = Views(self._sending.windows)
         self.changes = Changes(deps)
         self._reports = Reports(deps.database, deps.hub, deps.clock)
         self._looks = SharedLooks()
@@ -90,21 +90,21 @@ class Inbox:
         self, principal: Principal, *, limit: int = 50, offset: int = 0, status: str = "active"
     ) -> dict[str, Any]:
         """Conversations, the one with the newest message first, each with that message."""
-        look = partial(_snapshot, scope=principal.scope, status=status, limit=limit, offset=offset)
+        look = partial(self._views.snapshot, scope=principal.scope, status=status, limit=limit, offset=offset)
         return await self._d.database.read(look)
 
     async def detail(self, principal: Principal, platform: str, *, limit: int = 50) -> dict[str, Any]:
         """The active conversation of a platform with its newest messages; no conversation is no error."""
         if platform == PROBE:
             probe = self._d.probes.shown(principal)
-            return _answer([] if probe is None else [probe], await self.cursor(principal))
+            return answer([] if probe is None else [probe], await self.cursor(principal))
         self._d.platforms.require(platform)
         scope = principal.scope
 
         def query(conn: Connection) -> dict[str, Any]:
             row = dms.most_recent(conn, scope, platform)
-            found = [] if row is None else [_whole(conn, row, limit)]
-            return _answer(found, cursor_of(dms.head(conn, scope)))
+            found = [] if row is None else [self._views.whole(conn, row, limit)]
+            return answer(found, cursor_of(dms.head(conn, scope)))
 
         return await self._d.database.read(query)
 
@@ -113,7 +113,7 @@ class Inbox:
     ) -> dict[str, Any]:
         def query(conn: Connection) -> dict[str, Any] | None:
             row = dms.find(conn, principal.scope, conversation)
-            return None if row is None else _whole(conn, row, limit)
+            return None if row is None else self._views.whole(conn, row, limit)
 
         if conversation == PROBE:
             found = self._d.probes.shown(principal)
@@ -141,7 +141,9 @@ class Inbox:
         if platform not in (None, PROBE):
             self._d.platforms.require(platform)
         question = (principal.scope, cursor, platform, limit)
-        query = partial(_delta, scope=principal.scope, cursor=cursor, platform=platform, limit=limit)
+        query = partial(
+            self._views.delta, scope=principal.scope, cursor=cursor, platform=platform, limit=limit
+        )
 
         async def look() -> dict[str, Any]:
             answer = await self._looks.ask(question, partial(self._d.database.read, query))
@@ -179,11 +181,12 @@ class Inbox:
     ) -> None:
         """A person wrote: stored and told in one transaction; a repeated delivery changes nothing."""
         platform, connection = link
+        flushed = await self._sending.flush(scope, link, fact)
         now = self._d.clock.now()
         new = _inbound(fact, "received", now, trust)
         is_group = fact.group is not None
 
-        def store(conn: Connection) -> tuple[Correspondent, list[Envelope]]:
+        def store(conn: Connection) -> tuple[Correspondent, list[Envelope], Released]:
             conversation = dms.ensure_conversation(
                 conn, scope, link, fact.conversation, new.remote_name, now, is_group=is_group
             )
@@ -191,10 +194,12 @@ class Inbox:
             quoted = None if fact.reply_to is None else sent.by_ref(conn, conversation, fact.reply_to)
             known = new if quoted is None else replace(new, reply_to=MessageId(quoted.id))
             if not dms.add_message(conn, scope, conversation, known):
-                return whom, []
-            return whom, event_log.append(conn, [dm_chat(whom, known)], now)
+                return whom, [], Released()
+            released, told = self._sending.windows.release(conn, whom, flushed)
+            return whom, event_log.append(conn, [*told, dm_chat(whom, known)], now), released
 
-        whom, envelopes = await self._d.database.write(store)
+        whom, envelopes, released = await self._d.database.write(store)
+        await self._sending.take_up(released.pending)
         if envelopes:
             self._heads.advance(scope, new)
             self._sending.replies.heard(whom)
@@ -207,9 +212,19 @@ class Inbox:
     async def received_aside(self, whom: Correspondent, fact: MessageReceived) -> bool:
         """A person said something to the gateway: stored for their own page, and told to no agent. False for
         a repeated delivery."""
+        flushed = await self._sending.flush(whom.scope, whom.link, fact)
         new = _inbound(fact, dms.ASIDE, self._d.clock.now())
-        store = partial(dms.add_message, scope=whom.scope, conversation=whom.conversation, new=new)
-        return bool(await self._d.database.write(store))
+
+        def store(conn: Connection) -> tuple[bool, list[Envelope], Released]:
+            if not dms.add_message(conn, whom.scope, whom.conversation, new):
+                return False, [], Released()
+            released, told = self._sending.windows.release(conn, whom, flushed)
+            return True, event_log.append(conn, told, new.at), released
+
+        is_new, envelopes, released = await self._d.database.write(store)
+        self._d.hub.announce(envelopes)
+        await self._sending.take_up(released.pending)
+        return is_new
 
     async def say(self, whom: Correspondent, text: str) -> None:
         """The gateway itself writes to a person. Raises `Unavailable`."""
@@ -260,64 +275,3 @@ def _inbound(fact: MessageReceived, status: str, at: datetime, trust: Trust | No
         sender_ref=plain_line(fact.sender.ref),
         trust=trust,
     )
-
-
-def _answer(found: list[dict[str, Any]], cursor: str) -> dict[str, Any]:
-    return {"conversations": found, "last_message_cursor": cursor}
-
-
-def _snapshot(
-    conn: Connection,
-    scope: Scope,
-    *,
-    platform: str | None = None,
-    status: str = "active",
-    limit: int,
-    offset: int = 0,
-) -> dict[str, Any]:
-    found: list[dict[str, Any]] = []
-    for row in dms.page(conn, scope, platform, status, limit, offset):
-        last = dms.newest(conn, row.id, 1)
-        found.append(
-            dms.conversation_to_wire(row) | {"last_message": dms.message_to_wire(last[0]) if last else None}
-        )
-    return _answer(found, cursor_of(dms.head(conn, scope)))
-
-
-def _whole(conn: Connection, row: Row[Any], limit: int) -> dict[str, Any]:
-    return dms.conversation_to_wire(row) | {
-        "messages": [dms.message_to_wire(m) for m in dms.newest(conn, row.id, limit)]
-    }
-
-
-def _delta(conn: Connection, scope: Scope, cursor: str, platform: str | None, limit: int) -> dict[str, Any]:
-    """What is new since `cursor`; `reset` with a snapshot when it names a message that is not there."""
-    seq = seq_at(conn, scope, cursor)
-    if seq is None:
-        return {"reset": True, **_snapshot(conn, scope, platform=platform, limit=limit)}
-    return _news(conn, scope, seq, platform, limit, cursor)
-
-
-def _news(
-    conn: Connection, scope: Scope, seq: int, platform: str | None, limit: int, cursor: str
-) -> dict[str, Any]:
-    """Messages after `seq`, those of at most `limit` conversations, and the cursor behind them.
-
-    The agent's own messages are passed over unless somebody else's stand beside them.
-    """
-    limit = max(1, limit)
-    while rows := dms.since(conn, scope, seq, platform, _DELTA_MESSAGES):
-        grouped: dict[str, list[Row[Any]]] = {}
-        for row in rows:
-            if row.conversation_id not in grouped and len(grouped) == limit:
-                break
-            grouped.setdefault(row.conversation_id, []).append(row)
-            seq, cursor = row.seq, cursor_of(row)
-        found = [
-            dms.conversation_to_wire(row) | {"messages": [dms.message_to_wire(m) for m in grouped[row.id]]}
-            for row in dms.find_all(conn, scope, list(grouped))
-            if any(m.direction == dms.INBOUND for m in grouped[row.id])
-        ]
-        if found:
-            return _answer(found, cursor)
-    return _answer([], cursor)

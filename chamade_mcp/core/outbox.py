@@ -16,6 +16,7 @@ from typing import Final
 
 from chamade_mcp.core.replies import Correspondent
 from chamade_mcp.kit.clock import Clock
+from chamade_mcp.kit.connector import WindowClosed
 from chamade_mcp.kit.waiting import race
 from chamade_mcp.model.errors import Action, GatewayError, Unavailable
 from chamade_mcp.model.ids import AccountId, ConversationId
@@ -47,10 +48,12 @@ class Errand:
     """The part before it: should that fail, this one is not sent."""
     more: bool = False
     """Another part comes after it."""
+    waited: bool = False
+    """It was held until the person wrote, who has just done so."""
 
 
 Settled = DeliveryState | Exception
-"""What became of it: a state, `PENDING` when it has to wait, or why it failed."""
+"""What became of it: a state, `PENDING` when it has to wait, or why it failed; `WindowClosed`: it is held."""
 Deliver = Callable[[Errand], Awaitable[DeliveryState]]
 """One attempt, its outcome stored. `Unavailable` leaves it pending."""
 GiveUp = Callable[[Errand, GatewayError], Awaitable[None]]
@@ -150,6 +153,8 @@ class Outbox:
                 if hopeless or self._clock.monotonic() + pause > last_s:
                     await self._give_up(errand, error)
                     return error
+            except WindowClosed as error:
+                return error
             except Exception as error:
                 log.warning("message %s was not delivered: %r", errand.outgoing.key, error)
                 return error

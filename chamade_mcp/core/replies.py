@@ -10,13 +10,16 @@ import itertools
 import logging
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
+
+from sqlalchemy import Row
 
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.ids import (
     COMMON,
     AccountId,
+    AgentId,
     ConnectionId,
     ConversationId,
     ConversationRef,
@@ -44,6 +47,17 @@ class Correspondent:
     def link(self) -> tuple[Platform, ConnectionId]:
         """By which they are reached, as `Supervisor.link` takes it."""
         return self.platform, self.connection
+
+    @classmethod
+    def of(cls, row: Row[Any]) -> "Correspondent":
+        """Whom a stored message, as `sent.outbound` gives it, goes to."""
+        return cls(
+            Scope(AccountId(row.account_id), AgentId(row.agent_id)),
+            Platform(row.platform),
+            ConversationId(row.conversation_id),
+            ConversationRef(row.conversation_ref),
+            ConnectionId(row.connection_id),
+        )
 
 
 class Attendant(Protocol):

@@ -20,7 +20,9 @@ from chamade_mcp.core.patience import Patience
 from chamade_mcp.core.places import Place
 from chamade_mcp.core.replies import Correspondent, ReplyClock
 from chamade_mcp.core.supervisor import reaching
+from chamade_mcp.core.windows import Flushed, Windows
 from chamade_mcp.core.wording import require_feature, worded
+from chamade_mcp.kit.connector import WindowClosed
 from chamade_mcp.kit.manifest import Manifest
 from chamade_mcp.kit.waiting import to_the_end
 from chamade_mcp.model.access import Principal, Scope
@@ -37,6 +39,7 @@ from chamade_mcp.model.errors import (
     message_not_found,
     no_active_conversation,
 )
+from chamade_mcp.model.facts import MessageReceived
 from chamade_mcp.model.ids import (
     AccountId,
     ConnectionId,
@@ -85,16 +88,19 @@ class Sending:
         self._d = deps
         self._heads = heads
         self.replies = ReplyClock(deps.clock, deps.reply_timeout_s, self)
-        self._courier = Courier(deps, self.replies)
+        self.windows = Windows(deps)
+        self._courier = Courier(deps, self.replies, self.windows)
         self._patience = Patience(deps.clock, _PATIENCE_S)
 
     async def start(self) -> None:
         """Sends on its way what an earlier life of the gateway stored and did not get to."""
         await self._courier.start()
+        self.windows.start()
 
     async def stop(self) -> None:
         """Finishes what is being sent, within reason; the rest goes out after the next start."""
         await self.replies.close()
+        await self.windows.stop()
         await self._courier.stop()
         self._patience.close()
 
@@ -132,10 +138,10 @@ class Sending:
         told = await to_the_end(beginning)
         keys = [one.key for one in outgoing]
         more = {"message_ids": keys} if how.get("split") else {}
-        if outgoing[0].attachments:
+        if outgoing[0].attachments and not _held(told):
             body = {"status": "pending", "message_id": keys[0], "delivery": "async"}
             return SendResult(200, body | more)
-        result = await self._result(manifest.platform, keys, told)
+        result = await self._result(whom, keys, told)
         return replace(result, body=result.body | more)
 
     def _require_link(self, whom: Correspondent) -> None:
@@ -150,38 +156,63 @@ class Sending:
         """Raises `Conflict` for a message that is not failed, and what `send` raises."""
         scope = principal.scope
 
-        def again(conn: Connection) -> Row[Any]:
+        def again(conn: Connection) -> tuple[Row[Any], bool]:
             row = sent.outbound(conn, scope, message)
             if row is None:
                 raise message_not_found()
             if not sent.set_state(conn, MessageId(row.id), DeliveryState.PENDING):
                 raise Conflict(f"The message is {row.status}", code="MESSAGE_NOT_FAILED", action=Action.WAIT)
-            return row
+            return row, self.windows.hold_if_closed(conn, Correspondent.of(row), [row.id])
 
-        async def begin() -> tuple[str, asyncio.Future[Settled]]:
-            row = await self._d.database.write(again)
+        async def begin() -> tuple[Correspondent, asyncio.Future[Settled]]:
+            row, held = await self._d.database.write(again)
             errand = replace(self._courier.errand(row), at=self._d.clock.now())
-            return row.platform, self._courier.put(errand)
+            return errand.whom, _settled(WindowClosed()) if held else self._courier.put(errand)
 
-        platform, told = await to_the_end(begin())
-        return await self._result(platform, [message], [told])
+        whom, told = await to_the_end(begin())
+        return await self._result(whom, [message], [told])
 
     async def _result(
-        self, platform: str, keys: Sequence[str], told: Sequence[asyncio.Future[Settled]]
+        self, whom: Correspondent, keys: Sequence[str], told: Sequence[asyncio.Future[Settled]]
     ) -> SendResult:
         await self._patience.wait(told)
         for one in told:
             promise(one)
+        if _held(told):
+            return await self._queued(whom, keys)
         settled = [one.result() for one in told]
         for at, outcome in enumerate(settled):
             if isinstance(outcome, GatewayError) and outcome.outcome is Outcome.NOT_DONE and at:
-                raise incomplete(platform, keys, at)
+                raise incomplete(whom.platform, keys, at)
             if isinstance(outcome, Exception):
                 raise outcome
         if DeliveryState.PENDING in settled:
             return SendResult(202, {"status": "pending", "message_id": keys[0], "delivery": "async"})
         # The contract's one word for what the platform has; the inbox tells how far it got.
         return SendResult(200, {"status": "delivered", "message_id": keys[0], "delivery": "sync"})
+
+    async def _queued(self, whom: Correspondent, keys: Sequence[str]) -> SendResult:
+        """The person has to write first, and is asked to."""
+        await self._patience.wait([self.windows.ask(whom, keys[0])])
+        look = partial(self.windows.queued, whom=whom, messages=keys)
+        return SendResult(
+            202, {"status": "queued", "message_id": keys[0], **await self._d.database.read(look)}
+        )
+
+    async def flush(
+        self, scope: Scope, link: tuple[Platform, ConnectionId], fact: MessageReceived
+    ) -> Flushed | None:
+        """Before what a person wrote is stored: sends what waits for it. None: nothing could."""
+        read = self._d.database.read
+        conversation = await read(partial(self.windows.opens, scope=scope, link=link, fact=fact))
+        if conversation is None:
+            return None
+        await self.windows.drop(link[0])
+        return await self._courier.flush(conversation)
+
+    async def take_up(self, messages: Sequence[str]) -> None:
+        """Sends what was set free while others were flushed."""
+        await self._courier.take_up(messages)
 
     async def typing(
         self, principal: Principal, platform: str, conversation_id: str | None = None
@@ -256,16 +287,25 @@ class Sending:
         now = self._d.clock.now()
         new = [_new(part, now, quoted if part is parts[0] else None) for part in parts]
 
-        def store(conn: Connection) -> list[int | None]:
-            return [dms.add_message(conn, whom.scope, whom.conversation, one) for one in new]
+        answers = parts[0].sender_name != dms.GATEWAY
 
-        numbers = await self._d.database.write(store)
+        def store(conn: Connection) -> tuple[list[int | None], bool]:
+            numbers = [dms.add_message(conn, whom.scope, whom.conversation, one) for one in new]
+            stored = [one.id for one, seq in zip(new, numbers, strict=True) if seq is not None]
+            return numbers, answers and self.windows.hold_if_closed(conn, whom, stored)
+
+        numbers, held = await self._d.database.write(store)
         if numbers[-1] is not None:
             self._heads.advance(whom.scope, new[-1])
+        if held:
+            self.windows.ask(whom, parts[0].key)
         told: list[asyncio.Future[Settled]] = []
         for at, (seq, part) in enumerate(zip(numbers, parts, strict=True)):
             if seq is None:
                 told.append(await self._known(whom.scope, part.key))
+                continue
+            if held:
+                told.append(_settled(WindowClosed()))
                 continue
             more = at + 1 < len(parts)
             errand = Errand(
@@ -274,7 +314,7 @@ class Sending:
                 part,
                 now,
                 keep_typing=keep_typing and not more,
-                answers=part.sender_name != dms.GATEWAY,
+                answers=answers,
                 after=parts[at - 1].key if at else None,
                 more=more,
             )
@@ -287,18 +327,25 @@ class Sending:
         if row is None:
             raise message_not_found()
         if row.status == DeliveryState.PENDING:
-            return self._courier.put(self._courier.errand(row))
-        told: asyncio.Future[Settled] = asyncio.get_running_loop().create_future()
+            return _settled(WindowClosed()) if row.held else self._courier.put(self._courier.errand(row))
         state = DeliveryState(row.status)
         if state is DeliveryState.FAILED:
-            told.set_result(PlatformRefused(platform=row.platform))
-        else:
-            told.set_result(delivery_unknown(row.platform) if state is DeliveryState.UNKNOWN else state)
-        return told
+            return _settled(PlatformRefused(platform=row.platform))
+        return _settled(delivery_unknown(row.platform) if state is DeliveryState.UNKNOWN else state)
 
 
 def _whom(scope: Scope, place: Place) -> Correspondent:
     return Correspondent(scope, place.platform, place.id, place.ref, place.connection_id)
+
+
+def _settled(outcome: Settled) -> asyncio.Future[Settled]:
+    told: asyncio.Future[Settled] = asyncio.get_running_loop().create_future()
+    told.set_result(outcome)
+    return told
+
+
+def _held(told: Sequence[asyncio.Future[Settled]]) -> bool:
+    return any(one.done() and isinstance(one.result(), WindowClosed) for one in told)
 
 
 def _new(outgoing: Outgoing, at: datetime, quoted: Row[Any] | None) -> dms.NewMessage:

@@ -13,7 +13,7 @@ from chamade_mcp.store.prepared import Prepared
 from chamade_mcp.store.schema import conversations, messages
 
 _QUOTED = messages.alias("quoted")
-_OUTBOUND = (
+TO_SEND = (
     select(
         messages,
         conversations.c.agent_id,
@@ -62,13 +62,18 @@ _SET_REF: Final = Prepared(
 
 def outbound(conn: Connection, scope: Scope, message: str) -> Row[Any] | None:
     """A message of the agent's own with its conversation, and the platform's name of the one it quotes."""
-    return conn.execute(_OUTBOUND.where(mine(scope), messages.c.id == message)).one_or_none()
+    return conn.execute(TO_SEND.where(mine(scope), messages.c.id == message)).one_or_none()
+
+
+def outbound_of(conn: Connection, ids: Sequence[str]) -> Sequence[Row[Any]]:
+    """These of any account, in order, as `outbound` gives them."""
+    return conn.execute(TO_SEND.where(messages.c.id.in_(ids)).order_by(messages.c.seq)).all()
 
 
 def pending(conn: Connection) -> Sequence[Row[Any]]:
     """What every account has yet to send, in order, as `outbound` gives it."""
     due = (messages.c.status == _PENDING) & ~messages.c.held
-    return conn.execute(_OUTBOUND.where(due).order_by(messages.c.seq)).all()
+    return conn.execute(TO_SEND.where(due).order_by(messages.c.seq)).all()
 
 
 def set_state(

@@ -131,6 +131,8 @@ conversations = Table(
     # Empty where the platform's one link serves everybody. The same person has the same ref with every bot.
     Column("connection_id", String(32), nullable=False, server_default=text("''")),
     Column("is_group", Boolean, nullable=False, server_default=false()),
+    # The message for which the person was asked to write again; they have not yet.
+    Column("nudged_for", String(32)),
     UniqueConstraint("account_id", "agent_id", "platform", "connection_id", "ref"),
     Index(None, "account_id", "last_message_at"),
 )

@@ -1,0 +1,197 @@
+"""Platforms on which an agent may speak only for a while after the person has written: `Manifest.window`.
+
+What is said later is held. The person is asked to write again, once for all that waits, in the way the
+platform allows then; when they do, what is held goes out in order before the agent hears of what they wrote.
+What nobody wrote for is given up after a while.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any, Final
+from weakref import WeakValueDictionary
+
+from sqlalchemy import Connection, Row
+
+from chamade_mcp.core import dms, event_log, held
+from chamade_mcp.core.dm_events import dm_event
+from chamade_mcp.core.held import Released
+from chamade_mcp.core.inbox_deps import InboxDeps
+from chamade_mcp.core.replies import Correspondent
+from chamade_mcp.core.supervisor import reaching
+from chamade_mcp.kit.clock import SteadyTime
+from chamade_mcp.kit.connector import Nudges
+from chamade_mcp.kit.manifest import Window
+from chamade_mcp.kit.markdown.render import Format, render
+from chamade_mcp.model.access import Scope
+from chamade_mcp.model.errors import GatewayError
+from chamade_mcp.model.events import Envelope, Event, EventType
+from chamade_mcp.model.facts import MessageReceived
+from chamade_mcp.model.ids import ConnectionId, ConversationId, Platform
+from chamade_mcp.model.messages import DeliveryState, plain_line
+
+log = logging.getLogger(__name__)
+
+_SWEEP_EVERY_S: Final = 600.0
+_PREVIEW: Final = 60
+"""Characters of what waits that the person is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """What became of a queue. `messages`: those that were tried, or still are."""
+
+    messages: frozenset[str] = frozenset()
+    still_closed: bool = False
+    """The platform says that nothing may go out all the same."""
+
+
+class Windows:
+    def __init__(self, deps: InboxDeps) -> None:
+        self._d = deps
+        self._time = SteadyTime(deps.clock)
+        """Or what waits would go, and windows would close, early or late when the wall clock is set."""
+        self._locks: WeakValueDictionary[ConversationId, asyncio.Lock] = WeakValueDictionary()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Asks those who were not asked, and gives up what is too old, now and from time to time."""
+        if self._with_windows():
+            self._spawn(self._sweep_forever())
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def of(self, platform: Platform) -> Window | None:
+        return self._d.platforms.require(platform).window
+
+    def to_wire(self, conn: Connection, row: Row[Any]) -> dict[str, Any]:
+        """A conversation as agents see it."""
+        window = self.of(row.platform)
+        shown = dms.conversation_to_wire(row)
+        if window is None:
+            return shown
+        return shown | {f"{row.platform}_window": held.to_wire(conn, row, window, self._time.now())}
+
+    def hold_if_closed(self, conn: Connection, whom: Correspondent, new: Sequence[str]) -> bool:
+        """Called where messages were just stored; True: they wait for the person."""
+        window = self.of(whom.platform)
+        if window is None or not new:
+            return False
+        return held.hold_if_closed(conn, window, whom.conversation, new, self._time.now())
+
+    def queued(self, conn: Connection, whom: Correspondent, messages: Sequence[str]) -> dict[str, Any]:
+        """What a send is told of messages that wait for the person (CONTRACT section 4.4)."""
+        window = self.of(whom.platform)
+        hours = round(window.open_s / 3600) if window else 0
+        return {
+            "reason": f"outside_{hours}h_window",
+            "template_sent": held.nudged_for(conn, whom.conversation) in messages,
+            "queue_position": held.position(conn, whom.conversation, messages[0]),
+        }
+
+    def opens(
+        self, conn: Connection, scope: Scope, link: tuple[Platform, ConnectionId], fact: MessageReceived
+    ) -> ConversationId | None:
+        """The conversation whose window a person's message opens; None for one told before, or too late."""
+        window = self.of(link[0])
+        if window is None:
+            return None
+        if fact.sent_at and self._time.now() - fact.sent_at >= timedelta(seconds=window.open_s):
+            return None
+        row = dms.find_by_ref(conn, scope, link, fact.conversation)
+        return None if row is None or dms.heard(conn, row.id, fact.ref) else ConversationId(row.id)
+
+    def release(
+        self, conn: Connection, whom: Correspondent, flushed: Flushed | None
+    ) -> tuple[Released, list[Event]]:
+        """The person wrote: what is left to be sent, and what the agent has to hear before that."""
+        if flushed is None:
+            return Released(), []
+        released = held.release(conn, whom.conversation, still_closed=flushed.still_closed)
+        left = [message for message in released.pending if message not in flushed.messages]
+        if not released.out:
+            return Released(pending=left), []
+        now = self._d.clock.now()
+        told = dm_event(EventType.DM_DELIVERED, whom, now, delivered_ids=released.out)
+        return Released(released.out, left), [told]
+
+    # --- asking the person ----------------------------------------------------------------------------------
+
+    def ask(self, whom: Correspondent, message: str) -> asyncio.Task[None]:
+        """The person should write again, since `message` waits; once for all that does."""
+        return self._spawn(self._ask(whom, message))
+
+    async def _ask(self, whom: Correspondent, message: str) -> None:
+        async with self._locks.setdefault(whom.conversation, asyncio.Lock()):
+            rows = await self._d.database.read(partial(held.waiting, conversation=whom.conversation))
+            if not rows or await self._d.database.read(
+                partial(held.nudged_for, conversation=whom.conversation)
+            ):
+                return
+            try:
+                with reaching(whom.platform):
+                    messages = self._d.messages(*whom.link)
+                    if isinstance(messages, Nudges):
+                        await messages.nudge(whom.ref, message, _preview(rows[0]))
+            except GatewayError as error:
+                log.warning("nobody was asked to write again in %s: %s", whom.conversation, error)
+                return
+            asked = partial(held.set_nudged, conversation=whom.conversation, message=message)
+            await self._d.database.write(asked)
+
+    # --- time -----------------------------------------------------------------------------------------------
+
+    async def _sweep_forever(self) -> None:
+        while True:
+            try:
+                await self._sweep()
+            except GatewayError as error:
+                log.warning("what waits for people was not looked through this time: %s", error)
+            except Exception:
+                log.exception("looking through what waits for people failed")
+            await self._d.clock.sleep(_SWEEP_EVERY_S)
+
+    async def _sweep(self) -> None:
+        for platform in self._with_windows():
+            await self.drop(platform)
+            for row in await self._d.database.read(partial(held.unasked, platform=platform)):
+                await self._ask(Correspondent.of(row), row.id)
+
+    async def drop(self, platform: Platform) -> None:
+        """Gives up what nobody wrote for, and tells the agents."""
+        while envelopes := await self._d.database.write(partial(self._drop, platform=platform)):
+            self._d.hub.announce(envelopes)
+
+    def _drop(self, conn: Connection, platform: Platform) -> list[Envelope]:
+        window = self.of(platform)
+        if window is None:
+            return []
+        detail = f"Nobody wrote for {round(window.keep_s / 86400)} days"
+        than = self._time.now() - timedelta(seconds=window.keep_s)
+        rows = held.drop_older(conn, platform, than, detail)
+        now = self._d.clock.now()
+        failed = str(DeliveryState.FAILED)
+        tell = partial(dm_event, EventType.DM_FAILED, at=now, status=failed, detail=detail)
+        told = [tell(whom=Correspondent.of(row), message_id=row.id) for row in rows]
+        return event_log.append(conn, told, now)
+
+    def _with_windows(self) -> list[Platform]:
+        return [m.platform for m in self._d.platforms.manifests if m.window and m.available]
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name="windows")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _preview(row: Row[Any]) -> str:
+    """The beginning of what waits, in one line without markup; of files alone their names."""
+    said = plain_line(render(row.text, Format.PLAIN)) or ", ".join(a["name"] for a in row.attachments)
+    return said if len(said) <= _PREVIEW else f"{said[: _PREVIEW - 1].rstrip()}…"
