@@ -112,6 +112,12 @@ class MessageWire(Wire):
     detail: Annotated[str, Field(description="Why it failed, where that is known")] = ""
 
 
+class WindowWire(Wire):
+    open: Annotated[bool, Field(description="False: what is said now waits until the person writes")]
+    last_inbound_at: str | None
+    pending_count: Annotated[int, Field(description="How much waits")]
+
+
 class ConversationWire(Wire):
     conversation_id: str
     platform: str
@@ -119,6 +125,7 @@ class ConversationWire(Wire):
     status: str
     created_at: str
     last_message_at: str
+    whatsapp_window: Annotated[WindowWire | None, Field(description="On WhatsApp only")] = None
 
 
 class ListedConversationWire(ConversationWire):
@@ -145,6 +152,11 @@ class InboxWire(Wire):
 class SentWire(Wire):
     status: Annotated[str, Field(description="`delivered`, `pending` or `queued`")]
     message_id: str
+    reason: Annotated[str, Field(description="Why it is `queued`: `outside_24h_window`")] = ""
+    template_sent: Annotated[bool, Field(description="The person was asked to write, for this message")] = (
+        False
+    )
+    queue_position: Annotated[int, Field(description="Its place among what waits, from 1")] = 0
     message_ids: Annotated[
         list[str],
         Field(
@@ -240,7 +252,9 @@ class InboxGroup:
                     body=DmBody,
                     large_body=True,
                     reply=SentWire,
-                    also={202: "Stored; it goes out when the platform allows, or can be reached"},
+                    also={
+                        202: "Stored; it goes out when the person has written, or the platform can be reached"
+                    },
                     errors={
                         400: ("INVALID_URL", "FETCH_REFUSED", "CAPABILITY_MISSING"),
                         404: ("NO_ACTIVE_CONVERSATION", "FILE_NOT_FOUND", "MESSAGE_NOT_FOUND"),

@@ -202,8 +202,12 @@ def add_message(conn: Connection, scope: Scope, conversation: ConversationId, ne
 
 def heard(conn: Connection, conversation: str, ref: str) -> bool:
     """Whether what a person said as `ref` is stored already."""
-    said: dict[str, object] = {"conversation_id": conversation, "direction": INBOUND, "ref": ref}
-    return _SEEN.value(conn, said) is not None
+    said = (
+        messages.c.conversation_id == conversation,
+        messages.c.direction == INBOUND,
+        messages.c.ref == ref,
+    )
+    return conn.execute(select(messages.c.id).where(*said)).first() is not None
 
 
 def change(conn: Connection, message: str, **values: object) -> None:

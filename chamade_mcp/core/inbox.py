@@ -49,7 +49,7 @@ class Inbox:
         self._sending = Sending(deps, self._heads)
         self._views = Views(self._sending.windows)
         self.changes = Changes(deps)
-        self._reports = Reports(deps.database, deps.hub, deps.clock)
+        self._reports = Reports(deps.database, deps.hub, deps.clock, self._sending.windows)
         self._looks = SharedLooks()
         self._polls = Polls(deps.hub, deps.clock)
 

@@ -13,6 +13,7 @@ from chamade_mcp.core import dms, event_log, sent
 from chamade_mcp.core.dm_events import dm_event
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.replies import Correspondent
+from chamade_mcp.core.windows import Windows
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.events import Envelope, Event, EventType
@@ -39,13 +40,17 @@ class Reports:
     database: Database
     hub: EventHub
     clock: Clock
+    windows: Windows
 
     async def observe(self, scope: Scope, link: tuple[Platform, ConnectionId], fact: Report) -> None:
         """Not what somebody does to messages who may not write to the agent any more."""
         platform, connection = link
         now = self.clock.now()
 
+        held: list[tuple[Correspondent, str]] = []
+
         def store(conn: Connection) -> list[Envelope]:
+            held.clear()
             place = dms.find_by_ref(conn, scope, link, fact.conversation)
             if place is None:
                 return []
@@ -56,6 +61,10 @@ class Reports:
             if row is None or row.status == dms.DELETED:
                 return []
             whom = Correspondent(scope, platform, conversation, fact.conversation, connection)
+
+            if isinstance(fact, DeliveryChanged) and self.windows.hold_again(conn, place, row, fact):
+                held.append((whom, row.id))
+                return []
 
             def tell(type: EventType, **fields: object) -> Event:
                 return dm_event(type, whom, now, message_id=row.id, **fields)
@@ -69,6 +78,8 @@ class Reports:
         envelopes = await self.database.write(store)
         if envelopes:
             self.hub.announce(envelopes)
+        for whom, message in held:
+            self.windows.ask(whom, message)
 
     def _apply(self, conn: Connection, row: Row[Any], fact: Report, tell: Tell) -> Event | None:
         match fact:

@@ -7,12 +7,11 @@ What nobody wrote for is given up after a while.
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
-from weakref import WeakValueDictionary
 
 from sqlalchemy import Connection, Row
 
@@ -29,7 +28,7 @@ from chamade_mcp.kit.markdown.render import Format, render
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.errors import GatewayError
 from chamade_mcp.model.events import Envelope, Event, EventType
-from chamade_mcp.model.facts import MessageReceived
+from chamade_mcp.model.facts import DeliveryChanged, MessageReceived
 from chamade_mcp.model.ids import ConnectionId, ConversationId, Platform
 from chamade_mcp.model.messages import DeliveryState, plain_line
 
@@ -54,18 +53,20 @@ class Windows:
         self._d = deps
         self._time = SteadyTime(deps.clock)
         """Or what waits would go, and windows would close, early or late when the wall clock is set."""
-        self._locks: WeakValueDictionary[ConversationId, asyncio.Lock] = WeakValueDictionary()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._asking: dict[ConversationId, asyncio.Task[None]] = {}
+        self._sweeping: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Asks those who were not asked, and gives up what is too old, now and from time to time."""
         if self._with_windows():
-            self._spawn(self._sweep_forever())
+            self._sweeping = asyncio.create_task(self._sweep_forever(), name="windows")
 
     async def stop(self) -> None:
-        for task in self._tasks:
+        """Who was not asked yet is asked after the next start."""
+        tasks = [*self._asking.values(), *([self._sweeping] if self._sweeping else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def of(self, platform: Platform) -> Window | None:
         return self._d.platforms.require(platform).window
@@ -84,6 +85,18 @@ class Windows:
         if window is None or not new:
             return False
         return held.hold_if_closed(conn, window, whom.conversation, new, self._time.now())
+
+    def hold_again(self, conn: Connection, place: Row[Any], row: Row[Any], fact: DeliveryChanged) -> bool:
+        """Whether a message that was sent waits now, because the platform tells that the window was closed.
+
+        Once only: what the person has written since is an answer to having been asked.
+        """
+        ours = row.direction == dms.OUTBOUND and row.sender_name != dms.GATEWAY
+        if not fact.window_closed or not ours or self.of(place.platform) is None:
+            return False
+        if place.last_inbound_at is not None and place.last_inbound_at > row.created_at:
+            return False
+        return held.hold(conn, row.id, (DeliveryState.SENT, DeliveryState.UNKNOWN))
 
     def queued(self, conn: Connection, whom: Correspondent, messages: Sequence[str]) -> dict[str, Any]:
         """What a send is told of messages that wait for the person (CONTRACT section 4.4)."""
@@ -124,26 +137,29 @@ class Windows:
     # --- asking the person ----------------------------------------------------------------------------------
 
     def ask(self, whom: Correspondent, message: str) -> asyncio.Task[None]:
-        """The person should write again, since `message` waits; once for all that does."""
-        return self._spawn(self._ask(whom, message))
+        """The person should write again, since `message` waits: asks them, once for all that does."""
+        place = whom.conversation
+        if place not in self._asking:
+            self._asking[place] = asyncio.create_task(self._ask(whom, message), name="windows")
+            self._asking[place].add_done_callback(lambda _: self._asking.pop(place))
+        return self._asking[place]
 
     async def _ask(self, whom: Correspondent, message: str) -> None:
-        async with self._locks.setdefault(whom.conversation, asyncio.Lock()):
-            rows = await self._d.database.read(partial(held.waiting, conversation=whom.conversation))
-            if not rows or await self._d.database.read(
-                partial(held.nudged_for, conversation=whom.conversation)
-            ):
+        place = whom.conversation
+        try:
+            rows = await self._d.database.read(partial(held.waiting, conversation=place))
+            if not rows or await self._d.database.read(partial(held.nudged_for, conversation=place)):
                 return
-            try:
+            messages = self._d.messages(*whom.link)
+            if isinstance(messages, Nudges):
                 with reaching(whom.platform):
-                    messages = self._d.messages(*whom.link)
-                    if isinstance(messages, Nudges):
-                        await messages.nudge(whom.ref, message, _preview(rows[0]))
-            except GatewayError as error:
-                log.warning("nobody was asked to write again in %s: %s", whom.conversation, error)
-                return
-            asked = partial(held.set_nudged, conversation=whom.conversation, message=message)
+                    await messages.nudge(whom.ref, message, _preview(rows[0]))
+            asked = partial(held.set_nudged, conversation=place, message=message)
             await self._d.database.write(asked)
+        except GatewayError as error:
+            log.warning("nobody was asked to write again in %s: %s", place, error)
+        except Exception:
+            log.exception("nobody was asked to write again in %s", place)
 
     # --- time -----------------------------------------------------------------------------------------------
 
@@ -161,7 +177,7 @@ class Windows:
         for platform in self._with_windows():
             await self.drop(platform)
             for row in await self._d.database.read(partial(held.unasked, platform=platform)):
-                await self._ask(Correspondent.of(row), row.id)
+                await self.ask(Correspondent.of(row), row.id)
 
     async def drop(self, platform: Platform) -> None:
         """Gives up what nobody wrote for, and tells the agents."""
@@ -183,12 +199,6 @@ class Windows:
 
     def _with_windows(self) -> list[Platform]:
         return [m.platform for m in self._d.platforms.manifests if m.window and m.available]
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work, name="windows")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
 
 
 def _preview(row: Row[Any]) -> str:

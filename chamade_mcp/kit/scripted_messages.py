@@ -33,6 +33,7 @@ class ScriptedMessages:
         default_factory=dict[str, tuple[ConversationRef, str]]
     )
     """Whom, and the preview, by key."""
+    nudge_error: Exception | None = None
 
     async def send(self, to: ConversationRef, message: Outgoing) -> Delivery:
         delivery = await self.answer(message)
@@ -58,6 +59,8 @@ class ScriptedMessages:
         self.reactions[ref] = [*put, emoji] if on else put
 
     async def nudge(self, to: ConversationRef, key: str, preview: str) -> None:
+        if self.nudge_error is not None:
+            raise self.nudge_error
         self.nudged.setdefault(key, (to, preview))
 
     async def typing(self, to: ConversationRef) -> None:

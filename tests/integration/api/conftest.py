@@ -12,6 +12,7 @@ import pytest
 from chamade_mcp.app.server import Server, listen
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import Gateway, build
+from chamade_mcp.kit.manifest import Window
 from chamade_mcp.kit.registry import Registry, discover
 from chamade_mcp.kit.testing import ScriptedConnector
 from chamade_mcp.kit.testing_bots import ScriptedBots
@@ -37,6 +38,8 @@ class House:
     """There one can listen but not speak, and messages are short."""
     bots: ScriptedBots
     """There people bring their own bots."""
+    windowed: ScriptedConnector
+    """There the agent may write only a day after the person has."""
     elsewhere: Elsewhere
     """The servers that URLs may name."""
 
@@ -64,8 +67,9 @@ async def house(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncGenerato
     )
     ears.manifest = replace(ears.manifest, text_limit=40)
     bots = ScriptedBots()
+    windowed = ScriptedConnector(platform=Platform("whatsapp"), window=Window(86400, 7 * 86400))
     found = discover()
-    ours = {one.manifest.platform: one for one in (scripted, ears, bots)}
+    ours = {one.manifest.platform: one for one in (scripted, ears, bots, windowed)}
     registry = Registry(
         MappingProxyType({**found.manifests, **{name: one.manifest for name, one in ours.items()}}),
         MappingProxyType({**found.connectors, **ours}),
@@ -81,7 +85,7 @@ async def house(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncGenerato
         owner = await gateway.core.accounts.find_by_email(EMAIL)
         assert owner is not None
         key = await gateway.core.accounts.create_key(owner.scope, "test")
-        yield House(gateway, owner, key.value, scripted, ears, bots, elsewhere)
+        yield House(gateway, owner, key.value, scripted, ears, bots, windowed, elsewhere)
 
 
 def client_of(house: House, **headers: str) -> httpx2.AsyncClient:
