@@ -191,6 +191,7 @@ async def test_the_platform_may_tell_later_that_it_was_closed(house: House) -> N
     assert await states(house, owner) == ["pending"]
     await until(lambda: nudges(house))
     house.platform.messages.delivered.clear()
+    house.platform.messages.keys.clear()
     await house.clock.advance(1)
     await house.platform.write(owner.scope, "here I am")
     assert said(house) == ["1"]
