@@ -52,7 +52,7 @@ class Windows:
     def __init__(self, deps: InboxDeps) -> None:
         self._d = deps
         self._time = SteadyTime(deps.clock)
-        """Or what waits would go, and windows would close, early or late when the wall clock is set."""
+        """Or windows would close early or late when the wall clock is set."""
         self._asking: dict[ConversationId, asyncio.Task[None]] = {}
         self._sweeping: asyncio.Task[None] | None = None
 
@@ -189,7 +189,8 @@ class Windows:
         if window is None:
             return []
         detail = f"Nobody wrote for {round(window.keep_s / 86400)} days"
-        than = self._time.now() - timedelta(seconds=window.keep_s)
+        # Of what was stored before the clock was set, and after: what is old by both, and nothing early.
+        than = min(self._time.now(), self._d.clock.now()) - timedelta(seconds=window.keep_s)
         rows = held.drop_older(conn, platform, than, detail)
         now = self._d.clock.now()
         failed = str(DeliveryState.FAILED)
