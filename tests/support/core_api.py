@@ -146,6 +146,7 @@ class FakeCore:
                     "sender": "Alice",
                     "sender_id": "alice",
                     "sender_status": "invited",
+                    "from_agent": False,
                     "text": text,
                     "attachments": [
                         {"name": "a.pdf", "mime": "application/pdf", "size": 3, "url": "http://localhost/a"}
