@@ -15,10 +15,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-import uvicorn
 import uvloop
-from starlette.types import ASGIApp
 
+from chamade_mcp.app.beside import served_beside
 from chamade_mcp.app.first_start import Welcome, claude_command, make_owner
 from chamade_mcp.app.server import Server, listen
 from chamade_mcp.app.settings import Settings
@@ -35,7 +34,6 @@ from chamade_mcp.web.sandbox import Playing, sandbox_page
 log = logging.getLogger(__name__)
 
 _START_S: Final = 20.0
-_STOP_S: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,7 @@ async def sandbox(settings: Settings, folder: Path, page_port: int = 0) -> Async
         platforms: dict[Platform, Mapping[str, str]] = {}
         for name, (_, stage) in played.items():
             await stack.enter_async_context(stage.running())
-            platforms[name] = stage.settings(await stack.enter_async_context(_served(stage.app)))
+            platforms[name] = stage.settings(await stack.enter_async_context(served_beside(stage.app)))
         listener = stack.enter_context(listen(settings))
         settings = settings.model_copy(update={"data_dir": folder, "platforms": platforms})
         settings = settings.model_copy(update={"database_url": f"sqlite:///{folder / 'chamade.db'}"})
@@ -102,7 +100,7 @@ async def sandbox(settings: Settings, folder: Path, page_port: int = 0) -> Async
         await _connect(gateway, settings.public_url, owner, played)
         playing = [Playing(name, manifest.title, stage) for name, (manifest, stage) in played.items()]
         page = sandbox_page(playing, settings.public_url)
-        page_url = await stack.enter_async_context(_served(page, page_port))
+        page_url = await stack.enter_async_context(served_beside(page, page_port))
         yield Sandbox(settings.public_url, page_url, welcome, serving)
 
 
@@ -132,41 +130,3 @@ async def _serving(gateway: Gateway, listener: socket.socket) -> AsyncGenerator[
     finally:
         server.should_exit = True
         await task
-
-
-class _Local(uvicorn.Server):
-    """A server beside the gateway's, which alone listens to signals."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        await self._serve(sockets)
-
-
-@asynccontextmanager
-async def _served(app: ASGIApp, port: int = 0) -> AsyncGenerator[str]:
-    """On loopback only; gives the URL."""
-    with listen(Settings(host="127.0.0.1", port=port)) as listener:
-        config = uvicorn.Config(
-            app,
-            ws="websockets-sansio",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=_STOP_S,
-        )
-        server = _Local(config)
-        task = asyncio.create_task(server.serve([listener]), name="sandbox platform")
-        try:
-            async with asyncio.timeout(_START_S):
-                await server.ready.wait()
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            await task

@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     webhook_private_hosts: str | None = None
     """Where webhooks may go though it is no host of the public Internet: `host` or `host:port`, by commas."""
 
+    metrics_port: int | None = Field(default=None, ge=1, le=65535)
+    """On loopback, for Prometheus; without one nothing is served."""
     platforms: Mapping[Platform, Mapping[str, str]] = Field(
         default_factory=dict[Platform, Mapping[str, str]], repr=False
     )

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from chamade_mcp.app.front import Front
 from chamade_mcp.app.main import create_app
+from chamade_mcp.app.metrics import metrics_served
 from chamade_mcp.app.reach import Reach
 from chamade_mcp.app.secret_key import load_secret_key, prepare_data_dir
 from chamade_mcp.app.settings import Settings
@@ -141,7 +142,7 @@ class _House:
         box: SecretBox,
         outbound: Outbound,
     ) -> None:
-        url = settings.public_url
+        url, self._metrics_port = settings.public_url, settings.metrics_port
         self._clock, self._database, self._box, self._public_url = clock, database, box, url
         self._ticker, self._outbound, self._draining = Ticker(), outbound, False
         bots = registry.connectors
@@ -225,7 +226,8 @@ class _House:
             asyncio.create_task(self._studio.recordings.sweep_forever(), name="recording sweep"),
         ]
         try:
-            async with self._front.neighbours.run(), app.run():
+            metrics = metrics_served(self._core, self._engine, self._metrics_port)
+            async with self._front.neighbours.run(), app.run(), metrics:
                 yield Gateway(app.asgi, self._core, self._drain)
         finally:
             for sweep in sweeps:

@@ -8,6 +8,7 @@ from chamade_mcp.audio.agent import AgentAudio, AgentStats, PcmSink
 from chamade_mcp.audio.frame import AudioFormat, Samples
 from chamade_mcp.audio.mixer import Summer
 from chamade_mcp.audio.port import AudioPort, PortStats
+from chamade_mcp.audio.totals import SoundTotals
 from chamade_mcp.audio.voice import Tell
 from chamade_mcp.audio.voice_activity import Judges, SpeechWatch
 from chamade_mcp.model.audio import Engine
@@ -28,10 +29,15 @@ class CallMixer:
     """Served in two phases of the beat, so that an embedded room between them answers within it."""
 
     def __init__(
-        self, format: AudioFormat, engine: Engine = "polyphase", judges: Judges | None = None
+        self,
+        format: AudioFormat,
+        engine: Engine = "polyphase",
+        judges: Judges | None = None,
+        totals: SoundTotals | None = None,
     ) -> None:
-        """Without `judges` nobody can be told who speaks."""
+        """Without `judges` nobody can be told who speaks. `totals` counts beyond the call's life."""
         self.format = format
+        self._totals = totals or SoundTotals()
         self._judges = judges
         self._watch: SpeechWatch | None = None
         """While an agent wants to know."""
@@ -59,12 +65,19 @@ class CallMixer:
         """Replaces an earlier leg of the same key; raises `ValueError` when the port has another rate."""
         if port.format != self.format:
             raise ValueError(f"the call runs at {self.format.rate_hz} Hz, not {port.format.rate_hz}")
+        self.remove_leg(key)
         self._legs[key] = port
+        rate = self.format.rate_hz
+        self._totals.open((port, "said"), "said", rate, lambda: port.stats.pulled)
+        self._totals.open((port, "heard"), "heard", rate, lambda: port.stats.pushed)
         self._ports = tuple(self._legs.values())
 
     def remove_leg(self, key: ParticipantRef) -> None:
         """Removing one that is not there is harmless."""
-        self._legs.pop(key, None)
+        port = self._legs.pop(key, None)
+        if port is not None:
+            self._totals.close((port, "said"))
+            self._totals.close((port, "heard"))
         self._ports = tuple(self._legs.values())
 
     def set_tap(self, tap: Tap | None) -> None:
@@ -102,11 +115,13 @@ class CallMixer:
         ref = ParticipantRef(f"agent_{next(self._numbers)}")
         agent = AgentAudio(self.format, sink, rate_hz, tell, self._engine, ref, self._configured)
         self._agents += (agent,)
+        self._totals.open(agent, "agent", self.format.rate_hz, lambda: agent.stats.voice)
         return agent
 
     def remove_agent(self, agent: AgentAudio) -> None:
         """Removing one that is not there is harmless."""
         self._agents = tuple(other for other in self._agents if other is not agent)
+        self._totals.close(agent)
         self._configured()
 
     def gather(self, at: float) -> None:

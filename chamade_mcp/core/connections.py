@@ -122,6 +122,10 @@ class Connections:
         audit.info("connection %s to %s made by %s", listed.id, platform, _who(principal))
         return self._now(listed)
 
+    def every(self) -> "list[Listed]":
+        """Of all accounts: for counting."""
+        return self._d.roster.every()
+
     def list(self, account: AccountId) -> list[Listed]:
         return self._d.roster.of_account(account)
 

@@ -9,6 +9,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from chamade_mcp.audio.totals import SoundTotals
 from chamade_mcp.audio.voice_activity import Judges
 from chamade_mcp.core import event_log, records
 from chamade_mcp.core.call import (
@@ -75,10 +76,22 @@ class CallEngine:
     def __init__(self, deps: EngineDeps) -> None:
         self._d = deps
         self._live: dict[CallId, LiveCall] = {}
+        self.sound = SoundTotals()
+        """Of all calls since the start."""
         self._places: dict[CallId, AccountId] = {}
         """Calls that are being made: they count already."""
 
     # --- life of the process -------------------------------------------------------------------------------
+
+    @property
+    def live_count(self) -> int:
+        """Calls that are alive."""
+        return len(self._live)
+
+    @property
+    def socket_count(self) -> int:
+        """Agent sockets that are open on them."""
+        return sum(len(live.listeners) for live in self._live.values())
 
     async def start(self) -> None:
         now = self._d.clock.now()
@@ -151,7 +164,7 @@ class CallEngine:
         return await to_the_end(self._open(record, first, record_as))
 
     async def _open(self, record: CallRecord, first: Step, record_as: RecordingFormat | None) -> LiveCall:
-        mixer = new_mixer(record, self._d.resampler, self._d.judges)
+        mixer = new_mixer(record, self._d.resampler, self._d.judges, self.sound)
         live = LiveCall(record, first.session, mixer, record_as=record_as)
         told: list[Event] = []
         if record.direction is Direction.INBOUND:

@@ -1,5 +1,6 @@
 """Requests of platforms: each to the live link it is for, and answered after what it says is committed."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Final, Literal
 
@@ -27,6 +28,8 @@ class Hooks:
         self.handovers = handovers
         self._roster = roster
         self._supervisor = supervisor
+        self.counts: Counter[tuple[Platform, str]] = Counter()
+        """By platform and what became of them: taken, refused, down."""
 
     async def deliver(self, platform: str, connection: str | None, hook: Hook) -> HookReply:
         """To the connection named, else to whom the platform's own words name.
@@ -53,7 +56,13 @@ class Hooks:
             if listed is None or listed.platform != name or listed.link == COMMON:
                 raise NotFound("Connection not found", code="CONNECTION_NOT_FOUND")
             found = [listed.id]
-        return await self._show(name, found, hook, every=every)
+        try:
+            reply = await self._show(name, found, hook, every=every)
+        except (Forbidden, Unavailable) as error:
+            self.counts[name, "refused" if isinstance(error, Forbidden) else "down"] += 1
+            raise
+        self.counts[name, "taken"] += 1
+        return reply
 
     def _named(self, platform: Platform, whom: str) -> list[ConnectionId]:
         return self._roster.by_hook_ref(platform, whom)[:_MOST_TRIED] if whom else []

@@ -8,6 +8,7 @@ from typing import Protocol
 from chamade_mcp.audio import told
 from chamade_mcp.audio.call import CallMixer
 from chamade_mcp.audio.frame import AudioFormat
+from chamade_mcp.audio.totals import SoundTotals
 from chamade_mcp.audio.voice_activity import Judges
 from chamade_mcp.core.call import CallSession
 from chamade_mcp.core.recorder import Recorder
@@ -126,7 +127,7 @@ class LiveCall:
         self.leg = None
 
 
-def new_mixer(record: CallRecord, resampler: Engine, judges: Judges) -> CallMixer | None:
+def new_mixer(record: CallRecord, resampler: Engine, judges: Judges, totals: SoundTotals) -> CallMixer | None:
     if record.sample_rate_hz is None:
         return None
-    return CallMixer(AudioFormat(record.sample_rate_hz), resampler, judges)
+    return CallMixer(AudioFormat(record.sample_rate_hz), resampler, judges, totals)

@@ -75,6 +75,9 @@ class Roster:
     def get(self, connection: str) -> Listed | None:
         return self._all.get(ConnectionId(connection))
 
+    def every(self) -> list[Listed]:
+        return list(self._all.values())
+
     def of_account(self, account: AccountId) -> list[Listed]:
         """The newest first."""
         return list(reversed(self._by_account.get(account, {}).values()))
