@@ -98,7 +98,7 @@ async def test_a_webhook_of_a_platform(
     assert_problem(large, 413, "BODY_TOO_LARGE")
     assert_problem(await nobody.post("/api/hooks/fax", content=b"{}"), 404, "PLATFORM_NOT_FOUND")
     assert_problem(await nobody.get(f"/api/hooks/{BOTS}/conn_1?a=b"), 404, "CONNECTION_NOT_FOUND")
-    assert_problem(await nobody.post("/api/slack/webhook", content=b"{}"), 404, "PLATFORM_NOT_FOUND")
+    assert_problem(await nobody.post("/api/slack/webhook", content=b"{}"), 403, "HOOK_REFUSED")
 
 
 async def test_a_stranger_is_let_in_by_the_owner(house: House, api: httpx2.AsyncClient) -> None:
