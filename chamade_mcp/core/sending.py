@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -122,8 +122,9 @@ class Sending:
         if thread is not None:
             require_feature(manifest, MessageFeature.THREADS)
         target = how.get("conversation_id") if quoted is None else quoted.conversation_id
-        whom = _whom(scope, await self._target(scope, platform, target))
-        self._require_link(whom)
+        find = partial(self._reachable, scope=scope, platform=manifest.platform, conversation=target)
+        if how.get("attachments"):
+            await self._d.database.read(find)  # before anything is fetched
         texts = await texts_of(manifest, text, may_split=how.get("split", False))
         outgoing = compose(
             manifest,
@@ -133,9 +134,9 @@ class Sending:
             reply_to=None if quoted is None else quoted.platform_ref,
             thread=None if thread is None else ThreadRef(thread),
         )
-        beginning = self._begin(whom, outgoing, quoted, keep_typing=how.get("keep_typing", False))
+        beginning = self._begin(scope, find, outgoing, quoted, keep_typing=how.get("keep_typing", False))
         # A caller who goes away does not stop a message half-way.
-        told = await to_the_end(beginning)
+        whom, told = await to_the_end(beginning)
         keys = [one.key for one in outgoing]
         more = {"message_ids": keys} if how.get("split") else {}
         if outgoing[0].attachments and not _held(told):
@@ -203,6 +204,8 @@ class Sending:
         self, scope: Scope, link: tuple[Platform, ConnectionId], fact: MessageReceived
     ) -> Flushed | None:
         """Before what a person wrote is stored: sends what waits for it. None: nothing could."""
+        if self.windows.of(link[0]) is None:
+            return None
         read = self._d.database.read
         conversation = await read(partial(self.windows.opens, scope=scope, link=link, fact=fact))
         if conversation is None:
@@ -218,7 +221,10 @@ class Sending:
         self, principal: Principal, platform: str, conversation_id: str | None = None
     ) -> dict[str, Any]:
         manifest = self._d.platforms.require(platform)
-        whom = _whom(principal.scope, await self._target(principal.scope, platform, conversation_id))
+        find = partial(
+            self._target, scope=principal.scope, platform=manifest.platform, conversation=conversation_id
+        )
+        whom = await self._d.database.read(find)
         self.replies.prolong(whom)
         with reaching(manifest.platform):
             await self._d.messages(*whom.link).typing(whom.ref)
@@ -230,7 +236,7 @@ class Sending:
         self._d.messages(*whom.link)
         said = worded(self._d.platforms.require(whom.platform), text)
         outgoing = Outgoing(new_message_id(), said, sender_name=dms.GATEWAY, markdown=text)
-        await to_the_end(self._begin(whom, [outgoing]))
+        await to_the_end(self._begin(whom.scope, lambda _: whom, [outgoing]))
 
     async def tell_no_reply(self, whom: Correspondent) -> None:
         try:
@@ -254,55 +260,65 @@ class Sending:
             )
         return row
 
-    async def _target(self, scope: Scope, platform: str, conversation: str | None) -> Place:
-        if conversation is not None:
-            row = await self._d.database.read(partial(places.find, scope=scope, conversation=conversation))
-            if row is None or row.platform != platform:
-                raise NotFound(
-                    "Conversation not found", code="CONVERSATION_NOT_FOUND", param="conversation_id"
-                )
-            if row.status == dms.CLOSED:
-                self._d.messages(Platform(platform), ConnectionId(row.connection_id))
-                raise Conflict(
-                    "This person may not write to the agent any more, so it may not write to them",
-                    code="CONVERSATION_CLOSED",
-                    action=Action.ASK_HUMAN,
-                    platform=platform,
-                )
-            return row
-        row = await self._d.database.read(partial(places.most_recent, scope=scope, platform=platform))
-        if row is None:
-            raise no_active_conversation(platform)
-        return row
+    def _reachable(
+        self, conn: Connection, scope: Scope, platform: Platform, conversation: str | None
+    ) -> Correspondent:
+        whom = self._target(conn, scope, platform, conversation)
+        self._require_link(whom)
+        return whom
+
+    def _target(
+        self, conn: Connection, scope: Scope, platform: Platform, conversation: str | None
+    ) -> Correspondent:
+        """Whom a message goes to; the person who wrote last, when no conversation is named."""
+        if conversation is None:
+            place = places.most_recent(conn, scope, platform)
+            if place is None:
+                raise no_active_conversation(platform)
+            return _whom(scope, place)
+        place = places.find(conn, scope, conversation)
+        if place is None or place.platform != platform:
+            raise NotFound("Conversation not found", code="CONVERSATION_NOT_FOUND", param="conversation_id")
+        if place.status == dms.CLOSED:
+            self._d.messages(platform, place.connection_id)
+            raise Conflict(
+                "This person may not write to the agent any more, so it may not write to them",
+                code="CONVERSATION_CLOSED",
+                action=Action.ASK_HUMAN,
+                platform=platform,
+            )
+        return _whom(scope, place)
 
     async def _begin(
         self,
-        whom: Correspondent,
+        scope: Scope,
+        find: Callable[[Connection], Correspondent],
         parts: Sequence[Outgoing],
         quoted: Row[Any] | None = None,
         *,
         keep_typing: bool = False,
-    ) -> list[asyncio.Future[Settled]]:
-        """Stores the message, all its parts or none, and sends it on its way."""
+    ) -> tuple[Correspondent, list[asyncio.Future[Settled]]]:
+        """Finds to whom, stores the message, all its parts or none, and sends it on its way."""
         now = self._d.clock.now()
         new = [_new(part, now, quoted if part is parts[0] else None) for part in parts]
 
         answers = parts[0].sender_name != dms.GATEWAY
 
-        def store(conn: Connection) -> tuple[list[int | None], bool]:
-            numbers = [dms.add_message(conn, whom.scope, whom.conversation, one) for one in new]
+        def store(conn: Connection) -> tuple[Correspondent, list[int | None], bool]:
+            whom = find(conn)
+            numbers = [dms.add_message(conn, scope, whom.conversation, one) for one in new]
             stored = [one.id for one, seq in zip(new, numbers, strict=True) if seq is not None]
-            return numbers, answers and self.windows.hold_if_closed(conn, whom, stored)
+            return whom, numbers, answers and self.windows.hold_if_closed(conn, whom, stored)
 
-        numbers, held = await self._d.database.write(store)
+        whom, numbers, held = await self._d.database.write(store)
         if numbers[-1] is not None:
-            self._heads.advance(whom.scope, new[-1])
+            self._heads.advance(scope, new[-1])
         if held:
             self.windows.ask(whom, parts[0].key)
         told: list[asyncio.Future[Settled]] = []
         for at, (seq, part) in enumerate(zip(numbers, parts, strict=True)):
             if seq is None:
-                told.append(await self._known(whom.scope, part.key))
+                told.append(await self._known(scope, part.key))
                 continue
             if held:
                 told.append(_settled(WindowClosed()))
@@ -319,7 +335,7 @@ class Sending:
                 more=more,
             )
             told.append(self._courier.put(errand))
-        return told
+        return whom, told
 
     async def _known(self, scope: Scope, message: str) -> asyncio.Future[Settled]:
         """What has become of a message that an earlier life of the gateway stored."""

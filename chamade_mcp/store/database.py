@@ -27,7 +27,6 @@ from chamade_mcp.store.watch import Watch
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-R = TypeVar("R")
 Transaction = Callable[[Connection], T]
 
 BUSY = "DATABASE_BUSY"
@@ -47,7 +46,6 @@ class _Job:
     fn: Transaction[Any]
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
-    then: Callable[[Any], Any] | None = None
     result: Any = field(default=None)
     error: BaseException | None = field(default=None)
 
@@ -132,24 +130,16 @@ class Database:
 
     async def write(self, fn: Transaction[T]) -> T:
         """Runs `fn` in a transaction; returns its result once that is committed."""
-        return await self._queue(fn, None)
-
-    async def write_then(self, fn: Transaction[T], then: Callable[[T], R]) -> R:
-        """The same, and hands the result to `then` on the event loop, even when the caller has gone by
-        then: for what must follow if, and only if, it is committed. Returns and raises what `then` does."""
-        return await self._queue(fn, then)
-
-    def _queue(self, fn: Transaction[Any], then: Callable[[Any], Any] | None) -> asyncio.Future[Any]:
-        """A caller that goes away cancels this future; the commit happens all the same."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
+        future: asyncio.Future[T] = loop.create_future()
         with self._gate:
             self._require_open()
-            self._coming.append(_Job(fn, future, loop, then))
+            self._coming.append(_Job(fn, future, loop))
             if loop not in self._handing_over:
                 self._handing_over.add(loop)
                 loop.call_soon(self._hand_over, loop)
-        return future
+        # A caller that goes away cancels the future; the commit happens all the same.
+        return await future
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
         """What was queued in one turn of the event loop goes to the writer together: it begins when the loop
@@ -288,13 +278,6 @@ def _answer(batch: list[_Job]) -> None:
 def _resolve(jobs: list[_Job]) -> None:
     """On the event loop."""
     for job in jobs:
-        if job.error is None and job.then is not None:
-            try:
-                job.result = job.then(job.result)
-            except Exception as error:
-                job.error = error
-                if job.future.done():
-                    log.exception("what follows a commit failed, and its caller has gone")
         if job.future.done():
             continue
         if job.error is None:

@@ -202,33 +202,6 @@ def test_a_file_that_cannot_be_opened_is_told_at_once(tmp_path: Path) -> None:
         Database(tmp_path / "missing" / "test.db")
 
 
-async def test_what_follows_a_commit_happens_though_the_caller_has_gone(database: Database) -> None:
-    followed: list[int] = []
-    latch = Latch()
-    held = await latch.close(database)
-    gone = asyncio.create_task(database.write_then(insert(1), followed.append))
-    waits = asyncio.create_task(database.write_then(insert(2), lambda number: number * 10))
-    fails = asyncio.create_task(database.write_then(insert(2), followed.append))
-    await asyncio.sleep(0)
-    gone.cancel()
-    latch.open()
-    await held
-    assert await waits == 20
-    with pytest.raises(IntegrityError):
-        await fails
-    assert (gone.cancelled(), followed) == (True, [1])
-    assert await database.read(numbers) == [1, 2]
-
-
-async def test_what_cannot_follow_a_commit_is_told_to_the_caller(database: Database) -> None:
-    def fails(number: int) -> None:
-        raise KeyError(number)
-
-    with pytest.raises(KeyError):
-        await database.write_then(insert(1), fails)
-    assert await database.read(numbers) == [1]
-
-
 async def test_the_log_is_moved_beside_the_writer(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
     database = Database(path)
