@@ -155,7 +155,7 @@ def by_webhook(way: str, hook_url: str) -> bool:
 
 def _check(settings: Mapping[str, str]) -> None:
     wrong: list[FieldError] = []
-    if not _TOKEN.fullmatch(settings["bot_token"].strip()):
+    if not _TOKEN.fullmatch(settings["bot_token"]):
         wrong.append(FieldError("bot_token", "is no token of BotFather's, such as 123456:ABC-DEF1234"))
     if settings.get("updates", "auto") not in WAYS:
         wrong.append(FieldError("updates", f"must be one of {', '.join(WAYS)}"))

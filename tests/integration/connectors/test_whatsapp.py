@@ -1,5 +1,6 @@
 """WhatsApp: people write to a business number, the agent answers, over the emulated Cloud API."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from chamade_mcp.connectors.whatsapp.emulated_world import Person, Refusal
 from chamade_mcp.connectors.whatsapp.emulator import WhatsAppEmulator
 from tests.support.hosted import Hosted, eventually, hosted
+from tests.support.push_client import headers
 from tests.support.requirement import requirement
 from tests.support.waiting import until
 
@@ -150,6 +152,41 @@ async def test_outside_the_window_a_template_asks_once(whatsapp: WhatsApp, gatew
     assert templates == ["agent_followup"]
     emulator.write(number, ann, "I am here")
     await until(lambda: texts(emulator, number, ann) == ["one", "two"])
+
+
+@requirement("R-225", "R-226")
+async def test_an_agent_sees_the_window_over_mcp(whatsapp: WhatsApp, gateway: Hosted) -> None:
+    emulator, _ = whatsapp
+    number, _ = await connect(gateway, emulator)
+    ann = emulator.person("Ann")
+    emulator.write(number, ann, "hello")
+    (message,) = await gateway.heard()
+
+    async def call(tool: str, **arguments: object) -> dict[str, Any]:
+        asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
+        answer = await gateway.api.post(
+            "/mcp/",
+            json={**asked, "params": {"name": tool, "arguments": arguments}},
+            headers=headers(gateway.api.headers["x-api-key"]),
+        )
+        return answer.json()["result"]["structuredContent"]
+
+    (seen,) = (await call("chamade_inbox", platform="whatsapp"))["conversations"]
+    assert seen["whatsapp_window"]["open"] is True
+    cursor = (await call("chamade_inbox"))["last_message_cursor"]
+    emulator.close_window(number, ann)
+    for text, template in (("one", True), ("two", False)):
+        told = await call("chamade_dm_chat", platform="whatsapp", text=text)
+        assert (told["status"], told["reason"]) == ("queued", "outside_24h_window")
+        assert told["template_sent"] is template
+    (seen,) = (await call("chamade_inbox", platform="whatsapp"))["conversations"]
+    assert seen["whatsapp_window"]["pending_count"] == 2
+    whole = await call("chamade_inbox", conversation_id=message["conversation_id"])
+    assert [m["text"] for m in whole["messages"]][:1] == ["hello"]
+    waiting = asyncio.create_task(call("chamade_inbox", last_message_cursor=cursor, wait=20))
+    emulator.write(number, ann, "I am here")
+    (fresh,) = (await waiting)["conversations"]
+    assert "I am here" in json.dumps(fresh)
 
 
 async def test_the_shared_number_is_found_by_a_link(whatsapp: WhatsApp, tmp_path: Path) -> None:
