@@ -267,7 +267,7 @@ def errors_of(operation: AnyOperation) -> dict[int, tuple[str, ...]]:
         add(403, *(["INSUFFICIENT_PERMISSIONS"] if operation.permission else []))
         if operation.method != "GET":
             add(403, "CROSS_ORIGIN")
-        add(503, "UNAVAILABLE", "DATABASE_BUSY", "SHUTTING_DOWN")
+        add(503, "UNAVAILABLE", "DATABASE_BUSY", "DISK_FULL", "SHUTTING_DOWN")
     for part in operation.path.split("/"):
         if part[:1] == "{":
             add(404, PATH_IDS[part[1:-1]]().code)

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from chamade_mcp.model.errors import Unavailable
+from chamade_mcp.model.errors import Action, Unavailable
 from chamade_mcp.store.checkpoints import Checkpoints
 from chamade_mcp.store.watch import Watch
 
@@ -30,6 +30,7 @@ T = TypeVar("T")
 Transaction = Callable[[Connection], T]
 
 BUSY = "DATABASE_BUSY"
+DISK_FULL = "DISK_FULL"
 
 _BATCH = 64
 _READERS = 3
@@ -38,7 +39,7 @@ _LONGEST_LOG_PAGES = 16_000
 """64 MB of write-ahead log: only then a writer moves it itself, because `Checkpoints` could not keep up."""
 _SCRUB_TIMEOUT_MS = 2_000
 """Below the other one: whoever writes meanwhile waits a little, and does not fail."""
-_SQLITE_BUSY, _SQLITE_LOCKED = 5, 6
+_SQLITE_BUSY, _SQLITE_LOCKED, _SQLITE_FULL = 5, 6, 13
 
 
 @dataclass(slots=True)
@@ -74,10 +75,14 @@ def sqlite_engine(path: Path) -> Engine:
     return engine
 
 
-def _busy(error: OperationalError | sqlite3.OperationalError) -> bool:
+def _code(error: OperationalError | sqlite3.OperationalError) -> int:
     orig = error.orig if isinstance(error, OperationalError) else error
-    code = getattr(orig, "sqlite_errorcode", 0)  # extended: the low byte is the primary code
-    return code & 0xFF in (_SQLITE_BUSY, _SQLITE_LOCKED)
+    extended: int = getattr(orig, "sqlite_errorcode", 0)
+    return extended & 0xFF  # the primary code
+
+
+def _busy(error: OperationalError | sqlite3.OperationalError) -> bool:
+    return _code(error) in (_SQLITE_BUSY, _SQLITE_LOCKED)
 
 
 def _driver(conn: Connection) -> sqlite3.Connection:
@@ -262,6 +267,9 @@ def _attempt_each(conn: Connection, batch: list[_Job]) -> None:
 def _translated(error: OperationalError | sqlite3.OperationalError) -> Exception:
     if _busy(error):
         return Unavailable("The database is busy", code=BUSY, retry_after=1)
+    if _code(error) == _SQLITE_FULL:
+        log.error("the disk is full: nothing can be stored")
+        return Unavailable("The gateway's disk is full", code=DISK_FULL, action=Action.ASK_HUMAN)
     return error
 
 
