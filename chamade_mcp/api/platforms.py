@@ -85,8 +85,10 @@ class PlatformGroup:
         return {"deeplink": invited["url"]}
 
     async def connect(self, asked: Asked[ConnectBody, None]) -> Answer:
-        told = {"url": asked.body.url}
-        return {"url": self.handovers.begin(asked.principal, asked.ids["platform"], told)}
+        platform, told = asked.ids["platform"], {"url": asked.body.url}
+        if all(platform != manifest.platform for manifest in self.platforms.manifests):
+            raise PATH_IDS["platform"]()
+        return {"url": self.handovers.begin(asked.principal, platform, told)}
 
     async def install_slack(self, asked: Asked[None, None]) -> Answer:
         raise NotAvailable(
@@ -137,7 +139,7 @@ class PlatformGroup:
                 manage,
                 body=ConnectBody,
                 reply=ConnectWire,
-                errors={403: ("EMAIL_NOT_VERIFIED",), **later},
+                errors={403: ("EMAIL_NOT_VERIFIED",), 404: ("PLATFORM_NOT_FOUND",), **later},
                 notes="For Nextcloud Talk: whoever opens the URL is asked there, and the addon then tells the"
                 " gateway of the bot it has made.",
             ),

@@ -15,6 +15,7 @@ from chamade_mcp.model.facts import ParticipantJoined, ParticipantLeft
 from chamade_mcp.model.ids import CallId, ParticipantRef
 from tests.integration.api.call_sockets import BOUND_S, closed, message, new_call, socket
 from tests.integration.api.conftest import EMAIL, PASSWORD, House, client_of
+from tests.support.hosted import eventually
 from tests.support.requirement import requirement
 from tests.support.waiting import until
 
@@ -550,7 +551,11 @@ async def test_an_agent_sees_to_what_it_has_said(house: House, api: httpx2.Async
         assert seen["legs"][0]["to_platform"]["dropped_ms"] >= 0
         await ws.send('{"type":"mark"}')
         assert (await message(ws))["code"] == "INVALID_FIELD"
-    assert (await api.get(f"/api/call/{call}")).json()["audio_stats"]["agents"] == []
+
+    async def gone() -> bool:
+        return (await api.get(f"/api/call/{call}")).json()["audio_stats"]["agents"] == []
+
+    await eventually(gone)
 
 
 async def test_too_much_at_once_is_told_before_anything_is_lost(
