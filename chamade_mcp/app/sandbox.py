@@ -23,8 +23,7 @@ from chamade_mcp.app.server import Server, listen
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import Gateway, build
 from chamade_mcp.kit.clock import SystemClock
-from chamade_mcp.kit.manifest import Manifest
-from chamade_mcp.kit.registry import described
+from chamade_mcp.kit.manifest import Manifest, described
 from chamade_mcp.kit.sandbox import Stage
 from chamade_mcp.model.access import Principal
 from chamade_mcp.model.connections import Access, ConnectionState

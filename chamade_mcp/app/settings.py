@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from chamade_mcp.app.problems import SettingsError
-from chamade_mcp.kit.registry import described
+from chamade_mcp.kit.manifest import described
 from chamade_mcp.model.audio import Engine
 from chamade_mcp.model.ids import Platform
 from chamade_mcp.store.bucket import driver

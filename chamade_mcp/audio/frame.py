@@ -6,10 +6,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from chamade_mcp.model.audio import MAX_RATE_HZ, MIN_RATE_HZ
+
 FRAME_MS = 20
 FRAME_S = 0.02
-MIN_RATE_HZ = 8_000
-MAX_RATE_HZ = 48_000
 
 Samples: TypeAlias = NDArray[np.int16]
 """One-dimensional, contiguous, native byte order (little-endian on every platform we run on)."""

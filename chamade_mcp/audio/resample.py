@@ -16,9 +16,9 @@ from av.audio.frame import AudioFrame
 from av.filter import Graph
 from numpy.typing import NDArray
 
-from chamade_mcp.audio.frame import MAX_RATE_HZ, MIN_RATE_HZ, Samples
+from chamade_mcp.audio.frame import Samples
 from chamade_mcp.audio.polyphase import Polyphase, has_matrix
-from chamade_mcp.model.audio import Engine
+from chamade_mcp.model.audio import MAX_RATE_HZ, MIN_RATE_HZ, Engine
 
 SincQuality: TypeAlias = Literal["sinc_fastest", "sinc_medium", "sinc_best"]
 

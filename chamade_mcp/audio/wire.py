@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any, NoReturn, TypeAlias, cast
 
 from chamade_mcp.audio.agent import Receive
-from chamade_mcp.audio.frame import MAX_RATE_HZ, MIN_RATE_HZ
+from chamade_mcp.model.audio import MAX_RATE_HZ, MIN_RATE_HZ
 from chamade_mcp.model.limits import MAX_ATTACHMENTS, MAX_NAME, MAX_TEXT
 
 _MAX_DEPTH = 8

@@ -24,7 +24,8 @@ from chamade_mcp.core.supervisor import reaching
 from chamade_mcp.kit.clock import SteadyTime
 from chamade_mcp.kit.connector import Nudges
 from chamade_mcp.kit.manifest import Window
-from chamade_mcp.kit.markdown.render import Format, render
+from chamade_mcp.kit.markdown.formats import Format
+from chamade_mcp.kit.markdown.render import render
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.errors import GatewayError
 from chamade_mcp.model.events import Envelope, Event, EventType

@@ -3,7 +3,8 @@
 from typing import Final
 
 from chamade_mcp.kit.manifest import Manifest
-from chamade_mcp.kit.markdown.limits import Unit, length
+from chamade_mcp.kit.markdown.formats import Unit
+from chamade_mcp.kit.markdown.limits import length
 from chamade_mcp.kit.markdown.render import render
 from chamade_mcp.model.capabilities import MessageFeature
 from chamade_mcp.model.errors import FieldError, InvalidRequest, PlatformRefused

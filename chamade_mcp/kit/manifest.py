@@ -4,13 +4,14 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
+from importlib.resources import files
 from importlib.resources.abc import Traversable
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
-from chamade_mcp.audio.frame import MAX_RATE_HZ, MIN_RATE_HZ
-from chamade_mcp.kit.markdown.limits import Unit
-from chamade_mcp.kit.markdown.render import Format
+from chamade_mcp.kit.markdown.formats import Format, Unit
+from chamade_mcp.model.audio import MAX_RATE_HZ, MIN_RATE_HZ
 from chamade_mcp.model.capabilities import VOICE, Capability, MessageFeature
 from chamade_mcp.model.ids import Platform
 
@@ -145,6 +146,15 @@ def parse_manifest(text: str) -> Manifest:
     )
     _check_agreement(manifest)
     return manifest
+
+
+@cache
+def described() -> Mapping[Platform, Manifest]:
+    """The manifests of this package, without loading what they describe."""
+    root = files("chamade_mcp.connectors")
+    folders = sorted((f for f in root.iterdir() if f.is_dir()), key=lambda f: f.name)
+    found = [read_manifest(f) for f in folders if f.joinpath("manifest.toml").is_file()]
+    return MappingProxyType({manifest.platform: manifest for manifest in found})
 
 
 def read_manifest(folder: Traversable) -> Manifest:

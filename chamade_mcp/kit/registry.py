@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
-from importlib.resources import files
 from types import MappingProxyType
 
 from chamade_mcp.kit.connector import Connector
-from chamade_mcp.kit.manifest import Manifest, read_manifest
+from chamade_mcp.kit.manifest import Manifest, described
 from chamade_mcp.model.ids import Platform
 
 ENTRY_POINT_GROUP = "chamade_mcp.connectors"
@@ -47,20 +46,12 @@ class Registry:
         return {**self.manifests[platform].gateway.defaults, **self.settings.get(platform, {})}
 
 
-def described() -> dict[Platform, Manifest]:
-    """The manifests of this package, without loading what they describe."""
-    root = files("chamade_mcp.connectors")
-    folders = sorted((f for f in root.iterdir() if f.is_dir()), key=lambda f: f.name)
-    found = [read_manifest(f) for f in folders if f.joinpath("manifest.toml").is_file()]
-    return {manifest.platform: manifest for manifest in found}
-
-
 def discover() -> Registry:
     """Reads every folder once. A broken manifest raises `ValueError`: better at start than in a call.
 
     Another package may supply the connector of a platform that is only described here.
     """
-    manifests = described()
+    manifests = dict(described())
     connectors: dict[Platform, Connector] = {}
     for name, manifest in manifests.items():
         if manifest.available:

@@ -1,8 +1,7 @@
 """What the scripted platform of `kit.testing` says of itself."""
 
 from chamade_mcp.kit.manifest import GatewaySettings, Manifest, Refusal, Window
-from chamade_mcp.kit.markdown.limits import Unit
-from chamade_mcp.kit.markdown.render import Format
+from chamade_mcp.kit.markdown.formats import Format, Unit
 from chamade_mcp.model.capabilities import VOICE, Capability, MessageFeature
 from chamade_mcp.model.ids import Platform
 

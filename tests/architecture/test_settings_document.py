@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic_core import PydanticUndefined
 
 from chamade_mcp.app.settings import CLIENT_VARIABLES, VARIABLES, Settings, platform_settings, variable_of
-from chamade_mcp.kit.registry import described
+from chamade_mcp.kit.manifest import described
 
 DOCUMENT = (Path(__file__).parents[2] / "docs/settings.md").read_text(encoding="utf-8")
 ROWS = {name: cell.strip() for name, cell in re.findall(r"^\| `(CHAMADE_\w+)` \|(.*?)\|", DOCUMENT, re.M)}

@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from chamade_mcp.audio.frame import MAX_RATE_HZ, MIN_RATE_HZ
 from chamade_mcp.kit.connector import (
     Calls,
     Connector,
@@ -22,6 +21,7 @@ from chamade_mcp.kit.manifest import Manifest
 from chamade_mcp.kit.registry import discover
 from chamade_mcp.kit.testing import ScriptedConnector
 from chamade_mcp.model.access import Scope
+from chamade_mcp.model.audio import MAX_RATE_HZ, MIN_RATE_HZ
 from chamade_mcp.model.capabilities import VOICE, Capability, MessageFeature
 from chamade_mcp.model.errors import GatewayError
 from chamade_mcp.model.ids import CallId, ConversationRef, MessageRef, RoomRef, ThreadRef

@@ -10,8 +10,8 @@ from chamade_mcp.connectors.slack.emoji import name_of
 from chamade_mcp.kit.connector import AuthNeeded, Context, Invite, PlatformUnavailable
 from chamade_mcp.kit.holding import Fate
 from chamade_mcp.kit.http import Unanswered
-from chamade_mcp.kit.markdown.limits import Unit
-from chamade_mcp.kit.markdown.render import Format, render
+from chamade_mcp.kit.markdown.formats import Format, Unit
+from chamade_mcp.kit.markdown.render import render
 from chamade_mcp.kit.markdown.split import split
 from chamade_mcp.kit.parts import SentParts
 from chamade_mcp.model.access import Scope

@@ -17,8 +17,8 @@ from chamade_mcp.kit.connector import (
 from chamade_mcp.kit.form import FilePart
 from chamade_mcp.kit.holding import Fate
 from chamade_mcp.kit.http import Unanswered
-from chamade_mcp.kit.markdown.limits import Unit, length
-from chamade_mcp.kit.markdown.render import Format
+from chamade_mcp.kit.markdown.formats import Format, Unit
+from chamade_mcp.kit.markdown.limits import length
 from chamade_mcp.kit.parts import SentParts
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.errors import PlatformRefused

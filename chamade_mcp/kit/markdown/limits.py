@@ -1,19 +1,7 @@
 """How long a message is, as its platform counts."""
 
-from enum import StrEnum
-
-from chamade_mcp.kit.markdown.render import Format, seen
-
-
-class Unit(StrEnum):
-    """The field `text_unit` of a manifest."""
-
-    CHARACTERS = "characters"
-    """Code points."""
-    UTF16 = "utf16"
-    """Code units: an emoji has two or more."""
-    BYTES = "bytes"
-    """Of UTF-8."""
+from chamade_mcp.kit.markdown.formats import Format, Unit
+from chamade_mcp.kit.markdown.render import seen
 
 
 def length(said: str, to: Format, unit: Unit) -> int:

@@ -8,7 +8,6 @@ label alone.
 
 import re
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from typing import Protocol
 
 from markdown_it import MarkdownIt
@@ -16,24 +15,10 @@ from markdown_it.tree import SyntaxTreeNode
 
 from chamade_mcp.kit.markdown.backslash import Discord, NextcloudTalk, Teams
 from chamade_mcp.kit.markdown.dialect import Dialect
+from chamade_mcp.kit.markdown.formats import Format
 from chamade_mcp.kit.markdown.source import Source
 from chamade_mcp.kit.markdown.telegram import TelegramHtml
 from chamade_mcp.kit.markdown.tight import Slack, WhatsApp
-
-
-class Format(StrEnum):
-    """The field `format` of a manifest."""
-
-    MARKDOWN = "markdown"
-    """As the agent wrote it: the reader's page renders it, and escapes it there."""
-    PLAIN = "plain"
-    TELEGRAM_HTML = "telegram_html"
-    SLACK = "mrkdwn"
-    WHATSAPP = "whatsapp_text"
-    DISCORD = "discord_markdown"
-    TEAMS = "teams_markdown"
-    NEXTCLOUD_TALK = "talk_markdown"
-
 
 _DIALECTS: dict[Format, Dialect] = {
     Format.PLAIN: Dialect(),

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from chamade_mcp.kit.markdown.formats import Format, Unit
 from chamade_mcp.kit.markdown.graphemes import graphemes
-from chamade_mcp.kit.markdown.limits import Unit, length
-from chamade_mcp.kit.markdown.render import Format, Node, parse, render, words, written
+from chamade_mcp.kit.markdown.limits import length
+from chamade_mcp.kit.markdown.render import Node, parse, render, words, written
 
 _WITHIN, _WORD, _SENTENCE, _LINE, _BLOCK = range(5)
 """How good a place is to cut at: the end of a block, such as a paragraph, is best."""

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from chamade_mcp.kit.markdown.limits import Unit
-from chamade_mcp.kit.markdown.render import Format
+from chamade_mcp.kit.markdown.formats import Format, Unit
 from chamade_mcp.kit.testing import SCRIPTED, ScriptedConnector
 from chamade_mcp.kit.testing_bots import BOTS
 from chamade_mcp.model.access import Principal

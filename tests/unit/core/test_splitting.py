@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chamade_mcp.kit.connector import PlatformUnavailable
-from chamade_mcp.kit.markdown.render import Format
+from chamade_mcp.kit.markdown.formats import Format
 from chamade_mcp.kit.testing import SCRIPTED, ScriptedConnector
 from chamade_mcp.model.access import Principal
 from chamade_mcp.model.errors import GatewayError, Outcome, PlatformRefused

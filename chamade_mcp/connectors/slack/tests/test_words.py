@@ -8,7 +8,8 @@ from chamade_mcp.connectors.slack.emoji import emoji_of, name_of
 from chamade_mcp.connectors.slack.messages import BLOCK_LIMIT, sections_of
 from chamade_mcp.connectors.slack.signing import SIGNATURE, TIMESTAMP, is_signed, signature
 from chamade_mcp.connectors.slack.text import mentioned, plain
-from chamade_mcp.kit.markdown.render import Format, render
+from chamade_mcp.kit.markdown.formats import Format
+from chamade_mcp.kit.markdown.render import render
 from chamade_mcp.model.messages import Outgoing
 
 

@@ -10,7 +10,8 @@ from markdown_it.token import Token
 
 from chamade_mcp.kit.markdown.backslash import NextcloudTalk, Teams
 from chamade_mcp.kit.markdown.dialect import ZERO_WIDTH, Dialect
-from chamade_mcp.kit.markdown.render import Format, render
+from chamade_mcp.kit.markdown.formats import Format
+from chamade_mcp.kit.markdown.render import render
 
 _ACTING = st.text(alphabet="ab1 \t*_~`|<>[]()!#&;@:/\\\"'=+-.\n", max_size=60)
 _WORDS = [

@@ -2,8 +2,9 @@
 
 import pytest
 
-from chamade_mcp.kit.markdown.limits import Unit, length
-from chamade_mcp.kit.markdown.render import Format, render
+from chamade_mcp.kit.markdown.formats import Format, Unit
+from chamade_mcp.kit.markdown.limits import length
+from chamade_mcp.kit.markdown.render import render
 
 
 @pytest.mark.parametrize(

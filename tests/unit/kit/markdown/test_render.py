@@ -3,7 +3,8 @@
 import pytest
 
 from chamade_mcp.kit.markdown.dialect import ZERO_WIDTH as Z
-from chamade_mcp.kit.markdown.render import Format, render
+from chamade_mcp.kit.markdown.formats import Format
+from chamade_mcp.kit.markdown.render import render
 
 SAID = [
     (

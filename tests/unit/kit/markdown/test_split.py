@@ -7,9 +7,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chamade_mcp.kit.markdown.dialect import ZERO_WIDTH
+from chamade_mcp.kit.markdown.formats import Format, Unit
 from chamade_mcp.kit.markdown.graphemes import graphemes
-from chamade_mcp.kit.markdown.limits import Unit, length
-from chamade_mcp.kit.markdown.render import Format, Node, parse, render
+from chamade_mcp.kit.markdown.limits import length
+from chamade_mcp.kit.markdown.render import Node, parse, render
 from chamade_mcp.kit.markdown.split import split
 from tests.unit.kit.markdown.test_injection import ANY_MARKDOWN
 
