@@ -62,6 +62,11 @@ class Handovers:
         self._open[state] = _Open(principal, Platform(platform), dict(asked), now + LIFE_S)
         return connector.send_to(asked, state, self._d.public_url)
 
+    def refusal(self, platform: Platform, code: str) -> str:
+        """What a code means that the platform sends a person's browser back with; "" for one it has not."""
+        connector = self._d.connectors.get(platform)
+        return connector.refusal(code) if isinstance(connector, HandsOver) else ""
+
     async def take(self, platform: Platform, hook: Hook) -> HookReply | None:
         """Connects the bot that `hook` hands over; None when it is no such call.
 

@@ -132,6 +132,11 @@ class HandsOver(Protocol):
         """Raises `HookRefused` when it is not from the place that was asked."""
         ...
 
+    def refusal(self, code: str) -> str:
+        """What a person is told whose browser the platform sends back with this code of its own; "" for one
+        that it does not have."""
+        ...
+
 
 @runtime_checkable
 class TakesLeave(Protocol):

@@ -14,6 +14,7 @@ from chamade_mcp.core.gateway import Core
 from chamade_mcp.model.errors import NotFound
 from chamade_mcp.model.events import EventType
 from chamade_mcp.web.assets import Assets
+from chamade_mcp.web.returned import Returned, returned
 from chamade_mcp.web.sign_in import HOME, Door, SignIn, Visitor
 from chamade_mcp.web.views import Endpoint, Views
 
@@ -29,7 +30,8 @@ class _Dashboard:
     def routes(self) -> list[BaseRoute]:
         return [
             Route("/", _home),
-            Route(HOME, self._page(self._frame("home"))),
+            Route(HOME, self._page(self._front)),
+            Route(f"{HOME}/platforms", self._page(self._front)),
             Route(f"{HOME}/inbox", self._page(self._frame("inbox"))),
             Route(f"{HOME}/inbox/{{conversation_id}}", self._page(self._conversation)),
             Route(f"{HOME}/connect", self._page(self._frame("connect"))),
@@ -55,6 +57,10 @@ class _Dashboard:
 
         return show
 
+    async def _front(self, request: Request, visitor: Visitor) -> Response:
+        told = returned(self._core, visitor.principal, request.query_params)
+        return await self._render("home", visitor, returned=told)
+
     async def _conversation(self, request: Request, visitor: Visitor) -> Response:
         conversation = request.path_params["conversation_id"]
         # Asked here only for the honest 404; the page reads it by the API.
@@ -67,7 +73,14 @@ class _Dashboard:
         return await self._render("webhook", visitor, section="webhooks", webhook=webhook)
 
     async def _render(
-        self, page: str, visitor: Visitor, *, section: str = "", conversation: str = "", webhook: str = ""
+        self,
+        page: str,
+        visitor: Visitor,
+        *,
+        section: str = "",
+        conversation: str = "",
+        webhook: str = "",
+        returned: Returned | None = None,
     ) -> Response:
         profile = await self._core.accounts.profile(visitor.principal)
         return self._views.render(
@@ -76,6 +89,7 @@ class _Dashboard:
             section=section or page,
             conversation=conversation,
             webhook=webhook,
+            returned=returned,
             event_types=tuple(EventType),
             email=profile["email"],
             name=profile["name"],

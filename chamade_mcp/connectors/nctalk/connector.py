@@ -96,6 +96,9 @@ class TalkConnector:
         settings = consent.settings_of(hook.body, asked)
         return HandedOver(settings, _identity(settings, f"Chamade ({settings['owner']})"))
 
+    def refusal(self, code: str) -> str:
+        return consent.REFUSALS.get(code, "")
+
     async def leave(self, settings: Mapping[str, str]) -> None:
         async with _cloud(settings, Rates(SystemClock())) as cloud:
             await cloud.remove_bot()

@@ -14,6 +14,18 @@ from chamade_mcp.model.errors import FieldError, ValidationFailed
 _ORIGINS: Final = ("dashboard", "nc_admin")
 _AGENT: Final = "Chamade"
 
+REFUSALS: Final[Mapping[str, str]] = {
+    "missing_params": "Nextcloud was not told all that it needs. Begin again.",
+    "state_missing": "Nextcloud no longer knows that you had begun. Begin again.",
+    "state_mismatch": "This was not what you began last. Begin again, in one window.",
+    "state_expired": "It took more than ten minutes. Begin again.",
+    "admin_mismatch": "Somebody else had begun it at Nextcloud. Begin again as yourself.",
+    "unsafe_urls": "Nextcloud does not accept this gateway's address: who runs it checks CHAMADE_PUBLIC_URL.",
+    "bot_creation_failed": "Nextcloud could not make the bot, or could not reach this gateway. Who runs that"
+    " Nextcloud finds the reason in its log.",
+}
+"""By the addon's codes (CONTRACT 11.5)."""
+
 
 def place_of(asked: Mapping[str, str]) -> str:
     """The Nextcloud's address, without a slash at its end. Raises `ValidationFailed`."""

@@ -260,4 +260,7 @@ async function look() {
   showLinks();
 }
 
+// What the address says of connecting a platform is on the page by now: reloading is not to say it again.
+if ($("returned")) history.replaceState(null, "", "/dashboard");
+
 const lookNow = keepLooking(4000, look);
