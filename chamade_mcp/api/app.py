@@ -15,6 +15,7 @@ from chamade_mcp.api.errors import Problems
 from chamade_mcp.api.events import EventGroup
 from chamade_mcp.api.files import FileGroup
 from chamade_mcp.api.grants import GrantGroup
+from chamade_mcp.api.history import HistoryGroup
 from chamade_mcp.api.hooks import HookGroup
 from chamade_mcp.api.inbox import InboxGroup
 from chamade_mcp.api.inbox_socket import PATH as INBOX_PATH
@@ -86,6 +87,7 @@ def api_app(
         RetentionGroup(core.retention).group(),
         CallGroup(core.calls, once).group(),
         RecordingGroup(core.calls, core.studio).group(),
+        HistoryGroup(core.history).group(),
         InboxGroup(core.inbox, once).group(),
         MessageGroup(core.inbox).group(),
         EventGroup(core.hub, streams).group(),

@@ -22,6 +22,7 @@ from chamade_mcp.core.engine import CallEngine, EngineDeps
 from chamade_mcp.core.fetch import Fetcher
 from chamade_mcp.core.files import Files, FilesDeps
 from chamade_mcp.core.gateway import Core, Door, emitter
+from chamade_mcp.core.history import CallHistory
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.inbox import Inbox, InboxDeps, InboxHistory
 from chamade_mcp.core.invitations import Invitations
@@ -151,8 +152,7 @@ class _House:
         hub, accounts, grants = front.hub, front.accounts, front.grants
         platforms = Platforms(registry, roster := Roster())
         self._invitations = Invitations(database, clock, platforms, self._supervisor)
-        blobs = _blobs(settings)
-        files = _files(settings, database, clock, outbound, blobs, links)
+        files = _files(settings, database, clock, outbound, blobs := _blobs(settings), links)
         self._studio = studio = _studio(settings, database, hub, clock, blobs)
         limit, patience_s = settings.max_concurrent_calls, settings.reply_timeout_s
         sound = self._ticker, links, studio, settings.resampler, settings.call_grace_s
@@ -171,6 +171,7 @@ class _House:
             accounts=accounts,
             overview=Overview(database, accounts, platforms, calls, inbox, operators),
             calls=calls,
+            history=CallHistory(database, studio.recordings),
             inbox=inbox,
             files=files,
             invitations=self._invitations,

@@ -10,13 +10,13 @@ from sqlalchemy import Connection, Row
 
 from chamade_mcp.core import event_log, records
 from chamade_mcp.core.call import CallSession, CallState, Direction, Verb
+from chamade_mcp.core.call_chat import CallChat
 from chamade_mcp.core.call_deps import CallDeps
 from chamade_mcp.core.call_tokens import PURPOSE, CallTokens
 from chamade_mcp.core.live import LiveCall
 from chamade_mcp.core.records import CallRecord, CallView, RecordingState
 from chamade_mcp.core.streams import AgentStream, Streams, as_told, ends_call, past
 from chamade_mcp.core.supervisor import reaching
-from chamade_mcp.core.wording import worded
 from chamade_mcp.kit.connector import Dials
 from chamade_mcp.kit.manifest import Manifest
 from chamade_mcp.kit.waiting import to_the_end
@@ -26,10 +26,8 @@ from chamade_mcp.model.errors import (
     InvalidRequest,
     LimitReached,
     NotFound,
-    PlatformRefused,
     bridge_not_ready,
     call_not_found,
-    delivery_unknown,
     no_sound_to_record,
     speech_not_configured,
 )
@@ -51,9 +49,8 @@ from chamade_mcp.model.ids import (
     RoomRef,
     new_call_id,
     new_id,
-    new_message_id,
 )
-from chamade_mcp.model.messages import DeliveryState, Outgoing, plain_line, plain_text
+from chamade_mcp.model.messages import plain_line, plain_text
 from chamade_mcp.model.recording import RecordingFormat
 
 KEPT = timedelta(hours=24)
@@ -76,6 +73,7 @@ class CallService:
         self._d = deps
         self._engine = deps.engine
         self._streams = Streams(self, deps.engine, deps.database, deps.hub, deps.clock)
+        self._chat = CallChat(deps)
         self._tokens = CallTokens(deps.box.derive(PURPOSE), deps.clock)
         self._stream_base = "ws" + deps.public_url.removeprefix("http")
 
@@ -162,19 +160,7 @@ class CallService:
         """`message_id` is the one it must bear; the same twice is said once."""
         live = self._engine.find(principal.scope, call)
         self._require(live, Capability.WRITE)
-        leg = live.leg
-        if leg is None:
-            raise bridge_not_ready()
-        said = worded(self._d.platforms.require(live.record.platform), text)
-        files = await self._d.files.attach(principal.scope, attachments)
-        message = message_id or new_message_id()
-        with reaching(live.record.platform):
-            delivery = await leg.send_chat(Outgoing(message, said, sender_name, files, text))
-        if delivery.state is DeliveryState.FAILED:
-            raise PlatformRefused(platform=live.record.platform)
-        if delivery.state is DeliveryState.UNKNOWN:
-            raise delivery_unknown(live.record.platform)
-        return {"status": str(delivery.state), "message_id": message}
+        return await self._chat.send(live, text, sender_name, attachments, message_id)
 
     async def typing(self, principal: Principal, call: str) -> dict[str, object]:
         """Does nothing where the platform has no typing indicator."""
@@ -270,19 +256,8 @@ class CallService:
 
     async def chat_posted(self, fact: ChatPosted) -> None:
         live = self._engine.get(fact.call)
-        if live is None:
-            return
-        now = self._d.clock.now()
-        told = records.event(
-            live.record,
-            EventType.CALL_CHAT,
-            now,
-            sender=plain_line(fact.sender.name),
-            text=plain_text(fact.text),
-            attachments=[a.to_wire() for a in fact.attachments],
-            message_id=fact.ref,
-        )
-        await self._d.hub.publish(told)
+        if live is not None:
+            await self._chat.posted(live, fact)
 
     async def digit_pressed(self, fact: DigitPressed) -> None:
         live = self._engine.get(fact.call)

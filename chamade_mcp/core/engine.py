@@ -232,7 +232,7 @@ class CallEngine:
             if told:
 
                 def store(conn: Connection) -> list[Envelope]:
-                    records.set_state(conn, live.record.id, step.session.state, now)
+                    records.set_state(conn, live.record.id, step.session.state, now, tuple(live.met))
                     return event_log.append(conn, told, now)
 
                 envelopes = await self._d.database.write(store)

@@ -9,6 +9,7 @@ from chamade_mcp.core.connections import Connections
 from chamade_mcp.core.consents import Consents
 from chamade_mcp.core.files import Files
 from chamade_mcp.core.grants import Grants
+from chamade_mcp.core.history import CallHistory
 from chamade_mcp.core.hooks import Hooks
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.inbox import Inbox
@@ -52,6 +53,7 @@ class Core:
     accounts: Accounts
     overview: Overview
     calls: CallService
+    history: CallHistory
     inbox: Inbox
     files: Files
     invitations: Invitations

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from chamade_mcp.audio import told
 from chamade_mcp.audio.call import CallMixer
@@ -19,6 +19,9 @@ from chamade_mcp.model.audio import Engine
 from chamade_mcp.model.events import START, Cursor
 from chamade_mcp.model.ids import ParticipantRef
 from chamade_mcp.model.recording import RecordingFormat
+
+MET: Final = 100
+"""Names that are kept of one call."""
 
 
 class Listener(Protocol):
@@ -47,6 +50,8 @@ class LiveCall:
     """Where in the account's log its newest step stands."""
     participants: dict[ParticipantRef, str] = field(default_factory=dict[ParticipantRef, str])
     """The people in the room, by name."""
+    met: dict[str, None] = field(default_factory=dict[str, None])
+    """Names of everybody who was in the room so far, the first `MET` of them as they came."""
     listeners: list[Listener] = field(default_factory=list[Listener])
     """The agent sockets that are open, the oldest first."""
     joining: bool = False
@@ -90,6 +95,8 @@ class LiveCall:
             self.participants.pop(participant, None)
         else:
             self.participants[participant] = name
+            if name and len(self.met) < MET:
+                self.met[name] = None
         for listener in self.listeners:
             listener.people_changed()
 

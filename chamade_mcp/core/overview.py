@@ -56,6 +56,7 @@ _EXPORTED: Sequence[tuple[str, Table]] = (
     ("api_keys", schema.api_keys),
     ("calls", schema.calls),
     ("transcripts", schema.transcript_lines),
+    ("call_chat", schema.call_chat),
     ("recordings", schema.recordings),
     ("recording_tracks", schema.recording_tracks),
     ("conversations", schema.conversations),

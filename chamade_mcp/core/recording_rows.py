@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, upd
 
 from chamade_mcp.core.recorder import Recording
 from chamade_mcp.model.access import Scope
-from chamade_mcp.model.ids import AccountId, RecordingId
+from chamade_mcp.model.ids import AccountId, CallId, RecordingId
 from chamade_mcp.model.recording import StopReason
 from chamade_mcp.store.reel import FoundTrack
 from chamade_mcp.store.schema import accounts, recording_tracks, recordings
@@ -101,6 +101,10 @@ def tracks_of(conn: Connection, found: Sequence[Row[Any]]) -> dict[str, list[Row
 
 def unfinished(conn: Connection) -> Sequence[Row[Any]]:
     return conn.execute(select(recordings).where(recordings.c.ended_at.is_(None))).all()
+
+
+def of_call(conn: Connection, call: CallId) -> Sequence[Row[Any]]:
+    return conn.execute(select(recordings).where(recordings.c.call_id == call)).all()
 
 
 def of_account(conn: Connection, account: AccountId) -> list[RecordingId]:

@@ -22,7 +22,7 @@ from chamade_mcp.kit.clock import Clock, iso
 from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.errors import Conflict, GatewayError, Gone, NotFound, call_not_found
 from chamade_mcp.model.events import Envelope, EventType
-from chamade_mcp.model.ids import AccountId, AgentId, RecordingId
+from chamade_mcp.model.ids import AccountId, AgentId, CallId, RecordingId
 from chamade_mcp.model.recording import RecordingFormat, StopReason
 from chamade_mcp.store.blobs import Blobs
 from chamade_mcp.store.database import Database
@@ -98,8 +98,16 @@ class Recordings:
         """Raises `Conflict` while it is under way."""
         row = await self._d.database.read(partial(_require, scope=principal.scope, recording=recording))
         if row.ended_at is None:
-            raise Conflict("Stop the recording first", code="RECORDING_UNDER_WAY")
+            raise _under_way()
         await self._remove(RecordingId(row.id))
+
+    async def delete_of_call(self, call: CallId) -> None:
+        """All of a call that is over. Raises `Conflict` while one is under way."""
+        found = await self._d.database.read(partial(rows.of_call, call=call))
+        if any(row.ended_at is None for row in found):
+            raise _under_way()
+        for row in found:
+            await self._remove(RecordingId(row.id))
 
     # --- what becomes of them ------------------------------------------------------------------------------
 
@@ -211,6 +219,10 @@ class Recordings:
                 for track in tracks
             ],
         }
+
+
+def _under_way() -> Conflict:
+    return Conflict("Stop the recording first", code="RECORDING_UNDER_WAY")
 
 
 def _require(conn: Connection, scope: Scope, recording: str) -> Row[Any]:

@@ -1,5 +1,6 @@
 """Calls in the database: rows, their events, their transcripts. Plain functions of a connection."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -169,9 +170,12 @@ def platform_of(conn: Connection, call: str) -> str:
     return conn.execute(select(calls.c.platform).where(calls.c.id == call)).scalar_one()
 
 
-def set_state(conn: Connection, call: CallId, state: CallState, at: datetime) -> None:
-    ended_at = at if state.terminal else None
-    conn.execute(update(calls).where(calls.c.id == call).values(state=str(state), ended_at=ended_at))
+def set_state(
+    conn: Connection, call: CallId, state: CallState, at: datetime, met: Sequence[str] | None = None
+) -> None:
+    """`met`: names of those who were there, kept once it is over; None when nobody knows."""
+    over = {"ended_at": at, "people": met} if state.terminal else {"ended_at": None}
+    conn.execute(update(calls).where(calls.c.id == call).values(state=str(state), **over))
 
 
 def event(record: CallRecord, type: EventType, at: datetime, **fields: Any) -> Event:

@@ -22,7 +22,15 @@ from chamade_mcp.model.errors import GatewayError
 from chamade_mcp.model.ids import AccountId
 from chamade_mcp.model.messages import DeliveryState
 from chamade_mcp.store.database import Database
-from chamade_mcp.store.schema import accounts, conversations, files, messages, operators, transcript_lines
+from chamade_mcp.store.schema import (
+    accounts,
+    call_chat,
+    conversations,
+    files,
+    messages,
+    operators,
+    transcript_lines,
+)
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +111,7 @@ class Retention:
         if kept.transcripts_days is not None:
             before = now - timedelta(days=kept.transcripts_days)
             dropped += await self._drop(_drop_transcripts, account, before)
+            dropped += await self._drop(_drop_chat, account, before)
         if kept.messages_days is not None:
             before = now - timedelta(days=kept.messages_days)
             if gone := await self._drop(_drop_messages, account, before):
@@ -171,6 +180,17 @@ def _drop_transcripts(conn: Connection, account: AccountId, moment: datetime, li
     old = select(line.call_id, line.position).where(line.account_id == account, line.created_at < moment)
     for row in conn.execute(old.limit(limit)).all():
         one = delete(transcript_lines).where(line.call_id == row.call_id, line.position == row.position)
+        dropped += conn.execute(one).rowcount
+    return dropped
+
+
+def _drop_chat(conn: Connection, account: AccountId, moment: datetime, limit: int) -> int:
+    written = call_chat.c
+    old = select(written.call_id, written.ref)
+    old = old.where(written.account_id == account, written.created_at < moment).limit(limit)
+    dropped = 0
+    for row in conn.execute(old).all():
+        one = delete(call_chat).where(written.call_id == row.call_id, written.ref == row.ref)
         dropped += conn.execute(one).rowcount
     return dropped
 

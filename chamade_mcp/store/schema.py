@@ -16,6 +16,9 @@ from sqlalchemy import (
     text,
 )
 
+from chamade_mcp.store.call_tables import call_chat as call_chat
+from chamade_mcp.store.call_tables import calls as calls
+from chamade_mcp.store.call_tables import transcript_lines as transcript_lines
 from chamade_mcp.store.columns import Instant, metadata, owner
 from chamade_mcp.store.connection_tables import connections as connections
 from chamade_mcp.store.connection_tables import pairing_tokens as pairing_tokens
@@ -80,39 +83,6 @@ sessions = Table(
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
     Index(None, "account_id"),
-)
-
-calls = Table(
-    "calls",
-    metadata,
-    Column("id", String(32), primary_key=True),
-    owner(),
-    Column("agent_id", String(32), nullable=False),
-    Column("platform", String(40), nullable=False),
-    Column("state", String(20), nullable=False),
-    Column("direction", String(10), nullable=False),
-    Column("caller", String(200), nullable=False),
-    Column("room_id", String(200), nullable=False),
-    Column("participant_id", String(200), nullable=False),
-    Column("meeting_url_sealed", LargeBinary, nullable=False),
-    Column("agent_name", String(100), nullable=False),
-    Column("capabilities", String(200), nullable=False),
-    Column("sample_rate_hz", Integer),
-    Column("created_at", Instant, nullable=False),
-    Column("ended_at", Instant),
-    Column("connection_id", String(32), nullable=False, server_default=text("''")),
-    Index(None, "account_id", "created_at"),
-)
-
-transcript_lines = Table(
-    "transcript_lines",
-    metadata,
-    Column("call_id", String(32), ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True),
-    Column("position", Integer, primary_key=True, autoincrement=False),
-    owner(),
-    Column("speaker", String(200), nullable=False),
-    Column("text", Text, nullable=False),
-    Column("created_at", Instant, nullable=False),
 )
 
 conversations = Table(

@@ -18,6 +18,7 @@ from chamade_mcp.core.fetch import Fetcher
 from chamade_mcp.core.files import Files, FilesDeps
 from chamade_mcp.core.gateway import Door, emitter
 from chamade_mcp.core.handovers import Handovers
+from chamade_mcp.core.history import CallHistory
 from chamade_mcp.core.hooks import Hooks
 from chamade_mcp.core.hub import MemoryHub
 from chamade_mcp.core.inbox import Inbox, InboxDeps, InboxHistory
@@ -77,6 +78,7 @@ class House:
     engine: CallEngine
     accounts: Accounts
     calls: CallService
+    history: CallHistory
     inbox: Inbox
     files: Files
     blobs: LocalBlobs
@@ -270,6 +272,7 @@ def _build(
         engine=engine,
         accounts=accounts,
         calls=calls,
+        history=CallHistory(database, recordings),
         inbox=inbox,
         files=files,
         blobs=blobs,

@@ -76,18 +76,21 @@ async def test_polling_goes_on_when_all_messages_have_gone(house: House, retenti
     assert [m["text"] for c in answer["conversations"] for m in c["messages"]] == ["again"]
 
 
-async def test_old_lines_of_transcripts_go(house: House, retention: Retention) -> None:
+async def test_old_lines_of_transcripts_and_chats_go(house: House, retention: Retention) -> None:
     owner = await house.owner()
     await retention.change(owner, {"transcripts_days": 10})
     view = await house.calls.create(owner, NewCall(SCRIPTED))
     await until(lambda: house.platform.legs)
     live = house.engine.find(owner.scope, view.record.id)
     await house.calls.add_transcript(live, "Alice", "first")
+    await house.platform.post(owner.scope, view.record.room, "first")
     house.clock.jump(DAY_S * 10)
     await house.calls.add_transcript(live, "Alice", "second")
+    await house.calls.chat(owner, view.record.id, "second")
     house.clock.jump(1)
     await retention.sweep()
     assert await rows(house, owner, "transcript_lines") == 1
+    assert await rows(house, owner, "call_chat") == 1
     assert await rows(house, owner, "calls") == 1
 
 

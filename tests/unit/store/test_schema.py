@@ -145,7 +145,9 @@ async def test_an_account_that_was_used_leaves_nothing(house: House) -> None:
     (conversation,) = (await house.inbox.snapshot(owner))["conversations"]
     await house.relay.appoint(owner, conversation["conversation_id"])
     call = (await house.calls.create(owner, NewCall(SCRIPTED))).record.id
-    await house.calls.add_transcript(house.engine.find(owner.scope, call), "Alice", "said")
+    live = house.engine.find(owner.scope, call)
+    await house.calls.add_transcript(live, "Alice", "said")
+    await house.platform.post(owner.scope, live.record.room, "written")
     await house.platform.ring(owner.scope)
     told = await house.files.upload_base64(owner.scope, "QUJD", "a", "text/plain")
     served = await house.files.serve(str(told["url"]).rpartition("/")[2])
