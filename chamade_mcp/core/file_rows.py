@@ -34,6 +34,10 @@ def keep(conn: Connection, scope: Scope, now: datetime, **values: Any) -> Row[An
     return conn.execute(files.insert().values(**own, **values).returning(files)).one()
 
 
+def get(conn: Connection, file: str) -> Row[Any] | None:
+    return conn.execute(select(files).where(files.c.id == file)).one_or_none()
+
+
 def change(conn: Connection, file: str, **values: Any) -> Row[Any] | None:
     return conn.execute(
         update(files).where(files.c.id == file).values(**values).returning(files)

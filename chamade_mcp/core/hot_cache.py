@@ -47,10 +47,7 @@ class HotCache:
 
     async def bring(self, row: Row[Any]) -> Row[Any]:
         """The row once its bytes are here. Raises `Gone`, `Unavailable` or `TimedOut`."""
-        hot = row.cached_until is not None and row.cached_until > self._d.clock.now()
-        if hot and await self._d.blobs.size(row.id) == row.size_bytes:
-            return row
-        return await asyncio.shield(self._start(row))
+        return row if await self._is_hot(row) else await asyncio.shield(self._start(row))
 
     def warm(self, row: Row[Any]) -> None:
         """Begins to fetch what will be wanted soon, without a word when that fails."""
@@ -71,7 +68,15 @@ class HotCache:
         await self._d.blobs.delete(await self._d.database.read(partial(file_rows.cold, before=before)))
         await self._d.database.write(partial(file_rows.cool, before=before))
 
+    async def _is_hot(self, row: Row[Any]) -> bool:
+        lasts = row.cached_until is not None and row.cached_until > self._d.clock.now()
+        return lasts and await self._d.blobs.size(row.id) == row.size_bytes
+
     async def _fetch(self, row: Row[Any]) -> Row[Any]:
+        # Who asks may have read the row before the last fetch was done.
+        newest = await self._d.database.read(partial(file_rows.get, file=row.id))
+        if newest is not None and await self._is_hot(newest):
+            return newest
         platform = Platform(row.platform)
         try:
             link = self._d.links.link(platform, ConnectionId(row.connection_id))

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select
 
+from chamade_mcp.core.call import CallState
 from chamade_mcp.core.calls import NewCall
 from chamade_mcp.kit.connector import EndReason
 from chamade_mcp.kit.testing import SCRIPTED
@@ -21,7 +22,8 @@ ALICE = ParticipantRef("alice")
 
 async def joined(house: House, owner: Principal) -> CallId:
     call = (await house.calls.create(owner, NewCall(SCRIPTED))).record.id
-    await until(lambda: house.engine.find(owner.scope, call).leg is not None)
+    live = house.engine.find(owner.scope, call)
+    await until(lambda: live.leg is not None and live.session.state is CallState.ACTIVE)
     return call
 
 

@@ -4,15 +4,17 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from chamade_mcp.core.files import RECEIVED_LIFE
-from chamade_mcp.core.hot_cache import HOT_LIFE
+from chamade_mcp.core.hot_cache import HOT_LIFE, HotCache, HotCacheDeps
 from chamade_mcp.core.roster import Listed
 from chamade_mcp.kit.testing_bots import ScriptedBot
 from chamade_mcp.model.access import Principal
 from chamade_mcp.model.connections import Access
 from chamade_mcp.model.errors import Gone, Unavailable
 from chamade_mcp.model.messages import Attachment
+from chamade_mcp.store import schema
 from tests.support.bots import connected
 from tests.support.house import FILE_CAP, FILE_QUOTA, House
 from tests.support.requirement import requirement
@@ -74,6 +76,18 @@ async def test_all_who_want_it_at_once_share_one_fetch(house: House) -> None:
     asking.pop().cancel()  # who asked first may leave
     house.bots.hold.set()
     assert set(await asyncio.gather(*asking)) == {PNG}
+    assert house.bots.fetched == ["file-1"]
+
+
+async def test_who_asks_with_an_older_row_starts_no_second_fetch(house: House) -> None:
+    owner = await house.owner()
+    listed = await connected(house, owner)
+    house.bots.kept["file-1"] = PNG
+    attachment = await keep(house, owner, listed)
+    stale = await house.database.read(lambda conn: conn.execute(select(schema.files)).one())
+    await content(house, attachment)
+    cache = HotCache(HotCacheDeps(house.database, house.clock, house.blobs, house.supervisor, 10_000))
+    assert (await cache.bring(stale)).cached_until is not None
     assert house.bots.fetched == ["file-1"]
 
 
