@@ -173,8 +173,9 @@ async def test_on_and_off_in_the_middle_of_a_call(house: House) -> None:
     assert isinstance(leg, ShowingLeg)
     assert leg.shown == [True, False]
     sound = (await tracks(house, owner, recording))["room"]
-    start = round(onset_s(sound) * 48_000)
-    assert share(sound[start : start + 14_400], 440) > 0.99, "nothing of what was said before or after"
+    loud = np.flatnonzero(np.abs(sound.astype(np.int32)) > 500)
+    for edge in (sound[loud[0] : loud[0] + 960], sound[loud[-1] - 960 : loud[-1]]):
+        assert share(edge, 440) > 0.9, "nothing of what was said before or after"
     again = await house.studio.start(house.calls.live(owner, call), WAV)
     listed: Any = await house.recordings.newest(owner, call=call)
     assert {r["recording_id"] for r in listed["recordings"]} == {again, recording}
