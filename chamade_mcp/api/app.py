@@ -93,7 +93,7 @@ def api_app(
         EventGroup(core.hub, streams).group(),
         WebhookGroup(core.webhooks).group(),
         FileGroup(core.files, large_body_bytes).group(),
-        PlatformGroup(core.platforms, core.invitations, core.hooks.handovers).group(),
+        PlatformGroup(core.platforms, core.invitations, core.hooks.handovers, core.linking).group(),
         ConnectionGroup(core.connections).group(),
         PairingGroup(core.pairings, core.connections).group(),
         HookGroup(core.hooks).group(),

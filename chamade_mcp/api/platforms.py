@@ -11,12 +11,16 @@ from chamade_mcp.api.operation import Answer, AnyOperation, Asked, Group, Operat
 from chamade_mcp.api.routing import PATH_IDS
 from chamade_mcp.core.handovers import Handovers
 from chamade_mcp.core.invitations import Invitations
+from chamade_mcp.core.linking import Linking
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.kit.connector import InviteKind
 from chamade_mcp.model.access import Permission
 from chamade_mcp.model.errors import NotAvailable
+from chamade_mcp.model.ids import Platform
 
-_PROVIDERS = {"microsoft": "Microsoft", "google": "Google", "discord": "Discord", "zoom": "Zoom"}
+_PROVIDERS = {
+    "microsoft": "Microsoft", "google": "Google", "discord": "Discord", "slack": "Slack", "zoom": "Zoom"
+}  # fmt: skip
 
 
 class InviteBody(Body):
@@ -55,6 +59,16 @@ class LinksWire(Wire):
     links: list[LinkWire]
 
 
+class SignInWire(Wire):
+    auth_url: Annotated[
+        str, Field(description="To be opened in the owner's browser, once, within ten minutes")
+    ]
+
+
+class InstallWire(Wire):
+    url: Annotated[str, Field(description="As `auth_url` of `POST /api/oauth/start/slack`")]
+
+
 class ConnectBody(Body):
     url: Annotated[WebUrl, Field(description="Where the platform is, as https://cloud.example.org")]
 
@@ -68,15 +82,20 @@ class PlatformGroup:
     platforms: Platforms
     invitations: Invitations
     handovers: Handovers
+    linking: Linking
 
     async def overview(self, asked: Asked[None, None]) -> Answer:
         return self.platforms.overview(asked.principal)
 
     async def start_oauth(self, asked: Asked[None, None]) -> Answer:
-        title = _PROVIDERS.get(asked.ids["provider"])
+        provider = asked.ids["provider"]
+        title = _PROVIDERS.get(provider)
         if title is None:
             raise PATH_IDS["provider"]()
-        raise NotAvailable(f"This gateway has no {title} sign-in yet")
+        manifest = self.platforms.provider(provider)
+        if manifest is None:
+            raise NotAvailable(f"This gateway has no {title} sign-in yet")
+        return {"auth_url": self.linking.begin(asked.principal, manifest.platform)}
 
     async def connect_telegram(self, asked: Asked[None, None]) -> Answer:
         invited = await self.invitations.invite(
@@ -91,10 +110,7 @@ class PlatformGroup:
         return {"url": self.handovers.begin(asked.principal, platform, told)}
 
     async def install_slack(self, asked: Asked[None, None]) -> Answer:
-        raise NotAvailable(
-            "This gateway has no Slack app for everybody: connect your own by POST /api/bot-tokens",
-            platform="slack",
-        )
+        return {"url": self.linking.begin(asked.principal, Platform("slack"))}
 
     async def invite(self, asked: Asked[InviteBody, None]) -> Answer:
         return await self.invitations.invite(
@@ -128,8 +144,11 @@ class PlatformGroup:
                 "Sign in at a provider",
                 self.start_oauth,
                 manage,
-                reply=Wire,
-                errors=later,
+                reply=SignInWire,
+                errors={403: ("EMAIL_NOT_VERIFIED",), 404: ("PROVIDER_NOT_FOUND",), **later},
+                notes="Whoever agrees there is paired with the agent by that. The browser has to be signed in"
+                " to this account when it comes back, and shows then what came of it on the dashboard."
+                " `oauth_provider` of `GET /api/platforms` tells where it is possible.",
             ),
             Operation(
                 "POST",
@@ -158,8 +177,9 @@ class PlatformGroup:
                 "Install the Slack app",
                 self.install_slack,
                 manage,
-                reply=Wire,
-                errors=later,
+                reply=InstallWire,
+                errors={403: ("EMAIL_NOT_VERIFIED",), **later},
+                notes="The same as `POST /api/oauth/start/slack`.",
             ),
         )
 

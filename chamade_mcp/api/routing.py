@@ -34,7 +34,9 @@ PATH_IDS: Mapping[str, Callable[[], NotFound]] = {
     "webhook_id": _missing("Webhook not found", "WEBHOOK_NOT_FOUND"),
     "delivery_id": _missing("Delivery not found", "DELIVERY_NOT_FOUND"),
     "did_id": _missing("Number not found", "NUMBER_NOT_FOUND"),
-    "provider": _missing("Provider not found; one of microsoft, google, discord, zoom", "PROVIDER_NOT_FOUND"),
+    "provider": _missing(
+        "Provider not found; one of microsoft, google, discord, slack, zoom", "PROVIDER_NOT_FOUND"
+    ),
 }
 """Every path parameter, and what is said when its value cannot be an id at all."""
 

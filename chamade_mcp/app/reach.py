@@ -3,6 +3,7 @@
 from chamade_mcp.core.connections import ConnectionDeps, Connections
 from chamade_mcp.core.handovers import Handovers
 from chamade_mcp.core.hooks import Hooks
+from chamade_mcp.core.linking import Linking
 from chamade_mcp.core.pairings import Pairings
 from chamade_mcp.core.people import PairingLinks
 
@@ -12,5 +13,6 @@ class Reach:
         self.connections = Connections(deps)
         self.pairings = Pairings(deps.database, deps.clock, deps.roster, deps.supervisor)
         self.links = PairingLinks(deps.database, deps.box, deps.clock, deps.roster)
+        self.linking = Linking(deps, self.connections, self.links)
         handovers = Handovers(deps, self.connections)
         self.hooks = Hooks(deps.connectors, deps.roster, deps.supervisor, handovers)

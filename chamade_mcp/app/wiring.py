@@ -182,6 +182,7 @@ class _House:
             connections=reach.connections,
             pairings=reach.pairings,
             hooks=reach.hooks,
+            linking=reach.linking,
             hub=hub,
             clients=front.clients,
             consents=Consents(database, clock),

@@ -19,9 +19,10 @@ from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.roster import Listed, Roster
 from chamade_mcp.core.supervisor import Supervisor, reaching
 from chamade_mcp.kit.clock import Clock, iso
-from chamade_mcp.kit.connection import OwnBots, StoredConnection, TakesLeave
+from chamade_mcp.kit.connection import HandedOver, OwnBots, StoredConnection, TakesLeave
 from chamade_mcp.kit.connector import AuthNeeded, Connector, Context
 from chamade_mcp.kit.manifest import Manifest
+from chamade_mcp.kit.oauth import BY_OAUTH
 from chamade_mcp.kit.waiting import race, to_the_end
 from chamade_mcp.model.access import Principal
 from chamade_mcp.model.connections import Access, ConnectionKind, ConnectionState, Identity
@@ -107,20 +108,21 @@ class Connections:
             if before := next((c for c in mine if c.kind is ConnectionKind.OWN), None):
                 audit.info("connection %s is given another bot by %s", before.id, _who(principal))
                 return await to_the_end(self._replace(before, identity, settings))
-        listed = Listed(
-            new_connection_id(),
-            principal.scope,
-            manifest.platform,
-            ConnectionKind.OWN,
-            access,
-            ConnectionState.CONNECTING,
-            "",
-            identity,
-            self._d.clock.now(),
-        )
-        await to_the_end(self._add(listed, settings))
-        audit.info("connection %s to %s made by %s", listed.id, platform, _who(principal))
-        return self._now(listed)
+        return await self._make(principal, manifest.platform, identity, access, settings)
+
+    async def adopt(self, principal: Principal, platform: Platform, bot: HandedOver) -> Listed:
+        """A bot that its platform gave for somebody's agreeing there; only who is paired is heard.
+
+        One that the agent has already is given its new credentials. Raises `Conflict` for a bot that is
+        somebody else's, and `LimitReached`.
+        """
+        settings, identity = {**bot.settings, BY_OAUTH: "yes"}, bot.identity
+        for mine in self._d.roster.of(principal.scope, platform):
+            if mine.kind is ConnectionKind.OWN and identity.is_as(mine.identity):
+                await to_the_end(self._renew(mine, identity, settings))
+                audit.info("connection %s renewed by %s", mine.id, _who(principal))
+                return self._now(mine)
+        return await self._make(principal, platform, identity, Access.PAIRING, settings)
 
     def every(self) -> "list[Listed]":
         """Of all accounts: for counting."""
@@ -158,7 +160,15 @@ class Connections:
         listed = self.get(principal.account, connection)
         if settings:
             manifest = self._d.platforms.require(listed.platform)
-            settings = {**await self._settings(listed), **settings}
+            stored = await self._settings(listed)
+            if BY_OAUTH in stored:
+                raise InvalidRequest(
+                    f"This bot came by signing in at {manifest.title}: sign in there again",
+                    code="SIGN_IN_AGAIN",
+                    action=Action.ASK_HUMAN,
+                    platform=listed.platform,
+                )
+            settings = {**stored, **settings}
             _check(manifest, settings)
             identity = await self._verify(principal.account, manifest, settings)
             if identity.ref != listed.identity.ref:
@@ -241,6 +251,29 @@ class Connections:
             )
         except SealBroken:
             return {}
+
+    async def _make(
+        self,
+        principal: Principal,
+        platform: Platform,
+        identity: Identity,
+        access: Access,
+        settings: Mapping[str, str],
+    ) -> Listed:
+        listed = Listed(
+            new_connection_id(),
+            principal.scope,
+            platform,
+            ConnectionKind.OWN,
+            access,
+            ConnectionState.CONNECTING,
+            "",
+            identity,
+            self._d.clock.now(),
+        )
+        await to_the_end(self._add(listed, settings))
+        audit.info("connection %s to %s made by %s", listed.id, platform, _who(principal))
+        return self._now(listed)
 
     async def _add(self, listed: Listed, settings: Mapping[str, str]) -> None:
         await self._d.database.write(partial(rows.insert, box=self._d.box, listed=listed, settings=settings))

@@ -14,6 +14,7 @@ from chamade_mcp.core.hooks import Hooks
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.inbox import Inbox
 from chamade_mcp.core.invitations import Invitations
+from chamade_mcp.core.linking import Linking
 from chamade_mcp.core.operators import Operators
 from chamade_mcp.core.overview import Overview
 from chamade_mcp.core.pairings import Pairings
@@ -64,6 +65,7 @@ class Core:
     connections: Connections
     pairings: Pairings
     hooks: Hooks
+    linking: Linking
     hub: EventHub
     clients: ClientRegistry
     consents: Consents

@@ -15,6 +15,7 @@ from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.waiting import to_the_end
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.connections import Access, ConnectionKind, ConnectionState, Identity
+from chamade_mcp.model.errors import NotFound
 from chamade_mcp.model.ids import COMMON, ConnectionId, ConversationRef, Platform, new_connection_id
 from chamade_mcp.model.messages import Sender
 from chamade_mcp.store.database import Database
@@ -64,6 +65,26 @@ class PairingLinks:
             return listed.scope
 
         return await to_the_end(spend())
+
+    async def pair(self, scope: Scope, link: tuple[Platform, ConnectionId], person: Person) -> Listed:
+        """Pairs somebody who need bring no token. Raises `NotFound` when the connection is gone."""
+        now = self._clock.now()
+
+        def store(conn: Connection) -> Listed | None:
+            listed = self._tie(conn, scope, link)
+            if listed is not None:
+                rows.pair(conn, listed, person, now)
+            return listed
+
+        async def settle() -> Listed:
+            listed = await self._database.write(store)
+            if listed is None:
+                raise NotFound("Connection not found", code="CONNECTION_NOT_FOUND")
+            if self._roster.get(listed.id) is None:
+                self._roster.put(listed)
+            return listed
+
+        return await to_the_end(settle())
 
     async def scope_of(self, platform: Platform, sender: str) -> Scope | None:
         return await self._database.read(partial(rows.scope_of, platform=platform, sender=sender))

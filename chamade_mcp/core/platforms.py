@@ -17,6 +17,8 @@ class Platforms:
         self._registry = registry
         self._roster = roster
         self._shared = registry.shared
+        self.sign_ins = registry.sign_ins
+        """Where people can connect by agreeing at the platform."""
         self.link_settings = registry.link_settings
         self._identities: dict[str, dict[str, object]] = {
             str(p): {"agent": DEFAULT_AGENT_NAME, "operator": None}
@@ -91,6 +93,7 @@ class Platforms:
                     "platform": m.platform,
                     "title": m.title,
                     "available": m.available,
+                    "oauth_provider": self._provider(m),
                     **states[m.platform],
                 }
                 for m in self._registry.manifests.values()
@@ -102,6 +105,16 @@ class Platforms:
             ]
             + [listed.to_wire() for listed in self._roster.of(principal.scope)],
         }
+
+    def provider(self, name: str) -> Manifest | None:
+        """The platform that is connected by signing in at `name`."""
+        return next((m for m in self.manifests if m.oauth is not None and m.oauth.provider == name), None)
+
+    def _provider(self, manifest: Manifest) -> str | None:
+        """Whom people can sign in at to connect it; None where they cannot."""
+        if manifest.oauth is None or manifest.platform not in self.sign_ins:
+            return None
+        return manifest.oauth.provider
 
     def _status(self, platform: Platform, mine: list[Listed], unconnected: str) -> str:
         """The words of CONTRACT section 6.1."""

@@ -22,7 +22,7 @@ _KNOWN = frozenset(
     {
         "platform", "title", "capabilities", "sample_rate_hz", "text_limit", "available", "embedded",
         "creates_rooms", "inbox", "needs_meeting_url", "unconnected", "status", "format", "text_unit",
-        "messages", "window", "bot", "gateway",
+        "messages", "window", "bot", "gateway", "oauth",
     }
 )  # fmt: skip
 
@@ -66,6 +66,16 @@ class GatewaySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class OAuthSettings:
+    """How people connect it by agreeing at the platform."""
+
+    provider: str
+    """Whom they sign in at, as `POST /api/oauth/start/{provider}` calls it."""
+    needs: tuple[str, ...]
+    """What who runs the gateway has to set for it. Only bots that came by this way are told them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     platform: Platform
     title: str
@@ -95,6 +105,8 @@ class Manifest:
     bot: BotSettings | None
     """None: nobody can bring a bot of their own."""
     gateway: GatewaySettings
+    oauth: OAuthSettings | None
+    """None: nobody signs in for it."""
     status: str
     """The words of `GET /api/account` while it is not connected."""
 
@@ -120,6 +132,7 @@ def parse_manifest(text: str) -> Manifest:
     unconnected: dict[str, Any] = fields.get("unconnected", dict, {})
     refusal = _Fields(unconnected, "unconnected.")
     refusal.forbid_all_but({"code", "detail"})
+    gateway = _gateway(fields.get("gateway", dict, {}))
     manifest = Manifest(
         platform=Platform(fields.get("platform", str)),
         title=title,
@@ -141,7 +154,8 @@ def parse_manifest(text: str) -> Manifest:
         messages=fields.names("messages", MessageFeature, ()),
         window=_window(fields),
         bot=_bot(cast("dict[str, Any] | None", fields.optional("bot", dict))),
-        gateway=_gateway(fields.get("gateway", dict, {})),
+        gateway=gateway,
+        oauth=_oauth(cast("dict[str, Any] | None", fields.optional("oauth", dict)), gateway),
         status=fields.get("status", str, "not_configured"),
     )
     _check_agreement(manifest)
@@ -237,6 +251,19 @@ def _gateway(raw: dict[str, Any]) -> GatewaySettings:
     if unknown := sorted(set(shared) - set(defaults)):
         raise ValueError(f"manifest: field 'gateway.shared' names the unknown {unknown[0]!r}")
     return GatewaySettings(MappingProxyType(defaults), shared)
+
+
+def _oauth(raw: dict[str, Any] | None, gateway: GatewaySettings) -> OAuthSettings | None:
+    if raw is None:
+        return None
+    fields = _Fields(raw, "oauth.")
+    fields.forbid_all_but({"provider", "needs"})
+    needs = tuple(str(name) for name in cast("list[object]", fields.get("needs", list)))
+    if unknown := sorted(set(needs) - set(gateway.defaults)):
+        raise ValueError(f"manifest: field 'oauth.needs' names the unknown {unknown[0]!r}")
+    if not needs:
+        raise ValueError("manifest: field 'oauth.needs' names nothing")
+    return OAuthSettings(fields.get("provider", str), needs)
 
 
 def _check_agreement(manifest: Manifest) -> None:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from chamade_mcp.kit.connector import Connector
 from chamade_mcp.kit.manifest import Manifest, described
+from chamade_mcp.kit.oauth import BY_OAUTH, SignsIn
 from chamade_mcp.model.ids import Platform
 
 ENTRY_POINT_GROUP = "chamade_mcp.connectors"
@@ -33,13 +34,27 @@ class Registry:
             and all(self._gateway(name).get(n) for n in needed)
         )
 
+    @property
+    def sign_ins(self) -> frozenset[Platform]:
+        """Where people can connect by agreeing at the platform."""
+        return frozenset(
+            name
+            for name, connector in self.connectors.items()
+            if isinstance(connector, SignsIn)
+            and (oauth := connector.manifest.oauth) is not None
+            and all(self._gateway(name).get(n) for n in oauth.needs)
+        )
+
     def link_settings(self, platform: Platform, own: Mapping[str, str] | None) -> Mapping[str, str]:
         """What a link of the platform is opened with: that of a bot with `own` settings, or of the shared
         one."""
         told = self._gateway(platform)
         if own is None:
             return told
-        kept_back = self.manifests[platform].gateway.shared
+        manifest = self.manifests[platform]
+        kept_back = set(manifest.gateway.shared)
+        if manifest.oauth is not None and BY_OAUTH not in own:
+            kept_back |= set(manifest.oauth.needs)
         return {**{name: value for name, value in told.items() if name not in kept_back}, **own}
 
     def _gateway(self, platform: Platform) -> dict[str, str]:

@@ -34,5 +34,6 @@ def scripted_manifest(
         window=window,
         bot=None,
         gateway=GatewaySettings({}, ()),
+        oauth=None,
         status="ok",
     )

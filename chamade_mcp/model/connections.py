@@ -62,3 +62,7 @@ class Identity:
     """As people see or address it."""
     hook_ref: str = ""
     """What a webhook that comes to the platform's one address calls it by; empty where there is none."""
+
+    def is_as(self, other: "Identity") -> bool:
+        """The same bot: also one that got another id when it was installed anew."""
+        return self.ref == other.ref or bool(self.hook_ref and self.hook_ref == other.hook_ref)

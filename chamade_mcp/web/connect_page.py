@@ -1,10 +1,16 @@
-"""``/connect/<platform>``: a person is asked whether their platform may hand a bot over to their agent."""
+"""``/connect/<platform>``: a person is asked whether their platform may hand a bot over to their agent.
+
+``/connect/<platform>/callback`` is where they come back to from agreeing at the platform itself.
+"""
+
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from chamade_mcp.core.gateway import Core
+from chamade_mcp.core.linking import NotLinked
 from chamade_mcp.model.errors import Forbidden, ValidationFailed
 from chamade_mcp.web.assets import Assets
 from chamade_mcp.web.forms import BadForm, form_token, read_form, token_fits
@@ -13,6 +19,7 @@ from chamade_mcp.web.sign_in import Door, SignIn
 from chamade_mcp.web.views import Views
 
 _PATH = "/connect/{platform}"
+_BACK = "/dashboard/platforms"
 _FORM_ACTION = "form-action 'self'"
 
 
@@ -28,6 +35,7 @@ class _Connect:
         return [
             Route(_PATH, guarded(self._ask), methods=["GET"]),
             Route(_PATH, guarded(self._answer), methods=["POST"]),
+            Route(f"{_PATH}/callback", guarded(self._back), methods=["GET"]),
         ]
 
     async def _ask(self, request: Request) -> Response:
@@ -69,11 +77,26 @@ class _Connect:
         if visitor is None or not token_fits(form.pop("token", ""), self._session(request)):
             raise Forbidden("This form has expired. Begin again at your platform")
         location = self._core.hooks.handovers.begin(visitor.principal, request.path_params["platform"], form)
-        headers = {"location": location, "cache-control": "no-store", "referrer-policy": "no-referrer"}
-        return Response(status_code=303, headers=headers)
+        return _to(location)
+
+    async def _back(self, request: Request) -> Response:
+        visitor = await self._sign_in.visitor(request)
+        if visitor is None:
+            return self._sign_in.ask(request)
+        platform = self._core.platforms.require(request.path_params["platform"]).platform
+        try:
+            await self._core.linking.finish(visitor.principal, platform, request.query_params)
+        except NotLinked as error:
+            return _to(f"{_BACK}?{urlencode({'error': f'{platform}_{error.trouble}'})}")
+        return _to(f"{_BACK}?{urlencode({'connected': platform})}")
 
     def _session(self, request: Request) -> str:
         return self._door.session_of(dict(request.scope["headers"])) or ""
+
+
+def _to(location: str) -> Response:
+    headers = {"location": location, "cache-control": "no-store", "referrer-policy": "no-referrer"}
+    return Response(status_code=303, headers=headers)
 
 
 def connect_routes(core: Core, door: Door, assets: Assets) -> list[BaseRoute]:

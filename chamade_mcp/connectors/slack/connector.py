@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from importlib.resources import files
 from typing import Final
 
+from chamade_mcp.connectors.slack import install
 from chamade_mcp.connectors.slack.client import Me, WebApi
 from chamade_mcp.connectors.slack.ears import Ears
 from chamade_mcp.connectors.slack.event_socket import EventSocket
@@ -16,10 +17,11 @@ from chamade_mcp.connectors.slack.signing import is_signed
 from chamade_mcp.connectors.slack.wire import Envelope, Unreadable, read_envelope, read_event
 from chamade_mcp.kit.clock import Clock, SystemClock
 from chamade_mcp.kit.connection import Hook, HookRefused, HookReply
-from chamade_mcp.kit.connector import Context, Link
+from chamade_mcp.kit.connector import Context, Link, PlatformUnavailable
 from chamade_mcp.kit.holding import Fate, holding
-from chamade_mcp.kit.http import platform_client
+from chamade_mcp.kit.http import Unanswered, platform_client
 from chamade_mcp.kit.manifest import read_manifest
+from chamade_mcp.kit.oauth import BY_OAUTH, Agreed, Asking
 from chamade_mcp.kit.rates import Rates
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.connections import Identity
@@ -38,7 +40,7 @@ _RULES: Final = {
 
 
 class SlackConnector:
-    """With the facets `OwnBots` and `HookAddress`."""
+    """With the facets `OwnBots`, `HookAddress`, `SignsIn` and `TakesLeave`."""
 
     def __init__(self) -> None:
         self.manifest = read_manifest(files("chamade_mcp.connectors.slack"))
@@ -51,6 +53,23 @@ class SlackConnector:
             async with _api(settings, "app_token", SystemClock()) as app:
                 await app.socket_url()
         return Identity(me.user, me.name, hook_ref=me.address)
+
+    def authorize_url(self, settings: Mapping[str, str], asking: Asking) -> str:
+        return install.authorize_url(settings, asking)
+
+    async def exchange(self, settings: Mapping[str, str], asking: Asking, code: str) -> Agreed:
+        async with platform_client(settings["api_url"]) as http:
+            told = await install.token_of(http, settings, asking, code)
+            try:
+                return await install.agreed(WebApi(http, told["access_token"], Rates(SystemClock())), told)
+            except Unanswered as error:
+                raise PlatformUnavailable(str(error)) from None
+
+    async def leave(self, settings: Mapping[str, str]) -> None:
+        """Takes back what was agreed to. The token of an app of somebody's own is not ours to revoke."""
+        if BY_OAUTH in settings:
+            async with _api(settings, "bot_token", SystemClock()) as api:
+                await api.call("auth.revoke")
 
     def open(self, ctx: Context) -> AbstractAsyncContextManager[Link]:
         return _open(ctx)
@@ -82,7 +101,8 @@ class SlackLink:
         self._me = me
 
     async def receive(self, hook: Hook) -> HookReply:
-        secret = self._ctx.settings["slack_signing_secret"]
+        settings = self._ctx.settings
+        secret = settings["signing_secret" if BY_OAUTH in settings else "slack_signing_secret"]
         if not is_signed(secret, hook.headers, hook.body, self._ctx.clock.now()):
             raise HookRefused
         try:

@@ -4,11 +4,13 @@ import json
 from typing import Any, Final, cast
 
 from chamade_mcp.connectors.slack.emulated_delivery import Delivery
+from chamade_mcp.connectors.slack.emulated_oauth import uninstalled
 from chamade_mcp.connectors.slack.emulated_world import Bot, Channel, Refusal, StoredFile, World
 from chamade_mcp.connectors.slack.wire import members
 
 _SCOPES: Final = {
     "auth.test": "",
+    "auth.revoke": "",
     "bots.info": "users:read",
     "users.info": "users:read",
     "conversations.info": "channels:read",
@@ -66,9 +68,13 @@ class Methods:
 
     def _auth_test(self, bot: Bot, params: dict[str, Any]) -> dict[str, Any]:
         return {
-            "url": "https://acme.slack.com/", "team": "Acme", "user": bot.app.name, "team_id": bot.team,
-            "user_id": bot.user, "bot_id": bot.bot_id, "is_enterprise_install": False,
+            "url": "https://acme.slack.com/", "team": self._world.teams[bot.team], "user": bot.app.name,
+            "team_id": bot.team, "user_id": bot.user, "bot_id": bot.bot_id, "is_enterprise_install": False,
         }  # fmt: skip
+
+    def _auth_revoke(self, bot: Bot, params: dict[str, Any]) -> dict[str, Any]:
+        self.uninstall(bot)
+        return {"revoked": True}
 
     def _bots_info(self, bot: Bot, params: dict[str, Any]) -> dict[str, Any]:
         for known in self._world.bots.values():
@@ -208,6 +214,12 @@ class Methods:
             file.shares.setdefault(where, {}).setdefault(channel.id, []).append({"ts": message["ts"]})
         self.tell(channel, message)
         return message
+
+    def uninstall(self, bot: Bot) -> None:
+        """Its only token is revoked, and with that it is gone from the workspace."""
+        self._world.revoke(bot)
+        for event in uninstalled(bot):
+            self._delivery.tell(bot, event)
 
     def tell(self, channel: Channel, what: dict[str, Any]) -> None:
         """All apps that are in the channel: that which said it, too."""

@@ -51,6 +51,16 @@ class App:
     request_url: str = ""
     socket_mode: bool = True
     """Until a request URL is given, as who runs an app chooses one of the two."""
+    redirect_urls: tuple[str, ...] = ()
+    """Where people may come back to from installing it."""
+
+    @property
+    def client_id(self) -> str:
+        return f"1234567890.{self.id}"
+
+    @property
+    def client_secret(self) -> str:
+        return f"c11e47{self.signing_secret}"
 
 
 @dataclass(slots=True, eq=False)
@@ -127,6 +137,10 @@ class World:
         """Where it is served; known with the first request."""
         self.bots: dict[str, Bot] = {}
         """By token."""
+        self.apps: dict[str, App] = {}
+        """By client id."""
+        self.teams: dict[str, str] = {}
+        """Names of workspaces by id."""
         self.spent: set[str] = set()
         """Tokens that were revoked."""
         self.people: dict[str, Person] = {}
@@ -150,7 +164,30 @@ class World:
         return self.bots[token]
 
     def team_of(self, name: str) -> str:
-        return "T0" + "".join(f"{ord(letter):02X}" for letter in name[:4])
+        team = "T0" + "".join(f"{ord(letter):02X}" for letter in name[:4])
+        self.teams[team] = name
+        return team
+
+    def new_app(self, name: str) -> App:
+        number = next(self.numbers)
+        app = App(self.new_id("A"), name, f"5ec4e7{number}", f"xapp-1-A{number}-1-abc")
+        self.apps[app.client_id] = app
+        return app
+
+    def install(self, app: App, team: str, scopes: frozenset[str] = ALL_SCOPES) -> Bot:
+        """Again is the same bot, with the same token, and what it may do added to."""
+        for bot in self.bots.values():
+            if (bot.app, bot.team) == (app, team):
+                bot.scopes |= scopes
+                return bot
+        token = f"xoxb-{next(self.numbers)}-{app.id}"
+        bot = Bot(app, team, token, self.new_id("U"), self.new_id("B"), scopes)
+        self.bots[token] = bot
+        return bot
+
+    def revoke(self, bot: Bot) -> None:
+        del self.bots[bot.token]
+        self.spent.add(bot.token)
 
     def direct(self, bot: Bot, user: str) -> Channel:
         """Between the app and somebody."""

@@ -17,6 +17,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from chamade_mcp.connectors.slack.emulated_delivery import Delivery
 from chamade_mcp.connectors.slack.emulated_methods import Methods
+from chamade_mcp.connectors.slack.emulated_oauth import Installing
 from chamade_mcp.connectors.slack.emulated_world import (
     TEAM,
     App,
@@ -37,6 +38,7 @@ class SlackEmulator:
         self._world = World(clock or SystemClock())
         self.delivery = Delivery(self._world)
         self._methods = Methods(self._world, self.delivery)
+        self._installing = Installing(self._world)
         self.running = self.delivery.running
         self.calls: dict[str, int] = defaultdict(int)
         """How often each method was called."""
@@ -49,6 +51,8 @@ class SlackEmulator:
                 Route("/api/{method}", self._call, methods=methods),
                 Route("/upload/v1/{ticket}", self._upload, methods=["POST"]),
                 Route("/files-pri/{path:path}", self._download, methods=["GET"]),
+                Route("/oauth/v2/authorize", self._installing.ask, methods=["GET"]),
+                Route("/oauth/v2/authorize", self._installing.answer, methods=["POST"]),
                 Route("/signin", self._sign_in, methods=["GET"]),
                 WebSocketRoute("/link/", self.delivery.serve),
             ]
@@ -58,13 +62,25 @@ class SlackEmulator:
 
     def new_app(self, name: str, team: str = TEAM) -> str:
         """An app, installed in a workspace; the token of its bot there."""
-        number = next(self._world.numbers)
-        app = App(self._world.new_id("A"), name, f"5ec4e7{number}", f"xapp-1-A{number}-1-abc")
-        return self._install(app, team)
+        return self._world.install(self._world.new_app(name), self._world.team_of(team)).token
 
     def install(self, token: str, team: str) -> str:
         """The same app in another workspace."""
-        return self._install(self.bot(token).app, team)
+        return self._world.install(self.bot(token).app, self._world.team_of(team)).token
+
+    def publish(self, name: str, *redirect_urls: str) -> App:
+        """An app that people install by themselves, from a page that sends them to ``/oauth/v2/authorize``."""
+        app = self._world.new_app(name)
+        app.redirect_urls = redirect_urls
+        return app
+
+    def uninstall(self, token: str) -> None:
+        """Somebody removes the app from their workspace."""
+        self._methods.uninstall(self.bot(token))
+
+    def installed(self, app: App) -> list[str]:
+        """Its tokens."""
+        return [token for token, bot in self._world.bots.items() if bot.app is app]
 
     def bot(self, token: str) -> Bot:
         return self._world.bots[token]
@@ -76,7 +92,10 @@ class SlackEmulator:
 
     async def subscribe(self, token: str, url: str) -> bool:
         """Events go to `url` from now on, if it answers the challenge."""
-        app = self.bot(token).app
+        return await self.listen(self.bot(token).app, url)
+
+    async def listen(self, app: App, url: str) -> bool:
+        """As `subscribe`, before anybody has installed it."""
         app.request_url = url
         asked = {"token": "deprecated", "challenge": "3eZbrw1aBm2rZgRNFdxV", "type": "url_verification"}
         try:
@@ -202,6 +221,9 @@ class SlackEmulator:
             return Response("Bad Gateway", 502)
         try:
             params = await _params(request)
+            if method == "oauth.v2.access":
+                told = self._installing.access(params, request.headers.get("authorization", ""))
+                return JSONResponse({"ok": True, **told})
             token = request.headers.get("authorization", "").removeprefix("Bearer ") or params.get(
                 "token", ""
             )
@@ -237,12 +259,6 @@ class SlackEmulator:
         return HTMLResponse("<html>Sign in</html>")
 
     # --- inside --------------------------------------------------------------------------------------------
-
-    def _install(self, app: App, team: str) -> str:
-        token = f"xoxb-{next(self._world.numbers)}-{app.id}"
-        user, bot_id = self._world.new_id("U"), self._world.new_id("B")
-        self._world.bots[token] = Bot(app, self._world.team_of(team), token, user, bot_id)
-        return token
 
     def _place(self, token: str, person: Person, channel: str) -> Channel:
         return self._world.channels[channel or self.direct(token, person)]
