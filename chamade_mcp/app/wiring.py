@@ -150,7 +150,7 @@ class _House:
         self._supervisor = links = Supervisor(bots, clock, registry.shared)
         self._front = front = Front(url, database, box, clock)
         hub, accounts, grants = front.hub, front.accounts, front.grants
-        platforms = Platforms(registry, roster := Roster())
+        platforms, operators = Platforms(registry, roster := Roster()), Operators(database, clock)
         self._invitations = Invitations(database, clock, platforms, self._supervisor)
         files = _files(settings, database, clock, outbound, blobs := _blobs(settings), links)
         self._studio = studio = _studio(settings, database, hub, clock, blobs)
@@ -161,7 +161,6 @@ class _House:
         calls = CallService(heard)
         probes = Probes(hub, front.neighbours, clock, keys=accounts.keys.list, grants=grants.list)
         inbox = Inbox(InboxDeps(database, hub, clock, platforms, self._supervisor, files, probes, patience_s))
-        operators = Operators(database, clock)
         relay = PermissionRelay(operators, inbox, front.stored, clock)
         probes.presence = relay.line = front.sessions
         tied = ConnectionDeps(database, box, clock, hub, platforms, roster, links, operators, bots, url)

@@ -12,10 +12,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from urllib.parse import urlencode
 
 from chamade_mcp.kit.connection import Hook, HookRefused, HookReply
 from chamade_mcp.kit.connector import AuthNeeded, Context, Invite, InviteKind, Link, PlatformUnavailable
-from chamade_mcp.kit.manifest import BotSettings, GatewaySettings
+from chamade_mcp.kit.manifest import BotSettings, GatewaySettings, OAuthSettings
+from chamade_mcp.kit.oauth import Agreed, Asking
 from chamade_mcp.kit.scripted_manifest import scripted_manifest
 from chamade_mcp.kit.testing import ScriptedCalls, ScriptedConnector
 from chamade_mcp.model.access import Scope
@@ -54,7 +56,7 @@ class Sent:
 
 
 class ScriptedBots:
-    """A `Connector` with the facets `OwnBots` and `HookAddress`, and its platform."""
+    """A `Connector` with all facets but `HandsOver`, and its platform."""
 
     def __init__(self, platform: Platform = BOTS) -> None:
         plain = scripted_manifest(
@@ -71,13 +73,18 @@ class ScriptedBots:
             status="not_configured",
             needs_meeting_url=False,
             bot=BotSettings(required=("bot_token",), optional=("nickname",)),
-            gateway=GatewaySettings({"bot_token": ""}, shared=("bot_token",)),
+            gateway=GatewaySettings({"bot_token": "", "client_id": ""}, shared=("bot_token",)),
+            oauth=OAuthSettings("bots", needs=("client_id",)),
         )
         self.tokens: dict[str, str] = {}
         """The secret of each bot, as the platform has it now."""
         self.down = False
         self.hold: asyncio.Event | None = None
         """Who asks about a bot waits for it: a platform that is slow."""
+        self.codes: dict[str, Agreed | Exception] = {}
+        """What comes of each code that somebody brings from agreeing at the platform; once."""
+        self.left: list[Mapping[str, str]] = []
+        """Settings of the bots that are no longer connected."""
         self.sent: list[Sent] = []
         self.typed: list[ConversationRef] = []
         self.kept: dict[str, bytes] = {}
@@ -109,6 +116,21 @@ class ScriptedBots:
         if self.tokens.get(bot) != secret:
             raise AuthNeeded("Unauthorized")
         return Identity(bot, f"@{bot}", hook_ref=f"app-{bot}")
+
+    def authorize_url(self, settings: Mapping[str, str], asking: Asking) -> str:
+        about = {"state": asking.state, "redirect_uri": asking.redirect_uri, "challenge": asking.challenge}
+        return f"https://bots.test/agree?{urlencode({'client_id': settings['client_id'], **about})}"
+
+    async def exchange(self, settings: Mapping[str, str], asking: Asking, code: str) -> Agreed:
+        if self.hold is not None:
+            await self.hold.wait()
+        found = self.codes.pop(code, AuthNeeded("no such code"))
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def leave(self, settings: Mapping[str, str]) -> None:
+        self.left.append(settings)
 
     @asynccontextmanager
     async def open(self, ctx: Context) -> AsyncGenerator[Link]:

@@ -24,6 +24,7 @@ from chamade_mcp.core.hub import MemoryHub
 from chamade_mcp.core.inbox import Inbox, InboxDeps, InboxHistory
 from chamade_mcp.core.invitations import Invitations
 from chamade_mcp.core.link_files import LinkFiles
+from chamade_mcp.core.linking import Linking
 from chamade_mcp.core.mcp_sessions import McpSessions
 from chamade_mcp.core.neighbours import Neighbours
 from chamade_mcp.core.notices import Notices
@@ -100,6 +101,7 @@ class House:
     pairings: Pairings
     pairing_links: PairingLinks
     hooks: Hooks
+    linking: Linking
     platform: ScriptedConnector
     """The scripted platform; embedded, so that it is connected for everybody."""
     bots: ScriptedBots
@@ -175,7 +177,8 @@ async def open_house(
     try:
         files_root, platform = database_path.parent / "files", platform or ScriptedConnector()
         bots = bots or ScriptedBots()
-        settings = {bots.manifest.platform: {"bot_token": bots.accept("for-all")}} if shared else {}
+        told = {"client_id": "ours"} | ({"bot_token": bots.accept("for-all")} if shared else {})
+        settings = {bots.manifest.platform: told}
         house = _build(database, files_root, platform, bots, settings, reply_timeout_s, grace_s)
         await house.engine.start()
         await house.supervisor.start(house.context)
@@ -243,7 +246,7 @@ def _build(
     tied = ConnectionDeps(
         database, box, clock, hub, platforms, roster, supervisor, operators, connectors, PUBLIC_URL
     )
-    connections = Connections(tied)
+    connections, links = Connections(tied), PairingLinks(database, box, clock, roster)
     for leave in (
         connections.forget,
         engine.end_all,
@@ -290,8 +293,9 @@ def _build(
         roster=roster,
         connections=connections,
         pairings=pairings,
-        pairing_links=PairingLinks(database, box, clock, roster),
+        pairing_links=links,
         hooks=Hooks(connectors, roster, supervisor, Handovers(tied, connections)),
+        linking=Linking(tied, connections, links),
         platform=platform,
         bots=bots,
         _numbers=itertools.count(1),

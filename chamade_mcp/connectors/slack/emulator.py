@@ -69,7 +69,7 @@ class SlackEmulator:
         return self._world.install(self.bot(token).app, self._world.team_of(team)).token
 
     def publish(self, name: str, *redirect_urls: str) -> App:
-        """An app that people install by themselves, from a page that sends them to ``/oauth/v2/authorize``."""
+        """An app that people install by themselves: they are sent to ``/oauth/v2/authorize``."""
         app = self._world.new_app(name)
         app.redirect_urls = redirect_urls
         return app

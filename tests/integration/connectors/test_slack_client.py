@@ -19,6 +19,7 @@ from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = Path(__file__).with_name("slack_client.py")
+INSTALL = Path(__file__).with_name("slack_install_client.py")
 PACKAGES = ("slack-sdk==3.47.0", "slack-bolt==1.30.0", "aiohttp==3.14.3")
 _BOUND_S = 60
 
@@ -141,3 +142,32 @@ async def test_bolt_takes_the_webhooks_for_slacks(driven: Driven) -> None:
         assert await result(process) == {"heard": "hello there"}
     (said,) = driven.slack.said(driven.token, driven.direct)
     assert said["text"] == "bolt heard hello there"
+
+
+async def test_bolt_installs_an_app(driven: Driven, tmp_path: Path) -> None:
+    app = driven.slack.publish("bolted")
+    who = (driven.ann.id, driven.ann.team)
+    given = (driven.url, app.client_id, app.client_secret, app.signing_secret, *who)
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        driven.python, INSTALL, *given, tmp_path, stdin=pipe, stdout=pipe, stderr=pipe
+    )
+    try:
+        app.redirect_urls = (f"http://127.0.0.1:{await line(process)}/slack/oauth_redirect",)
+        assert process.stdin is not None, "piped"
+        process.stdin.write(b"go\n")
+        told = await result(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert told == {
+        "denied": 200,
+        "allowed": [200, True],
+        "kept": ["Acme", True, ["chat:write", "im:write", "users:read"]],
+        "me": True,
+        "refusals": ["code_already_used", "invalid_code", "invalid_client_id", "bad_client_secret"],
+        "revoked": True,
+        "after": "token_revoked",
+    }
+    assert driven.slack.installed(app) == []

@@ -1,0 +1,203 @@
+"""Slack's app for everybody: installed by people in their browsers, over the emulated pages and methods."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from starlette.types import ASGIApp
+
+from chamade_mcp.connectors.slack.emulated_world import App
+from chamade_mcp.connectors.slack.emulator import SlackEmulator
+from tests.support.hosted import Hosted, hosted
+from tests.support.oauth import Person, fields_of, parameters_of
+from tests.support.requirement import requirement
+from tests.support.server import serve
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """A gateway whose operator has an app at Slack, and the owner's browser."""
+
+    slack: SlackEmulator
+    app: App
+    gateway: Hosted
+    browser: Person
+
+    async def begin(self) -> str:
+        """As the dashboard does: from the browser."""
+        asked = await self.browser.http.post("/api/oauth/start/slack", headers={"origin": self.gateway.url})
+        assert asked.status_code == 200, asked.text
+        return asked.json()["auth_url"]
+
+    async def agree(self, url: str, who: str, decision: str = "allow") -> str:
+        """At Slack; where the browser is sent back to."""
+        page = await self.browser.get(url)
+        assert page.status_code == 200, page.text
+        told = {**fields_of(page), "user": who, "decision": decision}
+        back = await self.browser.post(url.partition("?")[0], told)
+        assert back.status_code == 302, back.text
+        return back.headers["location"]
+
+    async def come_back(self, location: str) -> str:
+        """Where on the dashboard the browser ends."""
+        answer = await self.browser.get(location)
+        assert answer.status_code == 303, answer.text
+        return answer.headers["location"]
+
+    async def install(self, who: str) -> dict[str, Any]:
+        """The newest connection."""
+        end = await self.come_back(await self.agree(await self.begin(), who))
+        assert end == "/dashboard/platforms?connected=slack"
+        connection = (await self.connections())[0]
+        await self.gateway.state(connection["id"], "ok")
+        return connection
+
+    async def connections(self) -> list[dict[str, Any]]:
+        listed = (await self.gateway.get("/api/platforms"))["connections"]
+        return [one for one in listed if one["platform"] == "slack"]
+
+
+@asynccontextmanager
+async def shop(folder: Path) -> AsyncGenerator[Shop]:
+    slack = SlackEmulator()
+    app = slack.publish("chamade")
+    told = {
+        "client_id": app.client_id,
+        "client_secret": app.client_secret,
+        "signing_secret": app.signing_secret,
+    }
+
+    @asynccontextmanager
+    async def running(url: str) -> AsyncGenerator[ASGIApp]:
+        async with slack.running():
+            yield slack.app
+
+    async with (
+        serve(running) as url,
+        hosted(folder / "data", {"slack": {"api_url": f"{url}/api", **told}}) as gateway,
+        httpx2.AsyncClient(base_url=gateway.url) as http,
+    ):
+        app.redirect_urls = (f"{gateway.url}/connect/slack/callback",)
+        assert await slack.listen(app, f"{gateway.url}/api/slack/webhook")
+        browser = Person(http, gateway.url)
+        await browser.sign_in()
+        yield Shop(slack, app, gateway, browser)
+
+
+@pytest.fixture
+async def open_shop(tmp_path: Path) -> AsyncGenerator[Shop]:
+    async with shop(tmp_path) as it:
+        yield it
+
+
+@requirement("R-181")
+async def test_who_installs_the_app_is_heard(open_shop: Shop) -> None:
+    slack, gateway = open_shop.slack, open_shop.gateway
+    ann, bob = slack.person("Ann Lee"), slack.person("Bob")
+    (platform,) = [p for p in (await gateway.get("/api/platforms"))["platforms"] if p["platform"] == "slack"]
+    assert platform["oauth_provider"] == "slack"
+    connection = await open_shop.install(ann.id)
+    assert (connection["name"], connection["access"]) == ("@chamade (Acme)", "pairing")
+    (token,) = slack.installed(open_shop.app)
+    slack.say(token, bob, "me too")
+    slack.say(token, ann, "hello")
+    (message,) = await gateway.heard()
+    assert (message["text"], message["sender"], message["sender_status"]) == ("hello", "Ann Lee", "paired")
+    await gateway.answer(message, "Hi")
+    assert slack.said(token, slack.direct(token, ann))[-1]["text"] == "Hi"
+    waiting = (await gateway.get("/api/pairings?status=pending"))["pairings"]
+    assert [one["name"] for one in waiting] == ["Bob"]
+    for secret in (token, open_shop.app.client_secret):
+        assert secret not in (await gateway.api.get(f"/api/connections/{connection['id']}")).text
+
+
+async def test_several_workspaces_hear_their_own(open_shop: Shop) -> None:
+    slack, gateway = open_shop.slack, open_shop.gateway
+    ann, zoe = slack.person("Ann"), slack.person("Zoe", "Zeta")
+    first, second = await open_shop.install(ann.id), await open_shop.install(zoe.id)
+    assert [first["name"], second["name"]] == ["@chamade (Acme)", "@chamade (Zeta)"]
+    at_acme, at_zeta = slack.installed(open_shop.app)
+    slack.say(at_acme, ann, "from Acme")
+    slack.say(at_zeta, zoe, "from Zeta")
+    heard = await gateway.heard(2)
+    assert sorted((one["sender"], one["text"]) for one in heard) == [
+        ("Ann", "from Acme"),
+        ("Zoe", "from Zeta"),
+    ]
+    for message in heard:
+        await gateway.answer(message, f"to {message['sender']}")
+    assert slack.said(at_zeta, slack.direct(at_zeta, zoe))[-1]["text"] == "to Zoe"
+
+
+async def test_an_app_that_was_removed_is_installed_again(open_shop: Shop) -> None:
+    slack, gateway = open_shop.slack, open_shop.gateway
+    ann = slack.person("Ann")
+    connection = await open_shop.install(ann.id)
+    (token,) = slack.installed(open_shop.app)
+    slack.uninstall(token)
+    await gateway.state(connection["id"], "auth_needed")
+    refused = await gateway.api.patch(f"/api/connections/{connection['id']}", json={"bot_token": "xoxb-1"})
+    assert (refused.status_code, refused.json()["code"]) == (400, "SIGN_IN_AGAIN")
+    again = await open_shop.install(ann.id)
+    assert again["id"] == connection["id"]
+    (fresh,) = slack.installed(open_shop.app)
+    assert fresh != token
+    slack.say(fresh, ann, "back again")
+    (message,) = await gateway.heard()
+    assert message["text"] == "back again"
+
+
+@requirement("R-178")
+async def test_disconnecting_takes_the_token_back(open_shop: Shop) -> None:
+    connection = await open_shop.install(open_shop.slack.person("Ann").id)
+    gone = await open_shop.gateway.api.delete(f"/api/connections/{connection['id']}")
+    assert gone.status_code == 200
+    assert open_shop.slack.installed(open_shop.app) == []
+    assert await open_shop.connections() == []
+
+
+async def test_who_says_no_and_who_comes_twice(open_shop: Shop) -> None:
+    ann = open_shop.slack.person("Ann")
+    back = await open_shop.agree(await open_shop.begin(), ann.id, "deny")
+    assert await open_shop.come_back(back) == "/dashboard/platforms?error=slack_denied"
+    back = await open_shop.agree(await open_shop.begin(), ann.id)
+    assert await open_shop.come_back(back) == "/dashboard/platforms?connected=slack"
+    assert await open_shop.come_back(back) == "/dashboard/platforms?error=slack_expired"
+    open_shop.slack.down = True
+    back = await open_shop.agree(await open_shop.begin(), ann.id)
+    assert await open_shop.come_back(back) == "/dashboard/platforms?error=slack_unavailable"
+    open_shop.slack.down = False
+    open_shop.app.signing_secret = "changed"
+    back = await open_shop.agree(await open_shop.begin(), ann.id)
+    assert await open_shop.come_back(back) == "/dashboard/platforms?error=slack_refused"
+
+
+async def test_a_link_begun_with_a_key_is_the_accounts_own(open_shop: Shop) -> None:
+    ann = open_shop.slack.person("Ann")
+    begun = (await open_shop.gateway.post("/api/slack/install"))["url"]
+    assert parameters_of(begun)["client_id"] == open_shop.app.client_id
+    back = await open_shop.agree(begun, ann.id)
+    async with httpx2.AsyncClient(base_url=open_shop.gateway.url) as http:
+        stranger = Person(http, open_shop.gateway.url)
+        asked = await stranger.get(back)
+        assert asked.status_code == 303
+        assert asked.headers["location"].startswith("/sign-in?next=/connect/slack/callback")
+    assert await open_shop.come_back(back) == "/dashboard/platforms?connected=slack"
+
+
+async def test_scopes_that_were_left_out_are_missed(open_shop: Shop) -> None:
+    ann = open_shop.slack.person("Ann")
+    url = (await open_shop.begin()).replace("files%3Aread%2C", "")
+    back = await open_shop.agree(url, ann.id)
+    assert await open_shop.come_back(back) == "/dashboard/platforms?error=slack_refused"
+    assert await open_shop.connections() == []
+
+
+async def test_slack_sends_nobody_where_the_app_is_not(open_shop: Shop) -> None:
+    url = await open_shop.begin()
+    for wrong in (url.replace("slack%2Fcallback", "evil"), url.replace("client_id=", "client_id=0")):
+        assert (await open_shop.browser.get(wrong)).status_code == 400
