@@ -24,11 +24,12 @@ from chamade_mcp.core.files import Files, FilesDeps
 from chamade_mcp.core.gateway import Core, Door, emitter
 from chamade_mcp.core.history import CallHistory
 from chamade_mcp.core.hub import EventHub
-from chamade_mcp.core.inbox import Inbox, InboxDeps, InboxHistory
+from chamade_mcp.core.inbox import Inbox, InboxDeps
 from chamade_mcp.core.invitations import Invitations
 from chamade_mcp.core.link_files import LinkFiles
 from chamade_mcp.core.operators import Operators
 from chamade_mcp.core.overview import Overview
+from chamade_mcp.core.past import InboxHistory
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.probe import Probes
 from chamade_mcp.core.recordings import Recordings, RecordingsDeps

@@ -286,11 +286,9 @@ def page(
     return conn.execute(query).all()
 
 
-def newest(conn: Connection, conversation: str, limit: int, *, asides: bool = False) -> list[Row[Any]]:
-    """The newest `limit` messages, oldest first; `asides` are for the eyes of the person alone."""
-    query = select(messages).where(messages.c.conversation_id == conversation)
-    if not asides:
-        query = query.where(messages.c.status != ASIDE)
+def newest(conn: Connection, conversation: str, limit: int) -> list[Row[Any]]:
+    """The newest `limit` messages that the agent may see, oldest first."""
+    query = select(messages).where(messages.c.conversation_id == conversation, messages.c.status != ASIDE)
     rows = conn.execute(query.order_by(messages.c.seq.desc()).limit(limit)).all()
     return list(reversed(rows))
 

@@ -1,12 +1,11 @@
 """The inbox: direct messages in, and its three ways of looking at them. What goes out is in `sending`."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Unpack
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from chamade_mcp.core import dms, event_log, sent
 from chamade_mcp.core.changes import Changes
@@ -20,26 +19,22 @@ from chamade_mcp.core.replies import Correspondent
 from chamade_mcp.core.reports import Report, Reports
 from chamade_mcp.core.sending import HowToSend, Sending, SendResult
 from chamade_mcp.core.views import Views, answer
-from chamade_mcp.kit.connector import PastMessage
 from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.connections import Trust
 from chamade_mcp.model.errors import NotFound
 from chamade_mcp.model.events import Envelope
 from chamade_mcp.model.facts import MessageReceived
 from chamade_mcp.model.ids import (
-    COMMON,
     AccountId,
     ConnectionId,
-    ConversationRef,
     MessageId,
     Platform,
     new_message_id,
 )
 from chamade_mcp.model.limits import LONGEST_WAIT_S
 from chamade_mcp.model.messages import plain_line, plain_text
-from chamade_mcp.store.database import Database
 
-__all__ = ["Inbox", "InboxDeps", "InboxHistory", "SendResult"]
+__all__ = ["Inbox", "InboxDeps", "SendResult"]
 
 
 class Inbox:
@@ -229,33 +224,6 @@ class Inbox:
     async def say(self, whom: Correspondent, text: str) -> None:
         """The gateway itself writes to a person. Raises `Unavailable`."""
         await self._sending.say(whom, text)
-
-
-class InboxHistory:
-    """`kit.connector.History` of one link."""
-
-    def __init__(self, database: Database, platform: Platform, connection: ConnectionId = COMMON) -> None:
-        self._database = database
-        self._link = (platform, connection)
-
-    async def recent(self, scope: Scope, conversation: ConversationRef, limit: int) -> Sequence[PastMessage]:
-        def query(conn: Connection) -> list[PastMessage]:
-            row = dms.find_by_ref(conn, scope, self._link, conversation)
-            return [] if row is None else [_past(m) for m in dms.newest(conn, row.id, limit, asides=True)]
-
-        return await self._database.read(query)
-
-
-def _past(row: Row[Any]) -> PastMessage:
-    return PastMessage(
-        row.id,
-        row.ref,
-        row.direction == dms.INBOUND,
-        row.sender_name,
-        row.text,
-        dms.attachments_of(row),
-        row.created_at,
-    )
 
 
 def _inbound(fact: MessageReceived, status: str, at: datetime, trust: Trust | None = None) -> dms.NewMessage:

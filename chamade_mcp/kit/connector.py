@@ -23,7 +23,7 @@ from chamade_mcp.kit.ticker import Ticker
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.facts import Fact
 from chamade_mcp.model.ids import CallId, ConversationRef, MessageRef, ParticipantRef, RoomRef
-from chamade_mcp.model.messages import Attachment, Delivery, Outgoing
+from chamade_mcp.model.messages import Attachment, Delivery, DeliveryState, Outgoing
 
 ROOM = ParticipantRef("room")
 """The key of a leg's one mixed port: everybody in the room but this leg."""
@@ -131,6 +131,14 @@ Emit = Callable[[Scope, Fact], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
+class PastReaction:
+    emoji: str
+    sender_ref: str
+    """Of the person; "" is the agent."""
+    sender_name: str
+
+
+@dataclass(frozen=True, slots=True)
 class PastMessage:
     """A stored direct message, for a page that shows a conversation again."""
 
@@ -143,6 +151,14 @@ class PastMessage:
     text: str
     attachments: tuple[Attachment, ...]
     at: datetime
+    reply_to: str | None = None
+    """The `key` of the message it quotes."""
+    edited_at: datetime | None = None
+    deleted: bool = False
+    """It was taken back: nothing is left of what it said."""
+    reactions: tuple[PastReaction, ...] = ()
+    state: DeliveryState | None = None
+    """Of what the agent said."""
 
 
 class History(Protocol):

@@ -32,6 +32,8 @@ REGISTRY = discover()
 # The platform of our tests is held to the same promises.
 CONNECTORS: list[Connector] = [*REGISTRY.connectors.values(), ScriptedConnector()]
 EMBEDDED = [c for c in CONNECTORS if c.manifest.embedded]
+ARRIVED = (DeliveryState.SENT, DeliveryState.DELIVERED)
+"""A platform that tells later what people got has only taken it."""
 HOSTED = frozenset({Capability.HOSTED_STT, Capability.HOSTED_TTS})
 
 
@@ -142,7 +144,7 @@ async def test_the_same_key_twice_is_sent_once(messages: Messages) -> None:
     to = ConversationRef("chat_1")
     first = await messages.send(to, Outgoing("key-1", "hello"))
     assert first == await messages.send(to, Outgoing("key-1", "hello"))
-    assert first.state is DeliveryState.DELIVERED
+    assert first.state in ARRIVED
     await messages.typing(to)
 
 
@@ -173,7 +175,7 @@ async def test_what_was_sent_can_be_changed_and_taken_back(connector: Connector,
 
 async def test_what_is_quoted_may_be_gone(messages: Messages) -> None:
     quoting = Outgoing("key-1", "hello", reply_to=MessageRef("gone"), thread=ThreadRef("gone"))
-    assert (await messages.send(ConversationRef("chat_1"), quoting)).state is DeliveryState.DELIVERED
+    assert (await messages.send(ConversationRef("chat_1"), quoting)).state in ARRIVED
 
 
 async def test_an_invitation_is_admitted_until_it_is_revoked(

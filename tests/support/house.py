@@ -21,7 +21,7 @@ from chamade_mcp.core.handovers import Handovers
 from chamade_mcp.core.history import CallHistory
 from chamade_mcp.core.hooks import Hooks
 from chamade_mcp.core.hub import MemoryHub
-from chamade_mcp.core.inbox import Inbox, InboxDeps, InboxHistory
+from chamade_mcp.core.inbox import Inbox, InboxDeps
 from chamade_mcp.core.invitations import Invitations
 from chamade_mcp.core.link_files import LinkFiles
 from chamade_mcp.core.linking import Linking
@@ -31,6 +31,7 @@ from chamade_mcp.core.notices import Notices
 from chamade_mcp.core.operators import Operators
 from chamade_mcp.core.overview import Overview
 from chamade_mcp.core.pairings import Pairings
+from chamade_mcp.core.past import InboxHistory
 from chamade_mcp.core.people import PairingLinks
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.probe import Listed, Probes

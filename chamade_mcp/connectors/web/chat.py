@@ -1,18 +1,33 @@
 """The private chat page: one conversation of the agent's inbox, and the bell to call it."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from chamade_mcp.connectors.web import wire
 from chamade_mcp.connectors.web.guest import Guest
+from chamade_mcp.connectors.web.incoming import Change, Delete, Edit, React, Receipt, Say
+from chamade_mcp.connectors.web.lately import Lately, Revise
 from chamade_mcp.connectors.web.pace import within
 from chamade_mcp.connectors.web.place import SHOWN_MESSAGES, Place
+from chamade_mcp.connectors.web.post import Board, Kind, Post, Reaction
 from chamade_mcp.connectors.web.uploads import Uploads
-from chamade_mcp.connectors.web.wire import CallingState, ErrorCode, Kind, Participant, Post, Refused
+from chamade_mcp.connectors.web.wire import CallingState, ErrorCode, Participant, Refused
 from chamade_mcp.kit.clock import iso
 from chamade_mcp.kit.connector import Context, Invite, PastMessage
-from chamade_mcp.model.facts import CallerGaveUp, CallInvited, MessageReceived
+from chamade_mcp.model.facts import (
+    CallerGaveUp,
+    CallInvited,
+    DeliveryChanged,
+    MessageDeleted,
+    MessageEdited,
+    MessageFact,
+    MessageReceived,
+    Reacting,
+    ReactionChanged,
+)
 from chamade_mcp.model.ids import ConversationRef, MessageRef, RoomRef
 from chamade_mcp.model.limits import RING_S
 from chamade_mcp.model.messages import Delivery, DeliveryState, Outgoing, Sender
@@ -21,6 +36,12 @@ log = logging.getLogger(__name__)
 
 AGENT_ID = "agent"
 _GIVE_UP_S = 5.0
+_REMEMBERED: Final = 2000
+_FURTHER: Final = {
+    DeliveryState.DELIVERED: (DeliveryState.SENT,),
+    DeliveryState.READ: (DeliveryState.SENT, DeliveryState.DELIVERED),
+}
+"""What a receipt is news for."""
 
 
 @dataclass(slots=True)
@@ -98,10 +119,14 @@ class Bells:
 class Chat(Place):
     """Open while a page shows it; what was said lives in the core and is read again from there."""
 
-    def __init__(self, ctx: Context, invite: Invite, uploads: Uploads, bells: Bells) -> None:
+    can = ("reply", "edit", "delete", "react")
+
+    def __init__(self, ctx: Context, invite: Invite, uploads: Uploads, bells: Bells, lately: Lately) -> None:
         super().__init__(ctx, invite, uploads)
         self.conversation = ConversationRef(invite.ref)
         self._bells = bells
+        self._lately = lately
+        self._board = Board(_REMEMBERED)
 
     @property
     def empty(self) -> bool:
@@ -115,12 +140,7 @@ class Chat(Place):
         if not self.admit(guest):
             return
         past = await self.ctx.history.recent(self.invite.scope, self.conversation, SHOWN_MESSAGES)
-        posts = [self._past_post(message) for message in past]
-        # Only people's messages: one of the agent may be on its way to pages that are open already.
-        for post in posts:
-            if post.kind is Kind.PERSON:
-                self.ledger.show(post.id, post)
-                self.ledger.store(post.id)
+        posts = [self._take_up(message) for message in past if message.state is not DeliveryState.FAILED]
         guest.outbox.put_first(self.welcome(guest, posts))
         ring = self._bells.of(self, guest.id)
         if ring is not None:
@@ -135,22 +155,91 @@ class Chat(Place):
             log.warning("a caller left, but the store did not take it in time")
 
     def keep(self, post: Post) -> None:
-        """Nothing: the core keeps what is said in a conversation."""
+        """For as long as a page is open; the core keeps what is said in a conversation."""
+        self._board.put(post)
 
     async def store(self, post: Post) -> None:
-        sender = Sender(post.sender_id, post.sender)
-        fact = MessageReceived(self.conversation, MessageRef(post.id), sender, post.text, post.attachments)
+        fact = MessageReceived(
+            self.conversation,
+            MessageRef(post.id),
+            Sender(post.sender_id, post.sender),
+            post.text,
+            post.attachments,
+            None if post.reply_to is None else MessageRef(post.reply_to),
+        )
         await self.ctx.emit(self.invite.scope, fact)
+
+    def quoted(self, say: Say) -> str | None:
+        post = self._board.get(say.reply_to or "")
+        return None if post is None or post.deleted else post.id
 
     def deliver(self, message: Outgoing) -> Delivery:
         """What the agent says, to the open pages; once per key."""
-        if self.ledger.shown(message.key) is None:
-            sender = message.sender_name or self.invite.agent_name
-            at = iso(self.ctx.clock.now())
-            key = message.key
-            post = Post(key, key, sender, AGENT_ID, Kind.AGENT, message.text, message.attachments, at)
-            self.show(key, post)
-        return delivered(message)
+        key = message.key
+        if self.ledger.shown(key) is None:
+            self.show(key, self._board.get(key) or self._agent_post(message))
+        return taken(message)
+
+    def revise(self, post_id: str, revise: Revise) -> None:
+        """Shows what has become of a message; one that no page may show is none of ours."""
+        before = self._board.get(post_id)
+        after = None if before is None else revise(before, self.invite.agent_name)
+        if after is not None and after != before:
+            self._board.put(after)
+            self.broadcast(wire.revised(after))
+
+    async def change(self, guest: Guest, change: Change) -> None:
+        """Done, shown and acknowledged once the core has it; the same again is harmless."""
+        post = self._board.get(change.id)
+        if post is None or not self._may(guest, change, post):
+            raise Refused(ErrorCode.UNKNOWN_MESSAGE, "That message is not there, or not yours", change.key)
+        if isinstance(change, Edit) and not change.text.strip() and not post.attachments:
+            raise Refused(ErrorCode.INVALID_MESSAGE, "A message says something", change.key)
+        fact, revise = self._meant(guest, change)
+        try:
+            await self.ctx.emit(self.invite.scope, fact)
+        except Exception:
+            log.exception("what a guest did to a message was not stored")
+            raise Refused(ErrorCode.STORE_FAILED, "That was not stored; try again", change.key) from None
+        self.revise(post.id, revise)
+        guest.send(wire.ack(change.key, post.id))
+
+    def _may(self, guest: Guest, change: Change, post: Post) -> bool:
+        # What the core does not have it cannot change; what was sent again would be as it was.
+        if post.kind is Kind.PERSON and not self.ledger.is_stored(post.id):
+            return False
+        if isinstance(change, React):
+            return not post.deleted
+        return post.sender_id == guest.id and (isinstance(change, Delete) or not post.deleted)
+
+    def _meant(self, guest: Guest, change: Change) -> tuple[MessageFact, Revise]:
+        """What the core is told, and what it makes of the message."""
+        ref = MessageRef(change.id)
+        match change:
+            case Edit(text=text):
+                at = iso(self.ctx.clock.now())
+                return MessageEdited(self.conversation, ref, text), lambda post, _: post.edited(text, at)
+            case Delete():
+                return MessageDeleted(self.conversation, ref), lambda post, _: post.taken_back()
+            case React(emoji=emoji, on=on):
+                how = Reacting.ADDED if on else Reacting.REMOVED
+                sender, mine = Sender(guest.id, guest.name), Reaction(emoji, guest.id, guest.name)
+                fact = ReactionChanged(self.conversation, ref, sender, how, (emoji,))
+                return fact, lambda post, _: post.with_reaction(mine, on=on)
+
+    async def receipt(self, guest: Guest, receipt: Receipt) -> None:
+        """What cannot be noted now the page tells again when it comes back."""
+        state = DeliveryState.READ if receipt.read else DeliveryState.DELIVERED
+        posts = [self._board.get(post_id) for post_id in dict.fromkeys(receipt.ids)]
+        news = [post.id for post in posts if post is not None and post.receipt in _FURTHER[state]]
+        facts = [DeliveryChanged(self.conversation, post_id, state) for post_id in news]
+        told = [self.ctx.emit(self.invite.scope, fact) for fact in facts]
+        for post_id, outcome in zip(news, await asyncio.gather(*told, return_exceptions=True), strict=True):
+            post = self._board.get(post_id)
+            if isinstance(outcome, Exception):
+                log.warning("that a message is %s was not stored: %s", state, outcome)
+            elif post is not None and post.receipt in _FURTHER[state]:
+                self._board.put(replace(post, receipt=state))
 
     def agent_typing(self) -> None:
         self.broadcast(wire.typing(AGENT_ID, self.invite.agent_name))
@@ -178,24 +267,62 @@ class Chat(Place):
         if not await self._bells.give_up(self, guest.id):
             raise Refused(ErrorCode.STORE_FAILED, "The agent could not be told; hang up again")
 
+    def _take_up(self, past: PastMessage) -> Post:
+        """A stored message as it is now: what the board has of it is newer."""
+        post = self._board.get(past.key)
+        if post is None:
+            post = self._past_post(past)
+            for revise in self._lately.of(self.conversation, post.id):
+                post = revise(post, self.invite.agent_name)
+            self._board.put(post)
+        # Only people's messages: one of the agent may be on its way to pages that are open already.
+        if post.kind is Kind.PERSON:
+            self.ledger.show(post.id, post)
+            self.ledger.store(post.id)
+        return post
+
     def _past_post(self, past: PastMessage) -> Post:
-        at = iso(past.at)
-        if not past.inbound:
-            name = past.sender_name or self.invite.agent_name
-            key = past.key or past.ref
-            return Post(key, key, name, AGENT_ID, Kind.AGENT, past.text, past.attachments, at)
+        agent = self.invite.agent_name
         sender_id, _, key = past.key.partition(".")
-        return Post(
-            past.key or past.ref,
-            key,
-            past.sender_name,
-            sender_id,
-            Kind.PERSON,
+        reactions = tuple(
+            Reaction(r.emoji, r.sender_ref or AGENT_ID, r.sender_name or agent) for r in past.reactions
+        )
+        post = Post(
+            past.key,
+            key if past.inbound else past.key,
+            past.sender_name if past.inbound else past.sender_name or agent,
+            sender_id if past.inbound else AGENT_ID,
+            Kind.PERSON if past.inbound else Kind.AGENT,
             past.text,
             past.attachments,
-            at,
+            iso(past.at),
+            past.reply_to,
+            None if past.edited_at is None else iso(past.edited_at),
+            reactions=reactions,
+            receipt=None if past.inbound else _receipt(past.state),
+        )
+        return post.taken_back() if past.deleted else post
+
+    def _agent_post(self, message: Outgoing) -> Post:
+        return Post(
+            message.key,
+            message.key,
+            message.sender_name or self.invite.agent_name,
+            AGENT_ID,
+            Kind.AGENT,
+            message.text,
+            message.attachments,
+            iso(self.ctx.clock.now()),
+            message.reply_to,
+            receipt=DeliveryState.SENT,
         )
 
 
-def delivered(message: Outgoing) -> Delivery:
-    return Delivery(DeliveryState.DELIVERED, MessageRef(message.key))
+def _receipt(state: DeliveryState | None) -> DeliveryState:
+    """What is on its way to the pages counts as there."""
+    return DeliveryState.SENT if state is None or state not in _FURTHER else state
+
+
+def taken(message: Outgoing) -> Delivery:
+    """Stored, for the pages of now and later: whether one has shown it, the page tells."""
+    return Delivery(DeliveryState.SENT, MessageRef(message.key))

@@ -11,8 +11,26 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from chamade_mcp.audio.frame import Samples
 from chamade_mcp.connectors.web import wire
+from chamade_mcp.connectors.web.incoming import (
+    Change,
+    Delete,
+    Edit,
+    FromPerson,
+    HangUp,
+    Hello,
+    Mute,
+    Ping,
+    React,
+    Receipt,
+    Rename,
+    RingAgent,
+    Say,
+    Typing,
+    parse,
+)
 from chamade_mcp.connectors.web.pace import Window, within
-from chamade_mcp.connectors.web.wire import ClosedReason, ErrorCode, Kind, Participant, Refused
+from chamade_mcp.connectors.web.post import Kind
+from chamade_mcp.connectors.web.wire import ClosedReason, ErrorCode, Participant, Refused
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.connector import Invite, Invites
 from chamade_mcp.kit.outbox import Outbox
@@ -71,20 +89,26 @@ class Host(Protocol):
         """Name or microphone of `guest` are different now."""
         ...
 
-    async def say(self, guest: "Guest", say: wire.Say) -> None: ...
+    async def say(self, guest: "Guest", say: Say) -> None: ...
+
+    async def change(self, guest: "Guest", change: Change) -> None:
+        """`guest` does something to a message that is there already."""
+        ...
+
+    async def receipt(self, guest: "Guest", receipt: Receipt) -> None: ...
 
     async def ring(self, guest: "Guest") -> None: ...
 
     async def hang_up(self, guest: "Guest") -> None: ...
 
 
-Deferred = wire.Say | wire.RingAgent | wire.HangUp
+Deferred = Say | Change | Receipt | RingAgent | HangUp
 
 
 class Guest:
     """A person in a room or chat, for as long as this socket lasts."""
 
-    def __init__(self, socket: WebSocket, entry: Pass, hello: wire.Hello, host: Host, clock: Clock) -> None:
+    def __init__(self, socket: WebSocket, entry: Pass, hello: Hello, host: Host, clock: Clock) -> None:
         self.id = entry.guest_id
         self.entry = entry
         self.name = hello.name
@@ -98,6 +122,7 @@ class Guest:
         self._posted = asyncio.Event()
         self._chat_pace = Window(clock, 20, 10.0)
         self._other_pace = Window(clock, 60, 10.0)
+        self._receipt_pace = Window(clock, 60, 10.0)
         self._typing_pace = Window(clock, 1, _TYPING_S)
 
     @property
@@ -150,7 +175,7 @@ class Guest:
                 if frame is not None:
                     self._hear(frame)
                 else:
-                    self._take(wire.parse(text))
+                    self._take(parse(text))
             except Refused as refused:
                 self.refuse(refused)
 
@@ -180,20 +205,26 @@ class Guest:
         if frame and not self.muted:
             self._host.hear(self, np.frombuffer(frame, np.int16))
 
-    def _take(self, message: wire.FromPerson) -> None:
+    def _take(self, message: FromPerson) -> None:
         match message:
-            case wire.Ping():
+            case Ping():
                 self.send(wire.pong(message.t))
-            case wire.Say() | wire.RingAgent() | wire.HangUp():
-                self._defer(message)
-            case wire.Typing():
+            case Say() | Edit() | Delete():
+                self._defer(message, self._chat_pace, message.key)
+            case React():
+                self._defer(message, self._other_pace, message.key)
+            case Receipt():
+                self._defer(message, self._receipt_pace)
+            case RingAgent() | HangUp():
+                self._defer(message, self._other_pace)
+            case Typing():
                 if self._typing_pace.admit():
                     self._host.typing(self)
-            case wire.Mute():
+            case Mute():
                 self._change(self.name, message.muted)
-            case wire.Rename():
+            case Rename():
                 self._change(message.name, self.muted)
-            case wire.Hello():
+            case Hello():
                 raise Refused(ErrorCode.INVALID_MESSAGE, "'hello' is said once")
 
     def _change(self, name: str, muted: bool) -> None:
@@ -203,9 +234,7 @@ class Guest:
             self.name, self.muted = name, muted
             self._host.changed(self)
 
-    def _defer(self, message: Deferred) -> None:
-        key = message.key if isinstance(message, wire.Say) else None
-        pace = self._other_pace if key is None else self._chat_pace
+    def _defer(self, message: Deferred, pace: Window, key: str | None = None) -> None:
         if len(self._posts) >= _WAITING_POSTS or not pace.admit():
             raise Refused(ErrorCode.RATE_LIMITED, "Too many messages; wait a few seconds", key)
         self._posts.append(message)
@@ -214,11 +243,15 @@ class Guest:
     async def _settle(self, message: Deferred) -> None:
         try:
             match message:
-                case wire.Say():
+                case Say():
                     await self._host.say(self, message)
-                case wire.RingAgent():
+                case Edit() | Delete() | React():
+                    await self._host.change(self, message)
+                case Receipt():
+                    await self._host.receipt(self, message)
+                case RingAgent():
                     await self._host.ring(self)
-                case wire.HangUp():
+                case HangUp():
                     await self._host.hang_up(self)
         except Refused as refused:
             self.refuse(refused)

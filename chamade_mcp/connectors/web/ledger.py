@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-from chamade_mcp.connectors.web.wire import Post
+from chamade_mcp.connectors.web.post import Post
 
 _REMEMBERED = 2000
 

@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 from chamade_mcp.audio.frame import Samples
 from chamade_mcp.audio.port import DIRECT, AudioPort, PortPair
 from chamade_mcp.connectors.web import wire
+from chamade_mcp.connectors.web.post import Kind, Post
 from chamade_mcp.connectors.web.room import Room
 from chamade_mcp.connectors.web.seat import FORMAT
-from chamade_mcp.connectors.web.wire import Kind, Participant, Post
+from chamade_mcp.connectors.web.wire import Participant
 from chamade_mcp.kit.clock import iso
 from chamade_mcp.kit.connector import ROOM, EndReason
 from chamade_mcp.model.access import Scope

@@ -6,16 +6,20 @@ from contextlib import asynccontextmanager
 from starlette.types import ASGIApp
 
 from chamade_mcp.connectors.web.address import Addresses, invalid_meeting_url
-from chamade_mcp.connectors.web.chat import Bells, Chat, delivered
+from chamade_mcp.connectors.web.chat import AGENT_ID, Bells, Chat, taken
+from chamade_mcp.connectors.web.lately import Lately, Revise
 from chamade_mcp.connectors.web.leg import Leg
 from chamade_mcp.connectors.web.passes import PURPOSE, Passes
 from chamade_mcp.connectors.web.place import Place
+from chamade_mcp.connectors.web.post import Reaction
 from chamade_mcp.connectors.web.room import Room
+from chamade_mcp.connectors.web.text import is_emoji
 from chamade_mcp.connectors.web.uploads import Uploads
+from chamade_mcp.kit.clock import iso
 from chamade_mcp.kit.connector import CallLeg, Context, EndReason, Invite, InviteKind
 from chamade_mcp.model.access import Scope
-from chamade_mcp.model.errors import NotFound
-from chamade_mcp.model.ids import CallId, ConversationRef, RoomRef
+from chamade_mcp.model.errors import NotFound, PlatformRefused
+from chamade_mcp.model.ids import CallId, ConversationRef, MessageRef, RoomRef
 from chamade_mcp.model.messages import Delivery, Outgoing
 
 
@@ -28,6 +32,7 @@ class Places:
         self.passes = Passes(ctx.secret(PURPOSE))
         self.uploads = Uploads(ctx.clock)
         self.bells = Bells(ctx, self._ring_room)
+        self.lately = Lately()
         self.closing = False
         self.legs: set[Leg] = set()
         self._rooms: dict[RoomRef, Room] = {}
@@ -92,7 +97,7 @@ class Places:
     def _chat(self, invite: Invite) -> Chat:
         ref = ConversationRef(invite.ref)
         if ref not in self._chats:
-            self._chats[ref] = Chat(self.ctx, invite, self.uploads, self.bells)
+            self._chats[ref] = Chat(self.ctx, invite, self.uploads, self.bells, self.lately)
         return self._chats[ref]
 
     async def _ring_room(self, chat: Invite) -> tuple[RoomRef, str]:
@@ -144,14 +149,33 @@ class WebCalls:
 
 
 class WebMessages:
-    """The `Messages` facet. What no page shows now is shown from history later: that is delivered too."""
+    """The `Messages` facet, with `Edits`, `Deletes` and `Reacts`. What no page shows now is shown from
+    history later."""
 
     def __init__(self, places: Places) -> None:
         self._places = places
 
     async def send(self, to: ConversationRef, message: Outgoing) -> Delivery:
         chat = self._places.open_chat(to)
-        return chat.deliver(message) if chat is not None else delivered(message)
+        return chat.deliver(message) if chat is not None else taken(message)
+
+    async def edit(self, to: ConversationRef, ref: MessageRef, message: Outgoing) -> None:
+        at = iso(self._places.ctx.clock.now())
+        self._revise(to, ref, lambda post, _: post.edited(message.text, at))
+
+    async def delete(self, to: ConversationRef, ref: MessageRef) -> None:
+        self._revise(to, ref, lambda post, _: post.taken_back())
+
+    async def react(self, to: ConversationRef, ref: MessageRef, emoji: str, *, on: bool) -> None:
+        if not is_emoji(emoji):
+            raise PlatformRefused("A reaction is one emoji", platform="web")
+        self._revise(to, ref, lambda post, agent: post.with_reaction(Reaction(emoji, AGENT_ID, agent), on=on))
+
+    def _revise(self, to: ConversationRef, ref: MessageRef, revise: Revise) -> None:
+        self._places.lately.note(to, ref, revise)
+        chat = self._places.open_chat(to)
+        if chat is not None:
+            chat.revise(ref, revise)
 
     async def typing(self, to: ConversationRef) -> None:
         chat = self._places.open_chat(to)

@@ -2,13 +2,16 @@
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from chamade_mcp.audio.frame import Samples
 from chamade_mcp.connectors.web import wire
 from chamade_mcp.connectors.web.guest import FULL, REPLACED, SHUTDOWN, Guest
+from chamade_mcp.connectors.web.incoming import Change, Receipt, Say
 from chamade_mcp.connectors.web.ledger import Ledger
+from chamade_mcp.connectors.web.post import Kind, Post
 from chamade_mcp.connectors.web.uploads import Uploads
-from chamade_mcp.connectors.web.wire import ErrorCode, Kind, Participant, Post, Refused, Say
+from chamade_mcp.connectors.web.wire import ErrorCode, Participant, Refused
 from chamade_mcp.kit.clock import iso
 from chamade_mcp.kit.connector import Context, Invite
 
@@ -20,6 +23,9 @@ SHOWN_MESSAGES = 200
 
 class Place(ABC):
     """Guests by id, and the messages they have seen. Lives only while somebody is in it."""
+
+    can: Sequence[str] = ()
+    """What a page may do to messages here."""
 
     def __init__(self, ctx: Context, invite: Invite, uploads: Uploads) -> None:
         self.ctx = ctx
@@ -98,6 +104,7 @@ class Place(ABC):
             participants=self.participants(),
             posts=posts,
             file_bytes=self.ctx.files.max_bytes,
+            can=self.can,
         ).message()
 
     def hear(self, guest: Guest, samples: Samples) -> None:
@@ -114,6 +121,12 @@ class Place(ABC):
 
     async def hang_up(self, guest: Guest) -> None:
         raise Refused(ErrorCode.INVALID_MESSAGE, "Nothing rings here")
+
+    async def change(self, guest: Guest, change: Change) -> None:
+        raise Refused(ErrorCode.INVALID_MESSAGE, "What is said in a room stays as it is", change.key)
+
+    async def receipt(self, guest: Guest, receipt: Receipt) -> None:
+        raise Refused(ErrorCode.INVALID_MESSAGE, "Nobody asks here how far messages have got")
 
     async def say(self, guest: Guest, say: Say) -> None:
         """Shows a message once and acknowledges it once it is stored, however often it is sent."""
@@ -144,4 +157,9 @@ class Place(ABC):
         if attachments is None:
             raise Refused(ErrorCode.UNKNOWN_FILE, "A file is not there any more; upload it again", say.key)
         at = iso(self.ctx.clock.now())
-        return Post(name, say.key, guest.name, guest.id, Kind.PERSON, say.text, attachments, at)
+        quoted = self.quoted(say)
+        return Post(name, say.key, guest.name, guest.id, Kind.PERSON, say.text, attachments, at, quoted)
+
+    def quoted(self, say: Say) -> str | None:
+        """The id of the message that `say` quotes, as far as that can be here."""
+        return None

@@ -11,9 +11,10 @@ from chamade_mcp.audio.port import AudioPort
 from chamade_mcp.connectors.web import wire
 from chamade_mcp.connectors.web.guest import Guest
 from chamade_mcp.connectors.web.place import SHOWN_MESSAGES, Place
+from chamade_mcp.connectors.web.post import Post
 from chamade_mcp.connectors.web.seat import FORMAT, Seat
 from chamade_mcp.connectors.web.uploads import Uploads
-from chamade_mcp.connectors.web.wire import Participant, Post
+from chamade_mcp.connectors.web.wire import Participant
 from chamade_mcp.kit.connector import Context, Invite
 from chamade_mcp.kit.ticker import Phase
 

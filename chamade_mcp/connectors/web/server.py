@@ -23,6 +23,7 @@ from chamade_mcp.connectors.web.guest import (
     Pass,
     farewell,
 )
+from chamade_mcp.connectors.web.incoming import Hello, parse
 from chamade_mcp.connectors.web.link import Places
 from chamade_mcp.connectors.web.pace import within
 from chamade_mcp.connectors.web.uploads import opened
@@ -114,7 +115,7 @@ class Reception:
             log.exception("a guest could not be let in")
             await farewell(socket, BROKEN, self._ctx.clock)
 
-    async def _arrive(self, socket: WebSocket, token: str) -> tuple[Pass, wire.Hello]:
+    async def _arrive(self, socket: WebSocket, token: str) -> tuple[Pass, Hello]:
         if self._places.closing:
             raise _Ended(SHUTDOWN)
         if not self._is_ours(socket):
@@ -166,7 +167,7 @@ class Reception:
         return JSONResponse({"file_id": attachment.file_id, **attachment.to_wire()}, status_code=201)
 
 
-async def _hello(socket: WebSocket) -> wire.Hello:
+async def _hello(socket: WebSocket) -> Hello:
     """The first `hello`; whatever comes before it is refused."""
     while True:
         event = await socket.receive()
@@ -178,8 +179,8 @@ async def _hello(socket: WebSocket) -> wire.Hello:
         refused = wire.Refused(wire.ErrorCode.INVALID_MESSAGE, "Say 'hello' first")
         if text is not None:
             try:
-                message = wire.parse(text)
-                if isinstance(message, wire.Hello):
+                message = parse(text)
+                if isinstance(message, Hello):
                     return message
             except wire.Refused as found:
                 refused = found

@@ -1,10 +1,14 @@
 """What people write, made safe to show: no control characters, nothing that turns a line around."""
 
 import re
+import unicodedata
+
+from chamade_mcp.kit.markdown.graphemes import graphemes
 
 NAME_CHARS = 60
 FILE_NAME_CHARS = 120
 _SUFFIX_CHARS = 20
+_EMOJI_CHARS = 32
 DEFAULT_NAME = "Guest"
 
 _NEWLINES = re.compile("\r\n?|[\u0085\u2028\u2029]")
@@ -46,3 +50,11 @@ def _line(text: str) -> str:
 def is_plain(token: str, limit: int) -> bool:
     """Whether `token` can stand as an opaque key: 1 to `limit` characters, none of them unsafe."""
     return 0 < len(token) <= limit and _UNSAFE.search(token) is None
+
+
+def is_emoji(text: str) -> bool:
+    """One emoji, as a reader counts: with its skin, its family or the key around it."""
+    if not is_plain(text, _EMOJI_CHARS) or len(list(graphemes(text))) != 1:
+        return False
+    kinds = {unicodedata.category(char) for char in text}
+    return bool(kinds & {"So", "Me"}) and not any(kind[0] in "LZ" for kind in kinds)

@@ -1,26 +1,22 @@
-"""The page's messages: text frames to dataclasses and back. Pure; only `Refused` escapes `parse`."""
+"""What pages are told: dataclasses to text frames. Pure; `incoming` is the other way."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias, cast
 
 from chamade_mcp.audio.frame import FRAME_MS
-from chamade_mcp.connectors.web.text import clean_name, clean_text, is_plain
-from chamade_mcp.model.limits import MAX_ATTACHMENTS, MAX_TEXT
-from chamade_mcp.model.messages import Attachment
+from chamade_mcp.connectors.web.post import Kind, Post
+from chamade_mcp.model.limits import MAX_TEXT
 
 SAMPLE_RATE_HZ = 48_000
-KEY_CHARS = 64
-SECRET_CHARS = 200
-_PING_MAX = 2.0**53
 
 
 class ErrorCode(StrEnum):
     INVALID_MESSAGE = "INVALID_MESSAGE"
     TEXT_TOO_LONG = "TEXT_TOO_LONG"
     UNKNOWN_FILE = "UNKNOWN_FILE"
+    UNKNOWN_MESSAGE = "UNKNOWN_MESSAGE"
     RATE_LIMITED = "RATE_LIMITED"
     STORE_FAILED = "STORE_FAILED"
 
@@ -40,164 +36,14 @@ class CallingState(StrEnum):
     MISSED = "missed"
 
 
-class Kind(StrEnum):
-    PERSON = "person"
-    AGENT = "agent"
-
-
 class Refused(Exception):
-    """A person's message that is not accepted; the socket stays open. `key` names the chat message."""
+    """A person's message that is not accepted; the socket stays open. `key` names what it was about."""
 
     def __init__(self, code: ErrorCode, message: str, key: str | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.key = key
-
-
-@dataclass(frozen=True, slots=True)
-class Hello:
-    name: str
-    guest: str | None
-    """The secret of an earlier `welcome`, not yet checked."""
-    muted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Say:
-    key: str
-    text: str
-    file_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Typing:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class Mute:
-    muted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Rename:
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ping:
-    t: float
-
-
-@dataclass(frozen=True, slots=True)
-class RingAgent:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class HangUp:
-    pass
-
-
-FromPerson: TypeAlias = Hello | Say | Typing | Mute | Rename | Ping | RingAgent | HangUp
-
-
-def parse(text: str) -> FromPerson:
-    """One text frame. Raises `Refused`, never anything else, whatever came."""
-    fields = _object(text)
-    match fields.get("type"):
-        case "hello":
-            return Hello(
-                clean_name(_string(fields, "name", "")), _secret(fields), _flag(fields, "muted", False)
-            )
-        case "chat":
-            return _say(fields)
-        case "typing":
-            return Typing()
-        case "mute":
-            return Mute(_flag(fields, "muted"))
-        case "rename":
-            return Rename(clean_name(_string(fields, "name")))
-        case "ping":
-            return Ping(_number(fields, "t"))
-        case "call":
-            return RingAgent()
-        case "hang_up":
-            return HangUp()
-        case _:
-            raise _invalid("'type' must be one of hello, chat, typing, mute, rename, ping, call, hang_up")
-
-
-def _invalid(message: str, key: str | None = None) -> Refused:
-    return Refused(ErrorCode.INVALID_MESSAGE, message, key)
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(name)
-
-
-def _object(text: str) -> Mapping[str, object]:
-    try:
-        value: object = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError):  # ValueError also covers numbers of absurd length
-        raise _invalid("The frame is not JSON") from None
-    if not isinstance(value, dict):
-        raise _invalid("The frame must be a JSON object with a 'type'")
-    return cast(dict[str, object], value)
-
-
-def _string(fields: Mapping[str, object], name: str, default: str | None = None) -> str:
-    value = fields.get(name, default)
-    if not isinstance(value, str):
-        raise _invalid(f"'{name}' must be a string")
-    return value
-
-
-def _flag(fields: Mapping[str, object], name: str, default: bool | None = None) -> bool:
-    value = fields.get(name, default)
-    if not isinstance(value, bool):
-        raise _invalid(f"'{name}' must be true or false")
-    return value
-
-
-def _number(fields: Mapping[str, object], name: str) -> float:
-    value = fields.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -_PING_MAX <= value <= _PING_MAX:
-        raise _invalid(f"'{name}' must be a number")
-    return value
-
-
-def _secret(fields: Mapping[str, object]) -> str | None:
-    value = fields.get("guest")
-    if value is not None and not isinstance(value, str):
-        raise _invalid("'guest' must be a string or null")
-    return value if value is not None and is_plain(value, SECRET_CHARS) else None
-
-
-def _say(fields: Mapping[str, object]) -> Say:
-    key = fields.get("key")
-    if not isinstance(key, str) or not is_plain(key, KEY_CHARS):
-        raise _invalid(f"'key' must be a string of 1-{KEY_CHARS} characters")
-    raw = fields.get("text", "")
-    if not isinstance(raw, str):
-        raise _invalid("'text' must be a string", key)
-    if len(raw) > MAX_TEXT:
-        raise Refused(ErrorCode.TEXT_TOO_LONG, f"A message holds {MAX_TEXT} characters at most", key)
-    listed = fields.get("attachments", [])
-    if not isinstance(listed, list):
-        raise _invalid("'attachments' must be a list of file ids", key)
-    file_ids: list[str] = []
-    for item in cast(list[object], listed):
-        if not isinstance(item, str):
-            raise _invalid("'attachments' must be a list of file ids", key)
-        file_ids.append(item)
-    if len(file_ids) > MAX_ATTACHMENTS:
-        raise _invalid(f"A message carries {MAX_ATTACHMENTS} files at most", key)
-    text = clean_text(raw)
-    if not text.strip() and not file_ids:
-        raise _invalid("Text or an attachment is needed", key)
-    return Say(key, text, tuple(file_ids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,32 +55,6 @@ class Participant:
 
     def to_wire(self) -> dict[str, object]:
         return {"id": self.id, "name": self.name, "kind": self.kind, "muted": self.muted}
-
-
-@dataclass(frozen=True, slots=True)
-class Post:
-    """A message as pages show it. `id` is the same live and from history: pages tell doubles by it."""
-
-    id: str
-    key: str
-    sender: str
-    sender_id: str
-    kind: Kind
-    text: str
-    attachments: tuple[Attachment, ...]
-    at: str
-
-    def to_wire(self) -> dict[str, object]:
-        return {
-            "id": self.id,
-            "key": self.key,
-            "sender": self.sender,
-            "sender_id": self.sender_id,
-            "kind": self.kind,
-            "text": self.text,
-            "attachments": [a.to_wire() for a in self.attachments],
-            "at": self.at,
-        }
 
 
 def _message(type_: str, **fields: object) -> str:
@@ -253,6 +73,8 @@ class Welcome:
     participants: Sequence[Participant]
     posts: Iterable[Post]
     file_bytes: int
+    can: Sequence[str] = ()
+    """What may be done to messages here."""
 
     def message(self) -> str:
         return _message(
@@ -267,6 +89,7 @@ class Welcome:
             sample_rate=SAMPLE_RATE_HZ,
             frame_ms=FRAME_MS,
             limits={"text": MAX_TEXT, "file_bytes": self.file_bytes},
+            can=list(self.can),
         )
 
 
@@ -284,6 +107,10 @@ def changed(participant: Participant) -> str:
 
 def chat(post: Post) -> str:
     return _message("chat", message=post.to_wire())
+
+
+def revised(post: Post) -> str:
+    return _message("revised", message=post.to_wire())
 
 
 def ack(key: str, post_id: str) -> str:

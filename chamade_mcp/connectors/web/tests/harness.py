@@ -6,7 +6,7 @@ import json
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,14 +18,22 @@ from websockets.exceptions import ConnectionClosed
 
 from chamade_mcp.connectors.web.connector import connector
 from chamade_mcp.connectors.web.link import WebLink
-from chamade_mcp.kit.connector import Content, Context, Invite, InviteKind, PastMessage
+from chamade_mcp.kit.connector import Content, Context, Invite, InviteKind, PastMessage, PastReaction
 from chamade_mcp.kit.testing_bots import Nobody
 from chamade_mcp.kit.ticker import Ticker
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.errors import TooLarge
-from chamade_mcp.model.facts import Fact, MessageReceived
+from chamade_mcp.model.facts import (
+    DeliveryChanged,
+    Fact,
+    MessageDeleted,
+    MessageEdited,
+    MessageReceived,
+    Reacting,
+    ReactionChanged,
+)
 from chamade_mcp.model.ids import AccountId, AgentId, ConversationRef, FileId, new_file_id, new_id
-from chamade_mcp.model.messages import Attachment, Outgoing
+from chamade_mcp.model.messages import Attachment, DeliveryState, Outgoing
 
 BOUND_S = 5.0
 SCOPE = Scope(AccountId("acct_1"), AgentId("agent_1"))
@@ -179,14 +187,26 @@ class FakeCore:
                 fact.text,
                 fact.attachments,
                 self._clock.now(),
+                fact.reply_to,
             )
             self._past.setdefault(fact.conversation, []).append(past)
+        elif isinstance(fact, MessageEdited | MessageDeleted | ReactionChanged | DeliveryChanged):
+            past = self._past[fact.conversation]
+            past[:] = [_told(one, fact, self._clock.now()) if one.key == fact.ref else one for one in past]
         self.facts.append(fact)
 
     def stored(self, to: ConversationRef, message: Outgoing) -> None:
         """What the core does with an agent's message before it is sent."""
         past = PastMessage(
-            new_id("msg"), message.key, False, "", message.text, message.attachments, self._clock.now()
+            new_id("msg"),
+            message.key,
+            False,
+            "",
+            message.text,
+            message.attachments,
+            self._clock.now(),
+            message.reply_to,
+            state=DeliveryState.PENDING,
         )
         self._past.setdefault(to, []).append(past)
 
@@ -197,6 +217,24 @@ class FakeCore:
 
     def of(self, kind: type[Any]) -> list[Any]:
         return [fact for fact in self.facts if isinstance(fact, kind)]
+
+
+def _told(past: PastMessage, fact: Fact, at: datetime) -> PastMessage:
+    match fact:
+        case MessageEdited(text=text):
+            return replace(past, text=text, edited_at=at)
+        case MessageDeleted():
+            return replace(past, text="", attachments=(), reactions=(), deleted=True)
+        case ReactionChanged(sender=sender, how=Reacting.ADDED, emoji=[emoji]):
+            mine = PastReaction(emoji, sender.ref, sender.name)
+            return replace(past, reactions=(*past.reactions, mine))
+        case ReactionChanged(sender=sender, emoji=[emoji]):
+            gone = PastReaction(emoji, sender.ref, sender.name)
+            return replace(past, reactions=tuple(r for r in past.reactions if r != gone))
+        case DeliveryChanged(state=state):
+            return replace(past, state=state)
+        case _:
+            return past
 
 
 class World:

@@ -11,9 +11,9 @@ from chamade_mcp.connectors.web.address import Addresses
 from chamade_mcp.connectors.web.ledger import Ledger
 from chamade_mcp.connectors.web.pace import Window, within
 from chamade_mcp.connectors.web.passes import Passes
+from chamade_mcp.connectors.web.post import Kind, Post
 from chamade_mcp.connectors.web.tests.harness import ManualClock, eventually
 from chamade_mcp.connectors.web.uploads import Ticket, Uploads
-from chamade_mcp.connectors.web.wire import Kind, Post
 from chamade_mcp.model.errors import LimitReached
 from chamade_mcp.model.ids import FileId
 from chamade_mcp.model.messages import Attachment

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chamade_mcp.connectors.web import incoming as said
 from chamade_mcp.connectors.web import wire
 from chamade_mcp.connectors.web.text import clean_file_name, clean_name, clean_text
 from chamade_mcp.connectors.web.wire import ErrorCode, Refused
@@ -15,30 +16,33 @@ from chamade_mcp.model.messages import Attachment
 
 def refusal(frame: str) -> Refused:
     with pytest.raises(Refused) as caught:
-        wire.parse(frame)
+        said.parse(frame)
     return caught.value
 
 
 @pytest.mark.parametrize(
     ("frame", "parsed"),
     [
-        ({"type": "hello", "name": "Ann"}, wire.Hello("Ann", None, False)),
-        ({"type": "hello", "name": " A\u202enn ", "guest": "s", "muted": True}, wire.Hello("Ann", "s", True)),
-        ({"type": "hello"}, wire.Hello("Guest", None, False)),
-        ({"type": "hello", "name": "Ann", "guest": "x" * 300}, wire.Hello("Ann", None, False)),
-        ({"type": "chat", "key": "1", "text": "hi"}, wire.Say("1", "hi", ())),
-        ({"type": "chat", "key": "1", "text": "", "attachments": ["f_1"]}, wire.Say("1", "", ("f_1",))),
-        ({"type": "chat", "key": "1", "text": "a\r\nb\tc\x00\u2066"}, wire.Say("1", "a\nb\tc", ())),
-        ({"type": "typing", "more": 1}, wire.Typing()),
-        ({"type": "mute", "muted": False}, wire.Mute(False)),
-        ({"type": "rename", "name": "\u200f"}, wire.Rename("Guest")),
-        ({"type": "ping", "t": 12.5}, wire.Ping(12.5)),
-        ({"type": "call"}, wire.RingAgent()),
-        ({"type": "hang_up"}, wire.HangUp()),
+        ({"type": "hello", "name": "Ann"}, said.Hello("Ann", None, False)),
+        (
+            {"type": "hello", "name": " A\u202enn ", "guest": "s", "muted": True},
+            said.Hello("Ann", "s", True),
+        ),
+        ({"type": "hello"}, said.Hello("Guest", None, False)),
+        ({"type": "hello", "name": "Ann", "guest": "x" * 300}, said.Hello("Ann", None, False)),
+        ({"type": "chat", "key": "1", "text": "hi"}, said.Say("1", "hi", ())),
+        ({"type": "chat", "key": "1", "text": "", "attachments": ["f_1"]}, said.Say("1", "", ("f_1",))),
+        ({"type": "chat", "key": "1", "text": "a\r\nb\tc\x00\u2066"}, said.Say("1", "a\nb\tc", ())),
+        ({"type": "typing", "more": 1}, said.Typing()),
+        ({"type": "mute", "muted": False}, said.Mute(False)),
+        ({"type": "rename", "name": "\u200f"}, said.Rename("Guest")),
+        ({"type": "ping", "t": 12.5}, said.Ping(12.5)),
+        ({"type": "call"}, said.RingAgent()),
+        ({"type": "hang_up"}, said.HangUp()),
     ],
 )
-def test_parses(frame: dict[str, Any], parsed: wire.FromPerson) -> None:
-    assert wire.parse(json.dumps(frame)) == parsed
+def test_parses(frame: dict[str, Any], parsed: said.FromPerson) -> None:
+    assert said.parse(json.dumps(frame)) == parsed
 
 
 @pytest.mark.parametrize(
@@ -83,7 +87,7 @@ def test_a_refused_chat_names_its_key() -> None:
     long = refusal(json.dumps({"type": "chat", "key": "k", "text": "x" * 10_001}))
     assert (long.code, long.key) == (ErrorCode.TEXT_TOO_LONG, "k")
     assert isinstance(
-        wire.parse(json.dumps({"type": "chat", "key": "k" * 64, "text": "x" * 10_000})), wire.Say
+        said.parse(json.dumps({"type": "chat", "key": "k" * 64, "text": "x" * 10_000})), said.Say
     )
 
 
@@ -99,24 +103,24 @@ fields = st.sampled_from(["name", "guest", "muted", "key", "text", "attachments"
 @given(st.text() | st.builds(json.dumps, json_values))
 def test_nothing_but_refused_escapes(frame: str) -> None:
     with suppress(Refused):
-        wire.parse(frame)
+        said.parse(frame)
 
 
 @given(types, st.dictionaries(fields, json_values))
 def test_whatever_stands_in_the_fields(type_: str, rest: dict[str, Any]) -> None:
     try:
-        message = wire.parse(json.dumps({"type": type_, **rest}))
+        message = said.parse(json.dumps({"type": type_, **rest}))
     except Refused as refused:
         wire.error(refused).encode()
         return
     match message:
-        case wire.Hello(name=name) | wire.Rename(name=name):
+        case said.Hello(name=name) | said.Rename(name=name):
             assert 1 <= len(name) <= 60
             name.encode()
-        case wire.Say():
+        case said.Say():
             assert message.text.strip() or message.file_ids
             (message.text + message.key).encode()
-        case wire.Ping():
+        case said.Ping():
             assert json.loads(wire.pong(message.t)) == {"type": "pong", "t": message.t}
         case _:
             pass

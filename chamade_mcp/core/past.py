@@ -1,0 +1,61 @@
+"""What was said in a conversation, for a platform that shows it again."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, case, func, select
+
+from chamade_mcp.core import dms
+from chamade_mcp.kit.connector import PastMessage, PastReaction
+from chamade_mcp.model.access import Scope
+from chamade_mcp.model.ids import COMMON, ConnectionId, ConversationRef, Platform
+from chamade_mcp.model.messages import DeliveryState
+from chamade_mcp.store.database import Database
+from chamade_mcp.store.schema import messages
+
+_QUOTED: Final = messages.alias("quoted")
+_PAST: Final = select(
+    messages,
+    case(
+        (_QUOTED.c.direction == dms.INBOUND, _QUOTED.c.ref),
+        else_=func.coalesce(_QUOTED.c.sent_ref, _QUOTED.c.ref),
+    ).label("quoted_key"),
+).outerjoin(_QUOTED, _QUOTED.c.id == messages.c.reply_to)
+
+
+class InboxHistory:
+    """`kit.connector.History` of one link."""
+
+    def __init__(self, database: Database, platform: Platform, connection: ConnectionId = COMMON) -> None:
+        self._database = database
+        self._link = (platform, connection)
+
+    async def recent(self, scope: Scope, conversation: ConversationRef, limit: int) -> Sequence[PastMessage]:
+        def query(conn: Connection) -> list[PastMessage]:
+            place = dms.find_by_ref(conn, scope, self._link, conversation)
+            if place is None:
+                return []
+            here = _PAST.where(messages.c.conversation_id == place.id)
+            rows = conn.execute(here.order_by(messages.c.seq.desc()).limit(limit)).all()
+            return [_past(row) for row in reversed(rows)]
+
+        return await self._database.read(query)
+
+
+def _past(row: Row[Any]) -> PastMessage:
+    inbound = row.direction == dms.INBOUND
+    deleted = row.status == dms.DELETED
+    return PastMessage(
+        row.id,
+        row.ref if inbound else row.sent_ref or row.ref,
+        inbound,
+        row.sender_name,
+        row.text,
+        dms.attachments_of(row),
+        row.created_at,
+        reply_to=row.quoted_key,
+        edited_at=row.edited_at,
+        deleted=deleted,
+        reactions=tuple(PastReaction(r["emoji"], r["ref"], r["sender"]) for r in row.reactions or ()),
+        state=None if inbound or deleted else DeliveryState(row.status),
+    )
