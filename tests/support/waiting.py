@@ -1,7 +1,7 @@
 """Waiting for what other threads bring, within a bound."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 BOUND_S = 5.0
 
@@ -11,3 +11,10 @@ async def until(condition: Callable[[], object], *, bound_s: float = BOUND_S) ->
     async with asyncio.timeout(bound_s):
         while not condition():  # noqa: ASYNC110 - what it is about happens in another thread
             await asyncio.sleep(0.001)
+
+
+async def until_told(ask: Callable[[], Awaitable[object]], *, bound_s: float = BOUND_S) -> None:
+    """Asks again until what is told is true, a few times a second; raises `TimeoutError` when it never is."""
+    async with asyncio.timeout(bound_s):
+        while not await ask():  # noqa: ASYNC110 - what it is about happens in another program
+            await asyncio.sleep(0.05)

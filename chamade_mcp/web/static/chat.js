@@ -1,10 +1,13 @@
 // The private chat: one conversation with the agent, and a button that rings it.
+import { ChatMessage } from "./chatmessage.js";
 import { Composer } from "./composer.js";
+import { Deeds } from "./deeds.js";
 import { $, recall, remember, webAddress } from "./dom.js";
 import { showOver } from "./over.js";
-import { Thread } from "./thread.js";
 import { TextLine } from "./line.js";
-import { Wire } from "./wire.js";
+import { Receipts } from "./receipts.js";
+import { Thread } from "./thread.js";
+import { newKey, Wire } from "./wire.js";
 
 const { live: path, agent } = document.body.dataset;
 const title = document.title;
@@ -12,10 +15,24 @@ const guestKey = `guest.${location.pathname}`;
 const identity = { name: recall("localStorage", "name"), guest: recall("localStorage", guestKey) };
 const wire = new Wire(path, identity, new TextLine());
 const drafts = new Map();
-const thread = new Thread({ onretry: (key) => wire.say(key, ...drafts.get(key)) });
-const composer = new Composer({ path, wire, onsend: say });
+const receipts = new Receipts({ send: (message) => wire.send(message) });
+const deeds = new Deeds({
+  you: () => thread.you,
+  onreact: react,
+  onreply: (message) => composer.reply(message),
+  onedit: (message) => composer.edit(message),
+  ondelete: ({ id }) => change({ type: "delete", id }, {}),
+});
+const onretry = (key) => wire.keep(drafts.get(key));
+const thread = new Thread({ Message: ChatMessage, onretry, onreact: react, deeds });
+const composer = new Composer({
+  path,
+  wire,
+  onsend: say,
+  onedit: (id, text) => change({ type: "edit", id, text }, { text }),
+  onlast: () => thread.lastOfYours,
+});
 
-let you = "";
 let unread = 0;
 let ringing = false;
 let statusTimer = 0;
@@ -31,12 +48,37 @@ function start() {
   if (matchMedia("(pointer: fine)").matches) composer.focus();
 }
 
-function say(key, text, attachments) {
-  const ids = attachments.map((file) => file.file_id);
-  drafts.set(key, [text, ids]);
-  thread.pending(key, you, identity.name, text, attachments);
+function say(text, attachments, replyTo) {
+  const key = newKey();
+  thread.pending({ key, sender: identity.name, text, attachments, reply_to: replyTo });
   $("hello").hidden = true;
-  wire.say(key, text, ids);
+  send({ type: "chat", key, text, attachments: attachments.map((file) => file.file_id), reply_to: replyTo });
+}
+
+/** Does something to a message; `shown` is what the page shows of it at once. */
+function change(what, shown) {
+  const key = newKey();
+  thread.changing(key, what.id, shown);
+  send({ ...what, key });
+}
+
+function react({ id }, emoji, on) {
+  const { reactions } = thread.find(id).message;
+  const others = reactions.filter((r) => r.emoji !== emoji || r.sender_id !== thread.you);
+  const mine = on ? [{ emoji, sender_id: thread.you, sender: identity.name }] : [];
+  change({ type: "react", id, emoji, on }, { reactions: [...others, ...mine] });
+}
+
+function send(message) {
+  drafts.set(message.key, message);
+  wire.keep(message);
+}
+
+/** Puts a message of the gateway on the page; whether it is new there. */
+function put(message) {
+  const isNew = thread.add(message);
+  receipts.shown(message, thread.find(message.id).node);
+  return isNew;
 }
 
 function countUnread(more) {
@@ -102,18 +144,19 @@ wire
     remember("localStorage", guestKey, welcome.guest);
     composer.limits(welcome.limits);
     const first = thread.empty;
-    you = welcome.you;
-    const fresh = welcome.messages.filter((message) => thread.add(message, message.sender_id === you));
+    thread.you = welcome.you;
+    const fresh = welcome.messages.filter(put);
     if (!first && document.hidden && fresh.length) countUnread(fresh.length);
     $("hello").hidden = !thread.empty;
     if (first) thread.scrollToEnd();
   })
   .on("chat", ({ message }) => {
     $("hello").hidden = true;
-    if (!thread.add(message, message.sender_id === you) || message.kind !== "agent") return;
+    if (!put(message) || message.kind !== "agent") return;
     thread.announce(message);
     if (document.hidden) countUnread(1);
   })
+  .on("revised", ({ message }) => thread.say(thread.revise(message)))
   .on("ack", ({ key }) => (thread.settled(key), drafts.delete(key)))
   .on("typing", ({ id, name }) => thread.typing(id, name))
   .on("calling", ({ state, room_url: roomUrl }) => showCall(state, roomUrl))

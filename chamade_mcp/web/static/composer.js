@@ -1,6 +1,6 @@
 // Where a message is written: text that grows, files with their progress, typing told to the others.
 import { $, el, fileSize, icon } from "./dom.js";
-import { newKey } from "./wire.js";
+import { gist } from "./message.js";
 
 const TYPING_EVERY_MS = 3000;
 const FILES_PER_MESSAGE = 10;
@@ -41,14 +41,17 @@ export class Composer {
   #picker = $("picker");
   #error = $("composer-error");
   #uploads = new Set();
+  #aim = null; // {id, edits, draft}: the message that is answered or edited
   #typed = -Infinity;
   #tooMany = false;
   #limits = { text: 10000, file_bytes: Infinity };
 
-  constructor({ path, wire, onsend }) {
-    this.path = path;
-    this.wire = wire;
-    this.onsend = onsend;
+  /**
+   * `onsend(text, attachments, replyTo)` and `onedit(id, text)` take what was written; `onlast()` gives the message
+   * that the arrow up edits.
+   */
+  constructor({ path, wire, onsend, onedit = () => {}, onlast = () => null }) {
+    Object.assign(this, { path, wire, onsend, onedit, onlast });
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#submit();
@@ -56,6 +59,7 @@ export class Composer {
     this.#field.addEventListener("keydown", (event) => this.#key(event));
     this.#field.addEventListener("input", () => this.#input());
     this.#field.addEventListener("paste", (event) => this.#paste(event));
+    $("aim-cancel").addEventListener("click", () => this.cancel());
     $("attach").addEventListener("click", () => this.#picker.click());
     this.#picker.addEventListener("change", () => {
       this.add(this.#picker.files);
@@ -73,6 +77,41 @@ export class Composer {
     this.#field.focus();
   }
 
+  reply(message) {
+    this.cancel();
+    this.#take({ id: message.id, edits: null }, "Reply to ", el("bdi", {}, message.sender), `: ${gist(message)}`);
+  }
+
+  edit(message) {
+    this.cancel();
+    const draft = this.#field.value;
+    this.#field.value = message.text;
+    this.#take({ id: message.id, edits: message, draft }, "Edit your message");
+  }
+
+  /** Back to writing a new message; what had been written of one is there again. */
+  cancel() {
+    if (!this.#aim) return;
+    if (this.#aim.edits) this.#field.value = this.#aim.draft;
+    this.#aim = null;
+    this.#aimed();
+  }
+
+  #take(aim, ...words) {
+    this.#aim = aim;
+    $("aim-text").replaceChildren(...words);
+    this.#aimed();
+    this.#field.focus();
+  }
+
+  #aimed() {
+    $("aim").hidden = !this.#aim;
+    $("attach").disabled = Boolean(this.#aim?.edits);
+    this.#send.textContent = this.#aim?.edits ? "Save" : "Send";
+    this.#grow();
+    this.#refresh();
+  }
+
   add(files) {
     const room = FILES_PER_MESSAGE - this.#uploads.size;
     this.#tooMany = files.length > room;
@@ -81,6 +120,15 @@ export class Composer {
   }
 
   #key(event) {
+    if (event.key === "Escape" && this.#aim) {
+      event.stopPropagation();
+      return this.cancel();
+    }
+    if (event.key === "ArrowUp" && !this.#field.value && !this.#aim) {
+      const last = this.onlast();
+      if (last) event.preventDefault();
+      return last && this.edit(last);
+    }
     // On a touch keyboard Enter makes a line, as people there expect; the button sends.
     const touch = matchMedia("(pointer: coarse)").matches;
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || touch) return;
@@ -111,16 +159,27 @@ export class Composer {
     const error = over > 0 ? `Too long by ${over.toLocaleString()} characters.` : files;
     if (this.#error.textContent !== error) this.#error.textContent = error;
     this.#field.setAttribute("aria-invalid", String(over > 0));
-    this.#send.disabled = over > 0 || uploading || !(this.#field.value.trim() || ready);
+    const edits = this.#aim?.edits;
+    const something = this.#field.value.trim() || (edits ? edits.attachments.length : ready);
+    this.#send.disabled = over > 0 || (uploading && !edits) || !something;
   }
 
   #submit() {
     if (this.#send.disabled) return;
+    if (this.#aim?.edits) {
+      const { id, edits } = this.#aim;
+      const text = this.#field.value.trim();
+      this.cancel();
+      if (text !== edits.text) this.onedit(id, text);
+      return;
+    }
+    const replyTo = this.#aim?.id;
+    this.cancel();
     const ready = [...this.#uploads].filter((one) => one.state === "done");
     this.onsend(
-      newKey(),
       this.#field.value.trim(),
       ready.map((one) => one.answer),
+      replyTo,
     );
     for (const one of ready) this.#discard(one);
     this.#field.value = "";

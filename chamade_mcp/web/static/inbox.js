@@ -1,7 +1,8 @@
 // All conversations, and one of them as the agent reads it.
 import { $, api, conversationRow, el, fill, icon, keepLooking, readPlatforms } from "./dash.js";
+import { attachment, clock } from "./message.js";
 import { renderText } from "./text.js";
-import { attachment, clock, dayName } from "./thread.js";
+import { dayName } from "./thread.js";
 
 const PAGE = 50;
 const MOST = 200; // what the API gives of one conversation

@@ -3,12 +3,13 @@ import { Composer } from "./composer.js";
 import { $, copyText, recall, remember } from "./dom.js";
 import { SoundLine } from "./line.js";
 import { Lobby, listMicrophones } from "./lobby.js";
+import { Message } from "./message.js";
 import { showOver } from "./over.js";
 import { Panel } from "./panel.js";
 import { explain, Sound, visible } from "./sound.js";
 import { Stage } from "./stage.js";
 import { Thread } from "./thread.js";
-import { Wire } from "./wire.js";
+import { newKey, Wire } from "./wire.js";
 
 const CAPTION_MS = 9000;
 const path = document.body.dataset.live;
@@ -22,7 +23,7 @@ const guestKey = `guest.${location.pathname}`;
 const identity = { name: "", guest: recall("sessionStorage", guestKey), muted: true };
 const wire = new Wire(path, identity, line);
 const stage = new Stage($("faces"));
-const thread = new Thread({ onretry: (key) => wire.say(key, ...drafts.get(key)) });
+const thread = new Thread({ Message, onretry: (key) => wire.keep(drafts.get(key)) });
 const composer = new Composer({ path, wire, onsend: say });
 const drafts = new Map();
 
@@ -198,11 +199,11 @@ setInterval(() => {
 
 // ---- chat
 
-function say(key, text, attachments) {
-  const ids = attachments.map((file) => file.file_id);
-  drafts.set(key, [text, ids]);
-  thread.pending(key, you, identity.name, text, attachments);
-  wire.say(key, text, ids);
+function say(text, attachments) {
+  const key = newKey();
+  drafts.set(key, { type: "chat", key, text, attachments: attachments.map((file) => file.file_id) });
+  thread.pending({ key, sender: identity.name, text, attachments });
+  wire.keep(drafts.get(key));
 }
 
 const chatOpen = () => !narrow.matches || document.body.classList.contains("chat-open");
@@ -235,7 +236,7 @@ wire
     else if (state === "reconnecting") stage.levels({});
   })
   .on("welcome", (welcome) => {
-    you = welcome.you;
+    you = thread.you = welcome.you;
     remember("sessionStorage", guestKey, welcome.guest);
     composer.limits(welcome.limits);
     restarting = false;
@@ -243,7 +244,7 @@ wire
     stage.reset(welcome.participants, you);
     here();
     const first = thread.empty;
-    const fresh = welcome.messages.filter((message) => thread.add(message, message.sender_id === you));
+    const fresh = welcome.messages.filter((message) => thread.add(message));
     if (first) thread.scrollToEnd();
     else if (fresh.length && (!chatOpen() || document.hidden)) countUnread(fresh.length);
   })
@@ -253,7 +254,7 @@ wire
   .on("levels", ({ levels }) => stage.levels(levels))
   .on("chat", ({ message }) => {
     const mine = message.sender_id === you;
-    if (!thread.add(message, mine) || mine) return;
+    if (!thread.add(message) || mine) return;
     thread.announce(message);
     if (!chatOpen() || document.hidden) countUnread(1);
   })

@@ -1,29 +1,15 @@
 // The messages of a room or a private chat: one list, days divided, nothing shown twice.
-import { $, agentSuffix, el, fileSize, icon, webAddress } from "./dom.js";
-import { renderText } from "./text.js";
+import { $, el } from "./dom.js";
 
 const TOGETHER_MS = 5 * 60 * 1000;
 const TYPING_MS = 5000;
 const NEAR_END_PX = 80;
-const PICTURES = new Set(["image/png", "image/jpeg", "image/gif", "image/webp", "image/avif"]);
 
-export const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat([], { weekday: "long", day: "numeric", month: "long" });
 
 export function dayName(date) {
   const days = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(date).setHours(0, 0, 0, 0)) / 86400000);
   return days === 0 ? "Today" : days === 1 ? "Yesterday" : day.format(date);
-}
-
-export function attachment({ name, mime, size, url }) {
-  const address = webAddress(url);
-  const opens = { href: address?.href, rel: "noopener noreferrer nofollow", target: "_blank" };
-  if (address?.origin === location.origin && PICTURES.has(mime)) {
-    const picture = el("img", { src: address.href, alt: name, loading: "lazy", decoding: "async" });
-    return el("a", { class: "picture", ...opens }, picture);
-  }
-  const words = el("span", { class: "words" }, el("bdi", {}, name), el("small", {}, fileSize(size)));
-  return el(address ? "a" : "div", { class: "file", ...opens }, icon("file"), words);
 }
 
 export class Thread {
@@ -32,13 +18,19 @@ export class Thread {
   #typing = $("typing");
   #spoken = $("spoken");
   #shown = new Map(); // by id
-  #sent = new Map(); // your own of this visit, by key
+  #sent = new Map(); // what you said or did on this visit, by key: {view, undo}
   #last = null;
   #typists = new Map();
 
-  /** `onretry(key)` is called when the person wants an unsent message sent again. */
-  constructor({ onretry }) {
-    this.onretry = onretry;
+  /** Your id, once the gateway has told it. */
+  you = "";
+
+  /**
+   * `Message` is the class of what it shows. `onretry(key)` is called when the person wants something sent again;
+   * a private chat has `onreact(message, emoji, on)` and `deeds` (of deeds.js), too.
+   */
+  constructor({ Message, onretry, onreact, deeds }) {
+    Object.assign(this, { Message, onretry, onreact, deeds });
     this.#list.addEventListener("scroll", () => this.#atEnd() && (this.#end.hidden = true));
     this.#end.addEventListener("click", () => this.scrollToEnd());
     // The list's height changes with the window, the keyboard and the composer: the end stays in view.
@@ -51,51 +43,105 @@ export class Thread {
     return this.#last === null;
   }
 
-  /** Adds a message of the gateway, `mine` if you wrote it; returns false when it was shown already. */
-  add(message, mine) {
-    if (this.#shown.has(message.id)) return false;
+  find(id) {
+    return this.#shown.get(id);
+  }
+
+  /** The newest message you can still change, if there is one. */
+  get lastOfYours() {
+    const mine = [...this.#shown.values()].filter((view) => view.mine && !view.message.deleted);
+    return mine.at(-1)?.message;
+  }
+
+  /** Adds a message of the gateway, or makes one that is there what it is now; whether it is new. */
+  add(message) {
+    if (this.#shown.has(message.id)) {
+      this.revise(message);
+      return false;
+    }
     // Your own is on the page since you sent it; whether it is stored, the acknowledgement tells.
-    const sent = mine && this.#sent.get(message.key);
-    if (!sent) this.stopTyping(message.sender_id);
+    const sent = message.sender_id === this.you && this.#sent.get(message.key)?.view;
+    if (sent) sent.update(message);
+    else this.stopTyping(message.sender_id);
     this.#shown.set(message.id, sent || this.#append(message));
     return !sent;
   }
 
-  /** Shows your own message before the gateway has it; `you` is your participant id. */
-  pending(key, you, sender, text, attachments) {
+  /** A message as it is now; returns what a listener would have to be told of it. */
+  revise(message) {
+    const view = this.#shown.get(message.id);
+    if (!view) return "";
+    const before = view.message;
+    const wasAtEnd = this.#atEnd();
+    view.update(message);
+    for (const one of this.#shown.values()) if (one.message.reply_to === message.id) one.refreshQuote();
+    if (wasAtEnd) this.scrollToEnd();
+    if (message.deleted) return before.deleted ? "" : `${message.sender} deleted a message`;
+    if (message.text !== before.text) return `${message.sender} edited a message: ${message.text}`;
+    const had = new Set(before.reactions.map((r) => r.sender_id + r.emoji));
+    const fresh = message.reactions.filter((r) => r.sender_id !== this.you && !had.has(r.sender_id + r.emoji));
+    return fresh.map((r) => `${r.sender} reacted ${r.emoji}`).join(", ");
+  }
+
+  /** Goes to a message. */
+  show(id) {
+    const { node } = this.#shown.get(id);
+    node.scrollIntoView({ block: "center" });
+    node.focus({ preventScroll: true });
+    node.classList.remove("found");
+    requestAnimationFrame(() => node.classList.add("found"));
+  }
+
+  /** Shows your own message before the gateway has it. */
+  pending(message) {
     const at = new Date().toISOString();
-    const node = this.#append({ sender_id: you, sender, kind: "person", text, attachments, at });
-    node.classList.add("pending");
-    this.#sent.set(key, node);
+    const view = this.#append({ kind: "person", at, sender_id: this.you, reactions: [], ...message });
+    view.node.classList.add("pending");
+    this.#sent.set(message.key, { view, undo: null });
     this.scrollToEnd();
   }
 
+  /** Shows what you did to a message before the gateway has it: what `changed` has of it. */
+  changing(key, id, changed) {
+    const view = this.#shown.get(id);
+    const truth = view.message;
+    view.update({ ...truth, ...changed });
+    view.node.classList.add("pending");
+    this.#sent.set(key, { view, undo: () => view.update(truth) });
+  }
+
   settled(key) {
-    const node = this.#sent.get(key);
+    const node = this.#sent.get(key)?.view.node;
     node?.classList.remove("pending", "failed");
     node?.querySelector(".unsent")?.remove();
   }
 
-  /** Says under your message why it was not sent; `again` offers to send it again. */
+  /** Says under your message why it was not sent, or changed; `again` offers to try again. */
   failed(key, reason, again) {
-    const node = this.#sent.get(key);
-    if (!node) return;
+    if (!this.#sent.has(key)) return;
+    const { view, undo } = this.#sent.get(key);
+    const { node } = view;
     this.settled(key);
-    node.classList.add("failed");
+    if (!again) undo?.();
+    node.classList.toggle("failed", again || !undo);
     const retry = () => {
       this.settled(key);
       node.classList.add("pending");
       this.onretry(key);
     };
     const button = again ? el("button", { type: "button", class: "small", onclick: retry }, "Try again") : null;
-    node.append(el("div", { class: "unsent", role: "alert" }, `Not sent. ${reason}`, button));
+    node.append(el("div", { class: "unsent", role: "alert" }, `${undo ? "Not changed" : "Not sent"}. ${reason}`, button));
     if (this.#atEnd(200)) this.scrollToEnd();
   }
 
   /** Reads a message of somebody else out to screen readers. */
   announce(message) {
     const files = message.attachments.map((file) => `file ${file.name}`).join(", ");
-    this.#spoken.textContent = `${message.sender}: ${[message.text, files].filter(Boolean).join(", ")}`;
+    this.say(`${message.sender}: ${[message.text, files].filter(Boolean).join(", ")}`);
+  }
+
+  say(words) {
+    if (words) this.#spoken.textContent = words;
   }
 
   typing(id, name) {
@@ -131,25 +177,15 @@ export class Thread {
     const at = new Date(message.at);
     const sameDay = this.#last && at.toDateString() === this.#last.at.toDateString();
     if (!sameDay) this.#list.append(el("li", { class: "day" }, el("span", {}, dayName(at))));
-    const node = this.#body(message, at, sameDay);
-    this.#list.append(node);
-    this.#last = { at, from: message.sender_id, sender: message.sender };
-    if (wasAtEnd) this.scrollToEnd();
-    else this.#end.hidden = false;
-    return node;
-  }
-
-  #body({ sender_id: from, sender, kind, text, attachments, at: iso }, at, sameDay) {
     const last = this.#last;
+    const { sender_id: from, sender } = message;
     // Two people may have one name; one person who takes another name gets a new heading.
     const together = sameDay && last.from === from && last.sender === sender && at - last.at < TOGETHER_MS;
-    const node = el("li", { class: `message ${kind}${together ? " together" : ""}` });
-    const suffix = kind === "agent" ? agentSuffix(sender) : "";
-    const when = el("time", { datetime: iso }, clock.format(at));
-    const about = el("small", {}, when, suffix && ` · ${suffix}`);
-    const disc = kind === "agent" ? el("span", { class: "agent-disc", "aria-hidden": "true" }, icon("wave")) : null;
-    node.append(el("div", { class: "by" }, disc, el("bdi", {}, sender), about), renderText(text));
-    for (const file of attachments) node.append(attachment(file));
-    return node;
+    const view = new this.Message(message, { together, thread: this });
+    this.#list.append(view.node);
+    this.#last = { at, from, sender };
+    if (wasAtEnd) this.scrollToEnd();
+    else this.#end.hidden = false;
+    return view;
   }
 }

@@ -58,17 +58,16 @@ export class Wire {
     this.#drop();
   }
 
-  /** Sends a message if the room is open; returns whether it was sent. Chat goes through `say`. */
+  /** Sends a message if the room is open; returns whether it was sent. What bears a key goes through `keep`. */
   send(message) {
     if (!this.#welcomed) return false;
     this.#line.send(JSON.stringify(message));
     return true;
   }
 
-  /** Keeps the message until it is acknowledged, over reconnects, always under the same key. */
-  say(key, text, attachments) {
-    const message = { type: "chat", key, text, attachments };
-    this.#unacked.set(key, message);
+  /** Keeps a message that has a `key` until it is acknowledged, over reconnects, always under the same key. */
+  keep(message) {
+    this.#unacked.set(message.key, message);
     this.send(message);
   }
 
