@@ -1,0 +1,130 @@
+"""The `connector` object: links of bots to Discord, told over the Gateway."""
+
+import logging
+import re
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.resources import files
+from typing import Final
+
+from chamade_mcp.connectors.discord.buckets import Buckets
+from chamade_mcp.connectors.discord.client import USER_AGENT, RestApi
+from chamade_mcp.connectors.discord.ears import COMMAND, EVERYTHING, OPTION, Ears
+from chamade_mcp.connectors.discord.event_socket import (
+    CONTENT_IS_OFF,
+    INTENTS,
+    MESSAGE_CONTENT,
+    EventSocket,
+    Session,
+)
+from chamade_mcp.connectors.discord.messages import DiscordMessages
+from chamade_mcp.connectors.discord.places import Places
+from chamade_mcp.connectors.discord.wire import Application, User
+from chamade_mcp.kit.clock import Clock, SystemClock
+from chamade_mcp.kit.connector import Context, Link, PlatformUnavailable
+from chamade_mcp.kit.holding import Fate, holding
+from chamade_mcp.kit.http import Unanswered, platform_client
+from chamade_mcp.kit.manifest import read_manifest
+from chamade_mcp.model.connections import Identity
+from chamade_mcp.model.errors import FieldError, PlatformRefused, ValidationFailed
+
+log = logging.getLogger(__name__)
+
+WAYS: Final = ("mentions", EVERYTHING)
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{15,40}\.[A-Za-z0-9_-]{4,12}\.[A-Za-z0-9_-]{15,80}")
+_CONTENT_FLAGS: Final = 1 << 18 | 1 << 19
+"""GATEWAY_MESSAGE_CONTENT, and its like for bots on fewer than a hundred servers."""
+_SESSIONS: Final = 10_000
+_COMMAND: Final = {
+    "name": COMMAND,
+    "description": "Connect with an agent by the link that you were given",
+    "contexts": [0, 1],  # on servers, and in direct messages with the bot
+    "integration_types": [0, 1],  # also where people have added it for themselves
+    "options": [{"name": OPTION, "description": "The link", "type": 3, "required": True, "max_length": 200}],
+}
+
+
+class DiscordConnector:
+    """With the facet `OwnBots`. It remembers sessions of links that are down for a while: Discord then sends
+    what they missed."""
+
+    def __init__(self) -> None:
+        self.manifest = read_manifest(files("chamade_mcp.connectors.discord"))
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+
+    async def verify(self, settings: Mapping[str, str]) -> Identity:
+        _check(settings)
+        async with _api(settings, SystemClock()) as api:
+            me, application = await api.me(), await api.application()
+        if application.id != settings["discord_app_id"]:
+            words = f"is not the application of this bot, which is {application.id}"
+            raise ValidationFailed([FieldError("discord_app_id", words)])
+        if not application.flags & _CONTENT_FLAGS:
+            raise ValidationFailed([FieldError("bot_token", CONTENT_IS_OFF)])
+        return Identity(me.id, f"@{me.username}")
+
+    def open(self, ctx: Context) -> AbstractAsyncContextManager[Link]:
+        return self._open(ctx)
+
+    @asynccontextmanager
+    async def _open(self, ctx: Context) -> AsyncGenerator["DiscordLink"]:
+        token = ctx.settings["bot_token"]
+        session = self._sessions.pop(token, None) or Session()
+        try:
+            async with _api(ctx.settings, ctx.clock) as api:
+                me, application, fate = await api.me(), await api.application(), Fate()
+                link = DiscordLink(ctx, api, me, fate)
+                # The shared bot hears what is said to it alone, for which Discord asks no leave.
+                intents = sum(INTENTS.values()) | (MESSAGE_CONTENT if ctx.connection else 0)
+                socket = EventSocket(api, ctx.clock, session, (token, intents), link.ears.hear)
+                async with holding(fate.sealed(), socket.listen()):
+                    await socket.ready.wait()
+                    await _offer_command(api, application)
+                    yield link
+        except PlatformUnavailable:
+            self._sessions[token] = session
+            while len(self._sessions) > _SESSIONS:
+                self._sessions.popitem(last=False)
+            raise
+
+
+connector = DiscordConnector()
+
+
+class DiscordLink:
+    """`Link` with the facet `Fetches`."""
+
+    calls = None
+
+    def __init__(self, ctx: Context, api: RestApi, me: User, fate: Fate) -> None:
+        self.messages = DiscordMessages(ctx, api, me, fate)
+        self.ears = Ears(ctx, me, Places(api, ctx.clock), self.messages)
+        self._api = api
+
+    def fetch(self, ref: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        return self._api.download(ref)
+
+
+@asynccontextmanager
+async def _api(settings: Mapping[str, str], clock: Clock) -> AsyncGenerator[RestApi]:
+    async with platform_client(settings["api_url"], {"user-agent": USER_AGENT}) as http:
+        yield RestApi(http, settings["bot_token"], Buckets(clock))
+
+
+async def _offer_command(api: RestApi, application: Application) -> None:
+    """The one of this name is made anew; others that the bot has stay as they are."""
+    try:
+        await api.call("POST", "/applications/{}/commands", application.id, json=_COMMAND)
+    except (PlatformRefused, PlatformUnavailable, Unanswered) as error:
+        log.warning("Discord does not take the command /%s: %s", COMMAND, error)
+
+
+def _check(settings: Mapping[str, str]) -> None:
+    wrong: list[FieldError] = []
+    if not _TOKEN.fullmatch(settings["bot_token"]):
+        wrong.append(FieldError("bot_token", "is no token of the Developer Portal's page Bot"))
+    if settings.get("server_messages", WAYS[0]) not in WAYS:
+        wrong.append(FieldError("server_messages", f"must be one of {', '.join(WAYS)}"))
+    if wrong:
+        raise ValidationFailed(wrong)
