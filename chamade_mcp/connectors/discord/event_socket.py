@@ -45,8 +45,8 @@ INTENTS: Final = {
 """Without GUILDS: it would bring all of every server at each start, of which only names are wanted."""
 MESSAGE_CONTENT: Final = 1 << 15
 CONTENT_IS_OFF: Final = (
-    "The Message Content Intent of this bot is off: turn it on in the Developer Portal, on the page Bot, below"
-    " Privileged Gateway Intents"
+    "The Message Content Intent of this bot is off: turn it on in the Developer Portal, on the page Bot,"
+    " below Privileged Gateway Intents"
 )
 _FINAL: Final = {
     4004: "Authentication failed",
