@@ -1,0 +1,312 @@
+"""Discord: people write, the agent answers, over the emulated REST API and the Gateway."""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from starlette.types import ASGIApp
+
+from chamade_mcp.connectors.discord.emulator import DiscordEmulator
+from tests.support.hosted import Hosted, eventually, hosted
+from tests.support.requirement import requirement
+from tests.support.server import serve
+from tests.support.waiting import until
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(200)
+
+
+@dataclass(frozen=True, slots=True)
+class Hall:
+    """A gateway, and the Discord its bots are at."""
+
+    discord: DiscordEmulator
+    gateway: Hosted
+
+    async def connect(self, token: str, **more: Any) -> str:
+        """The connection's id, once events come."""
+        made = await self.register(token, **more)
+        connection: str = made["id"]
+        await self.gateway.state(connection, "ok")
+        return connection
+
+    async def register(self, token: str, expect: int = 200, **more: Any) -> dict[str, Any]:
+        app = {"bot_token": token, "discord_app_id": self.discord.bot(token).app_id}
+        bot = {"platform": "discord", "access": "open", **app}
+        return await self.gateway.post("/api/bot-tokens", expect, **{**bot, **more})
+
+
+@asynccontextmanager
+async def emulated() -> AsyncGenerator[tuple[DiscordEmulator, str]]:
+    discord = DiscordEmulator()
+    discord.limits.window_s = 0.5
+
+    @asynccontextmanager
+    async def app(url: str) -> AsyncGenerator[ASGIApp]:
+        async with discord.running():
+            yield discord.app
+
+    async with serve(app) as url:
+        yield discord, f"{url}/api/v10"
+
+
+@pytest.fixture
+async def hall(tmp_path: Path) -> AsyncGenerator[Hall]:
+    async with (
+        emulated() as (discord, url),
+        hosted(tmp_path / "data", {"discord": {"api_url": url}}) as gateway,
+    ):
+        yield Hall(discord, gateway)
+
+
+async def test_a_stranger_asks_and_is_let_in(hall: Hall) -> None:
+    discord, gateway = hall.discord, hall.gateway
+    token = discord.new_bot("helper")
+    connection = await hall.connect(token, access="pairing")
+    ann = discord.person("Ann Lee")
+    discord.new_guild(token, "Acme", ann)
+    direct = discord.direct(token, ann)
+    discord.say(ann, direct, "hello?")
+    await until(lambda: discord.said(token, direct))
+    assert await gateway.conversations() == []
+    (asking,) = (await gateway.get("/api/pairings"))["pairings"]
+    assert asking["code"] in discord.said(token, direct)[0]["content"]
+    await gateway.post(f"/api/pairings/{asking['id']}/approve")
+    discord.say(ann, direct, f"hi <@{discord.bot(token).id}>, see <:wave:12> at <t:0:R>")
+    (message,) = await gateway.heard()
+    assert message["text"] == "hi @helper, see :wave: at 1970-01-01 00:00 UTC"
+    assert (message["sender"], message["attachments"]) == ("Ann Lee", [])
+    await gateway.answer(message, "**Hi** @everyone: _[docs](https://example.org/)_")
+    said = discord.said(token, direct)[-1]
+    assert said["content"] == "**Hi** @\u200beveryone: *[docs](https://example.org/)*"
+    assert (said["mention_everyone"], said["type"]) == (False, 0)
+    assert (await gateway.post(f"/api/connections/{connection}/test"))["name"] == "@helper"
+
+
+async def test_a_message_is_answered_changed_and_taken_back(hall: Hall) -> None:
+    discord, gateway = hall.discord, hall.gateway
+    token = discord.new_bot("helper")
+    await hall.connect(token)
+    ann = discord.person("Ann")
+    direct = discord.direct(token, ann)
+    first = discord.say(ann, direct, "first")
+    (message,) = await gateway.heard()
+    typing = {name: message[name] for name in ("platform", "conversation_id")}
+    assert await gateway.post("/api/dm/typing", **typing) == {"status": "ok"}
+    assert discord.channel(direct).typing > 0
+    sent = await gateway.answer(message, "answer", reply_to=message["id"])
+    (said,) = discord.said(token, direct)
+    assert said["message_reference"]["message_id"] == first
+    path = f"/api/messages/{sent['message_id']}"
+    for _ in range(2):  # the same again is harmless
+        changed = await gateway.api.patch(path, json={"text": "a *better* answer"})
+        assert changed.status_code == 200, changed.text
+    assert discord.said(token, direct)[0]["content"] == "a *better* answer"
+    for _ in range(2):
+        await gateway.post(f"/api/messages/{message['id']}/react", emoji="\U0001f44d")
+    assert discord.reactions(direct, first) == ["\U0001f44d"]
+    await gateway.post(f"/api/messages/{message['id']}/react", emoji="\U0001f44d", remove=True)
+    assert discord.reactions(direct, first) == []
+    refused = await gateway.post(f"/api/messages/{message['id']}/react", 502, emoji="nothing")
+    assert refused["detail"] == "Discord knows no such emoji (10014)"
+    discord.preview(direct, first)
+    discord.edit(direct, first, "first, corrected")
+    discord.react(ann, direct, said["id"], "\U0001f389")
+
+    async def told() -> bool:
+        (one,) = await gateway.conversations()
+        texts = [m["text"] for m in one["messages"]]
+        return texts[0] == "first, corrected" and any(m.get("reactions") for m in one["messages"][1:])
+
+    await eventually(told)
+    (one,) = await gateway.conversations()
+    assert one["messages"][1]["reactions"] == [{"emoji": "\U0001f389", "sender": "Ann"}]
+    second = discord.answer(ann, direct, said["id"], "thank you")
+    assert (await gateway.heard(2))[1]["reply_to"] == sent["message_id"]
+    discord.delete(direct, second)
+
+    async def gone() -> bool:
+        return (await gateway.heard(2))[1]["status"] == "deleted"
+
+    await eventually(gone)
+    for _ in range(2):
+        assert (await gateway.api.delete(path)).status_code in (200, 409)
+    assert discord.said(token, direct) == []
+
+
+@requirement("R-166")
+async def test_files_go_both_ways(hall: Hall) -> None:
+    discord, gateway = hall.discord, hall.gateway
+    token = discord.new_bot("helper")
+    await hall.connect(token)
+    ann = discord.person("Ann")
+    direct = discord.direct(token, ann)
+    discord.send_file(ann, direct, "cat.png", PNG, "image/png", text="look")
+    lost = discord.send_file(ann, direct, "t.csv", b"a,b\n", "text/csv; charset=utf-8")
+    discord.lose(direct, lost)
+    heard = await gateway.heard(2)
+    assert [m["text"] for m in heard] == ["look", ""]
+    files = [m["attachments"][0] for m in heard]
+    assert [(f["name"], f["mime"]) for f in files] == [("cat.png", "image/png"), ("t.csv", "text/csv")]
+    async with httpx2.AsyncClient() as anybody:
+        assert (await anybody.get(files[0]["url"])).content == PNG
+        gone = await anybody.get(files[1]["url"])
+    assert (gone.status_code, gone.json()["code"]) == (410, "FILE_GONE")
+    assert token not in json.dumps(heard)
+    hello = {"bytes_b64": "aGVsbG8=", "name": 'h\u00e9 "llo".txt', "mime": "text/plain"}
+    await gateway.answer(heard[0], "yours", attachments=[{"url": files[0]["url"]}, hello])
+    await until(lambda: discord.said(token, direct))
+    (said,) = discord.said(token, direct)
+    assert (said["content"], discord.content(said)) == ("yours", [PNG, b"hello"])
+    assert [file["filename"] for file in said["attachments"]] == ["cat.png", "h\u00e9__llo_.txt"]
+    assert (await gateway.get("/api/account"))["platforms"]["discord"]["files"] is True
+
+
+async def test_servers_threads_and_mentions(hall: Hall) -> None:
+    discord, gateway = hall.discord, hall.gateway
+    token = discord.new_bot("helper")
+    await hall.connect(token)
+    ann, bob = discord.person("Ann"), discord.person("Bob")
+    guild = discord.new_guild(token, "Acme", ann, bob)
+    guild.members[bob.id] = "Bobby"
+    general = discord.new_channel(guild, "general")
+    me, role = discord.bot(token).id, guild.roles[1]["id"]
+    discord.say(ann, general, "among people")
+    first = discord.say(bob, general, f"<@{me}> ask <@{ann.id}> in <#{general}>")
+    discord.say(ann, general, f"<@&{role}> and you?")
+    heard = await gateway.heard(2)
+    assert [(m["sender"], m["text"], m["mentions_me"]) for m in heard] == [
+        ("Bobby", "@helper ask @Ann in #general", True),
+        ("Ann", "@helper and you?", True),
+    ]
+    (conversation,) = await gateway.conversations()
+    assert conversation["remote_name"] == "#general (Acme)"
+    await gateway.answer(heard[0], "in the channel", reply_to=heard[0]["id"])
+    (said,) = discord.said(token, general)
+    assert said["message_reference"]["message_id"] == first
+    # Who answers the bot means it, though they do not call it.
+    discord.answer(ann, general, said["id"], "thanks")
+    assert (await gateway.heard(3))[2]["mentions_me"] is True
+    thread = discord.new_thread(general, "Plans")
+    discord.say(ann, thread, f"<@{me}> here")
+    heard = await gateway.heard(4)
+    assert heard[3]["remote_name"] == "#general \u203a Plans (Acme)"
+    await gateway.answer(heard[3], "in the thread")
+    assert [m["content"] for m in discord.said(token, thread)] == ["in the thread"]
+    discord.channel(thread).archived = True
+    refused = await gateway.answer(heard[3], "still there?", 502)
+    assert refused["detail"] == "The thread is archived (50083)"
+    discord.bot(token).denied.add(general)
+    refused = await gateway.answer(heard[0], "and there?", 502)
+    assert refused["detail"] == "The bot cannot see this channel (50001)"
+
+
+async def test_all_that_is_said_on_a_server(hall: Hall) -> None:
+    discord, gateway = hall.discord, hall.gateway
+    token = discord.new_bot("helper")
+    wrong = await hall.register(token, 422, settings={"server_messages": "some"})
+    assert wrong["errors"][0]["field"] == "server_messages"
+    await hall.connect(token, settings={"server_messages": "all"})
+    ann = discord.person("Ann")
+    general = discord.new_channel(discord.new_guild(token, "Acme", ann), "general")
+    discord.say(ann, general, "among people")
+    (message,) = await gateway.heard()
+    assert (message["text"], message.get("mentions_me", False)) == ("among people", False)
+
+
+@requirement("R-272")
+async def test_what_cannot_be_right_is_told_on_saving(hall: Hall) -> None:
+    discord = hall.discord
+    token, other = discord.new_bot("helper"), discord.new_bot("other", content=False)
+    told = await hall.register(token, 422, bot_token="hello")
+    assert told["errors"][0]["field"] == "bot_token"
+    assert discord.calls == {}
+    told = await hall.register(token, 400, bot_token="x" * 24 + ".abcdef." + "y" * 38)
+    assert told["detail"] == "Discord refuses these credentials: 401: Unauthorized"
+    told = await hall.register(token, 422, discord_app_id=discord.bot(other).app_id)
+    assert told["errors"][0]["field"] == "discord_app_id"
+    assert discord.bot(token).app_id in told["detail"]
+    told = await hall.register(other, 422)
+    assert "Message Content Intent of this bot is off" in told["detail"]
+    discord.bot(other).flags = 1 << 18  # the like of it for bots on a hundred servers
+    assert (await hall.register(other))["name"] == "@other"
+
+
+async def test_a_token_that_is_reset_waits_for_another(hall: Hall) -> None:
+    discord, gateway = hall.discord, hall.gateway
+    token = discord.new_bot("helper")
+    connection = await hall.connect(token)
+    ann = discord.person("Ann")
+    direct = discord.direct(token, ann)
+    discord.say(ann, direct, "hello")
+    (message,) = await gateway.heard()
+    discord.flood(direct, 1)
+    await gateway.answer(message, "waits", 202)
+    new = await discord.reset(token)
+    await gateway.state(connection, "auth_needed")
+    refused = await gateway.answer(message, "at once", 503)
+    assert refused["code"] == "RECONNECT_NEEDED"
+    wrong = await gateway.api.patch(f"/api/connections/{connection}", json={"bot_token": token})
+    assert (wrong.status_code, wrong.json()["code"]) == (400, "CREDENTIALS_REFUSED")
+    right = await gateway.api.patch(f"/api/connections/{connection}", json={"bot_token": new})
+    assert right.status_code == 200, right.text
+    await until(lambda: discord.said(new, direct))
+    assert discord.said(new, direct)[0]["content"] == "waits"
+
+
+@requirement("R-265")
+async def test_the_platforms_limits_are_kept(hall: Hall) -> None:
+    discord, gateway = hall.discord, hall.gateway
+    token = discord.new_bot("helper")
+    await hall.connect(token)
+    ann = discord.person("Ann")
+    direct = discord.direct(token, ann)
+    discord.say(ann, direct, "hello")
+    (message,) = await gateway.heard()
+    await gateway.answer(message, "x" * 2000)
+    refused = await gateway.answer(message, "x" * 2001, 502)
+    assert refused["errors"][0]["message"] == "has 2001 characters; discord takes 2000"
+    for number in range(12):  # more than five in a window, and never too fast
+        await gateway.answer(message, f"number {number}")
+    assert discord.too_fast == 0
+    assert len(discord.said(token, direct)) == 13
+    discord.flood(direct, 1)
+    assert (await gateway.answer(message, "later", 202))["status"] == "pending"
+    await until(lambda: discord.said(token, direct)[-1]["content"] == "later")
+    assert discord.too_fast == 1
+
+
+async def test_an_answer_that_is_lost_is_no_reason_to_say_it_twice(hall: Hall) -> None:
+    discord, gateway = hall.discord, hall.gateway
+    token = discord.new_bot("helper")
+    await hall.connect(token)
+    ann = discord.person("Ann")
+    direct = discord.direct(token, ann)
+    discord.say(ann, direct, "hello")
+    (message,) = await gateway.heard()
+    discord.silent.add("POST /channels/")
+    await gateway.answer(message, "once", 202)
+    discord.silent.clear()
+
+    async def delivered() -> bool:
+        (one,) = await gateway.conversations()
+        return one["messages"][-1]["status"] == "delivered"
+
+    await eventually(delivered)
+    assert [m["content"] for m in discord.said(token, direct)] == ["once"]
+
+
+async def test_people_who_take_no_messages(hall: Hall) -> None:
+    discord, gateway = hall.discord, hall.gateway
+    token = discord.new_bot("helper")
+    await hall.connect(token)
+    ann = discord.person("Ann")
+    discord.say(ann, discord.direct(token, ann), "hello")
+    (message,) = await gateway.heard()
+    ann.blocks = True
+    refused = await gateway.answer(message, "there?", 502)
+    assert refused["detail"] == "This person takes no direct messages from the bot (50007)"
