@@ -27,7 +27,7 @@ from chamade_mcp.model.errors import Gone, PlatformRefused
 T = TypeVar("T", bound=Wire)
 
 TITLE: Final = "Discord"
-USER_AGENT: Final = f"DiscordBot (https://pypi.org/project/chamade-mcp/, {__version__})"
+USER_AGENT: Final = f"DiscordBot (chamade_mcp, {__version__})"
 """Discord's rule: who has no such header is turned away before it is read."""
 _CDN: Final = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
 _PLACES: Final = frozenset({"channels", "guilds"})

@@ -100,11 +100,13 @@ class Gateway:
 
     async def close(self, token: str, code: int, *, forget: bool = False) -> None:
         """Ends a bot's connections; with `forget`, its sessions too."""
-        sockets = self._sockets(token)
+        mine = [one for one in self._live() if one.bot.token == token]
         if forget:
             self.forget(token)
-        for socket in sockets:
-            await socket.close(code)
+        for session in mine:
+            socket, session.socket = session.socket, None
+            if socket is not None:
+                await socket.close(code)
 
     def forget(self, token: str) -> None:
         bot = self._world.bots[token]
@@ -128,6 +130,9 @@ class Gateway:
     # --- a connection ---------------------------------------------------------------------------------------
 
     async def serve(self, socket: WebSocket) -> None:
+        if self._world.down:
+            await socket.close()
+            return
         await socket.accept()
         if socket.query_params.get("v") != "10" or socket.query_params.get("encoding") != "json":
             await socket.close(4012)
@@ -145,7 +150,7 @@ class Gateway:
         except Closed as closed:
             await socket.close(closed.code)
         except WebSocketDisconnect as left:
-            if session is not None and left.code in (1000, 1001):
+            if session is not None and session.socket is socket and left.code in (1000, 1001):
                 self.sessions.pop(session.id, None)  # a bot that says goodbye goes offline
         except RuntimeError:
             pass  # closed by a test

@@ -136,6 +136,7 @@ class World:
         self.clock = clock
         self.base = ""
         """Where it is served; known with the first request."""
+        self.down = False
         self.bots: dict[str, Bot] = {}
         """By token."""
         self.people: dict[str, Person] = {}

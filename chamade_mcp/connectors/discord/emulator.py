@@ -42,6 +42,7 @@ class DiscordEmulator:
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._world = World(clock or SystemClock())
+        self.people = self._world.people
         self.gateway = Gateway(self._world)
         self._rest = Rest(self._world, self.gateway)
         self.calls: dict[str, int] = defaultdict(int)
@@ -49,7 +50,6 @@ class DiscordEmulator:
         self.too_fast = 0
         """Requests that were answered with 429."""
         self.limits = Limits(self._world)
-        self.down = False
         self.silent: set[str] = set()
         """Methods and paths, without ids, that are carried out, and whose answer is lost."""
         self._interactions: dict[str, tuple[Bot, str]] = {}
@@ -70,6 +70,13 @@ class DiscordEmulator:
             yield
         finally:
             await self.gateway.stop()
+
+    def fall(self) -> None:
+        """Nothing of it answers any more."""
+        self._world.down = True
+
+    def rise(self) -> None:
+        self._world.down = False
 
     # --- the Developer Portal ------------------------------------------------------------------------------
 
@@ -215,7 +222,7 @@ class DiscordEmulator:
 
     async def _call(self, request: Request) -> Response:
         self._world.base = str(request.base_url).rstrip("/")
-        if self.down:
+        if self._world.down:
             return PlainTextResponse("upstream connect error", 503)
         limits: dict[str, str] = {}
         try:

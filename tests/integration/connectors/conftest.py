@@ -9,6 +9,8 @@ from starlette.types import ASGIApp
 
 from chamade_mcp.connectors.telegram.emulator import TelegramEmulator
 from chamade_mcp.connectors.whatsapp.emulator import VERSION, WhatsAppEmulator
+from tests.integration.connectors.discord_hall import Hall, opened
+from tests.integration.connectors.discord_hall import emulated as emulated_discord
 from tests.support.hosted import Hosted, hosted
 from tests.support.server import serve
 
@@ -48,4 +50,10 @@ async def whatsapp() -> AsyncGenerator[tuple[WhatsAppEmulator, str]]:
 @pytest.fixture
 async def gateway(telegram: tuple[TelegramEmulator, str], tmp_path: Path) -> AsyncGenerator[Hosted]:
     async with hosted(tmp_path / "data", {"telegram": {"api_url": telegram[1]}}) as it:
+        yield it
+
+
+@pytest.fixture
+async def hall(tmp_path: Path) -> AsyncGenerator[Hall]:
+    async with emulated_discord() as (discord, url), opened(tmp_path, discord, url) as it:
         yield it

@@ -1,66 +1,15 @@
 """Discord: people write, the agent answers, over the emulated REST API and the Gateway."""
 
 import json
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import httpx2
-import pytest
-from starlette.types import ASGIApp
 
-from chamade_mcp.connectors.discord.emulator import DiscordEmulator
-from tests.support.hosted import Hosted, eventually, hosted
+from tests.integration.connectors.discord_hall import Hall
+from tests.support.hosted import eventually
 from tests.support.requirement import requirement
-from tests.support.server import serve
 from tests.support.waiting import until
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(200)
-
-
-@dataclass(frozen=True, slots=True)
-class Hall:
-    """A gateway, and the Discord its bots are at."""
-
-    discord: DiscordEmulator
-    gateway: Hosted
-
-    async def connect(self, token: str, **more: Any) -> str:
-        """The connection's id, once events come."""
-        made = await self.register(token, **more)
-        connection: str = made["id"]
-        await self.gateway.state(connection, "ok")
-        return connection
-
-    async def register(self, token: str, expect: int = 200, **more: Any) -> dict[str, Any]:
-        app = {"bot_token": token, "discord_app_id": self.discord.bot(token).app_id}
-        bot = {"platform": "discord", "access": "open", **app}
-        return await self.gateway.post("/api/bot-tokens", expect, **{**bot, **more})
-
-
-@asynccontextmanager
-async def emulated() -> AsyncGenerator[tuple[DiscordEmulator, str]]:
-    discord = DiscordEmulator()
-    discord.limits.window_s = 0.5
-
-    @asynccontextmanager
-    async def app(url: str) -> AsyncGenerator[ASGIApp]:
-        async with discord.running():
-            yield discord.app
-
-    async with serve(app) as url:
-        yield discord, f"{url}/api/v10"
-
-
-@pytest.fixture
-async def hall(tmp_path: Path) -> AsyncGenerator[Hall]:
-    async with (
-        emulated() as (discord, url),
-        hosted(tmp_path / "data", {"discord": {"api_url": url}}) as gateway,
-    ):
-        yield Hall(discord, gateway)
 
 
 async def test_a_stranger_asks_and_is_let_in(hall: Hall) -> None:
@@ -138,7 +87,6 @@ async def test_a_message_is_answered_changed_and_taken_back(hall: Hall) -> None:
     assert discord.said(token, direct) == []
 
 
-@requirement("R-166")
 async def test_files_go_both_ways(hall: Hall) -> None:
     discord, gateway = hall.discord, hall.gateway
     token = discord.new_bot("helper")
@@ -163,7 +111,6 @@ async def test_files_go_both_ways(hall: Hall) -> None:
     (said,) = discord.said(token, direct)
     assert (said["content"], discord.content(said)) == ("yours", [PNG, b"hello"])
     assert [file["filename"] for file in said["attachments"]] == ["cat.png", "h\u00e9__llo_.txt"]
-    assert (await gateway.get("/api/account"))["platforms"]["discord"]["files"] is True
 
 
 async def test_servers_threads_and_mentions(hall: Hall) -> None:

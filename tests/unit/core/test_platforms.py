@@ -57,11 +57,21 @@ def test_every_platform_of_the_contract_is_known() -> None:
 @requirement("R-076")
 @pytest.mark.parametrize(
     ("rate_hz", "names"),
-    [(48_000, ["discord", "meet", "nctalk"]), (16_000, ["teams", "zoom"]), (8_000, ["sip"])],
+    [(48_000, ["meet", "nctalk"]), (16_000, ["teams", "zoom"]), (8_000, ["sip"])],
 )
 def test_native_rates(rate_hz: int, names: list[str]) -> None:
     platforms = Platforms(discover(), Roster())
     assert {platforms.require(name).sample_rate_hz for name in names} == {rate_hz}
+
+
+@requirement("R-166")
+def test_where_files_go() -> None:
+    platforms = Platforms(discover(), Roster())
+    states = platforms.states(NOBODY)
+    for name in ("discord", "telegram", "slack", "whatsapp", "nctalk"):
+        assert states[name]["files"] is True, name
+    for name in ("teams", "meet", "sip", "zoom"):
+        assert states[name]["files"] is False, name
 
 
 async def test_what_is_connected(house: House) -> None:

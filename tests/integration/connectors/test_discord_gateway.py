@@ -1,0 +1,170 @@
+"""The Gateway of Discord: connections end in every way, and nothing that is written is lost or doubled."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.connectors.discord_hall import Hall, emulated, opened
+from tests.support.waiting import until
+
+RECONNECT, INVALID_SESSION, HEARTBEAT = 7, 9, 1
+
+
+async def heard_over(hall: Hall, token: str, number: int) -> None:
+    """Whether what is written now comes, and once."""
+    ann = next(iter(hall.discord.people.values()), None) or hall.discord.person("Ann")
+    hall.discord.say(ann, hall.discord.direct(token, ann), f"number {number}")
+    heard = await hall.gateway.heard(number + 1)
+    assert [m["text"] for m in heard] == [f"number {n}" for n in range(number + 1)]
+
+
+@pytest.mark.parametrize("code", [None, 1001, 4000, 4001, 4002, 4003, 4005, 4008])
+async def test_a_session_goes_on_over_another_connection(hall: Hall, code: int | None) -> None:
+    """Of its own accord (None) or by a close code, while somebody writes."""
+    gateway = hall.discord.gateway
+    token = hall.discord.new_bot("helper")
+    await hall.connect(token)
+    await heard_over(hall, token, 0)
+    if code is None:
+        await gateway.say(token, RECONNECT)
+    else:
+        await gateway.close(token, code)
+    await heard_over(hall, token, 1)
+    assert (gateway.resumed, len(gateway.identified[token])) == (1, 1)
+
+
+@pytest.mark.parametrize("code", [4007, 4009])
+async def test_a_session_that_is_over_is_followed_by_another(hall: Hall, code: int) -> None:
+    gateway = hall.discord.gateway
+    token = hall.discord.new_bot("helper")
+    await hall.connect(token)
+    await heard_over(hall, token, 0)
+    await gateway.close(token, code)
+    await until(lambda: len(gateway.identified[token]) == 2 and gateway.open_sockets(token) == 1)
+    await heard_over(hall, token, 1)
+    assert gateway.resumed == 0
+
+
+@pytest.mark.parametrize("resumable", [True, False])
+async def test_a_session_that_discord_calls_invalid(hall: Hall, resumable: bool) -> None:
+    gateway = hall.discord.gateway
+    token = hall.discord.new_bot("helper")
+    connection = await hall.connect(token)
+    await heard_over(hall, token, 0)
+    if resumable:
+        await gateway.say(token, INVALID_SESSION, True)
+        await until(lambda: gateway.resumed == 1)
+    else:
+        await gateway.close(token, 4000, forget=True)  # it is told so when it wants to resume
+        await until(lambda: len(gateway.identified[token]) == 2 and gateway.open_sockets(token) == 1)
+    await heard_over(hall, token, 1)
+    await hall.gateway.state(connection, "ok")
+
+
+async def test_a_connection_that_is_dead_is_left(tmp_path: Path) -> None:
+    """Discord answers no heartbeat any more, and says nothing either."""
+    async with emulated() as (discord, url), opened(tmp_path, discord, url) as hall:
+        discord.gateway.heartbeat_s = 0.3
+        token = discord.new_bot("helper")
+        await hall.connect(token)
+        await heard_over(hall, token, 0)
+        beats = discord.gateway.beats
+        await until(lambda: discord.gateway.beats > beats + 2)  # each is answered: the connection stays
+        await discord.gateway.say(token, HEARTBEAT)
+        assert discord.gateway.resumed == 0
+        discord.gateway.mute = True
+        ann = next(iter(discord.people.values()))
+        discord.say(ann, discord.direct(token, ann), "number 1")
+        beats = discord.gateway.beats
+        await until(lambda: discord.gateway.beats > beats)
+        await until(lambda: discord.gateway.open_sockets(token) == 0)
+        discord.gateway.mute = False
+        await hall.gateway.heard(2)
+        assert discord.gateway.resumed >= 1
+        assert len(discord.gateway.identified[token]) == 1
+
+
+async def test_an_outage_is_over_some_day(hall: Hall) -> None:
+    discord, gateway = hall.discord, hall.gateway
+    token = discord.new_bot("helper")
+    connection = await hall.connect(token)
+    await heard_over(hall, token, 0)
+    (message,) = await gateway.heard()
+    ann = next(iter(discord.people.values()))
+    direct = discord.direct(token, ann)
+    discord.fall()
+    await discord.gateway.close(token, 1012)
+    await gateway.state(connection, "unavailable")
+    discord.say(ann, direct, "number 1")
+    answer = await gateway.answer(message, "waits", 202)
+    assert answer["status"] == "pending"
+    discord.rise()
+    heard = await gateway.heard(2)
+    assert [m["text"] for m in heard] == ["number 0", "number 1"]
+    await until(lambda: discord.said(token, direct))
+    assert [m["content"] for m in discord.said(token, direct)] == ["waits"]
+    assert len(discord.gateway.identified[token]) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (4004, "Authentication failed"),
+        (4011, "sharding is required"),
+        (4014, "Message Content Intent of this bot is off"),
+    ],
+)
+async def test_what_nobody_comes_back_from_is_told(hall: Hall, code: int, words: str) -> None:
+    token = hall.discord.new_bot("helper")
+    connection = await hall.connect(token)
+    await hall.discord.gateway.close(token, code)
+    await hall.gateway.state(connection, "auth_needed")
+    assert words in (await hall.gateway.get(f"/api/connections/{connection}"))["detail"]
+
+
+async def test_the_intent_that_was_turned_off_while_nobody_looked(hall: Hall) -> None:
+    token = hall.discord.new_bot("helper")
+    connection = await hall.connect(token)
+    hall.discord.bot(token).flags = 0
+    await hall.discord.gateway.close(token, 4009)
+    await hall.gateway.state(connection, "auth_needed")
+    path = f"/api/connections/{connection}"
+    refused = await hall.gateway.api.patch(path, json={"bot_token": token})
+    assert (refused.status_code, refused.json()["param"]) == (422, "bot_token")
+    hall.discord.bot(token).flags = 1 << 19
+    assert (await hall.gateway.api.patch(path, json={"bot_token": token})).status_code == 200
+    await hall.gateway.state(connection, "ok")
+    await heard_over(hall, token, 0)
+
+
+async def test_no_session_is_begun_that_would_cost_the_token(hall: Hall) -> None:
+    token = hall.discord.new_bot("helper")
+    hall.discord.bot(token).starts_left = 0
+    made = await hall.register(token)
+    await hall.gateway.state(made["id"], "unavailable")
+    told = await hall.gateway.get(f"/api/connections/{made['id']}")
+    assert told["detail"] == "Discord lets this bot begin no more sessions today"
+    assert hall.discord.gateway.identified[token] == []
+
+
+async def test_what_a_bot_says_of_itself(hall: Hall) -> None:
+    token = hall.discord.new_bot("helper")
+    await hall.connect(token)
+    (about,) = hall.discord.gateway.identified[token]
+    # No members, no presences, no lists of servers: only what is said, with its words.
+    assert about["intents"] == 1 << 9 | 1 << 10 | 1 << 12 | 1 << 13 | 1 << 15
+
+
+RUBBISH: list[Any] = ["{", "[]", "1", '{"op": "0"}', '{"op": 99}', '{"op": 0, "t": "NEW", "d": 1, "s": 2}']
+
+
+async def test_rubbish_is_left_out(hall: Hall) -> None:
+    gateway = hall.discord.gateway
+    token = hall.discord.new_bot("helper")
+    await hall.connect(token)
+    for rubbish in RUBBISH:
+        await gateway.scribble(token, rubbish)
+    await gateway.scribble(token, '{"op": 0, "t": "MESSAGE_CREATE", "s": 2, "d": {"id": "1", "content": 7}}')
+    await heard_over(hall, token, 0)
+    assert (gateway.resumed, len(gateway.identified[token])) == (0, 1)
