@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from chamade_mcp.kit.clock import iso
@@ -14,15 +13,12 @@ from chamade_mcp.model.access import Scope
 from chamade_mcp.model.connections import Trust
 from chamade_mcp.model.ids import (
     ConnectionId,
-    ConversationId,
     FileId,
     MessageId,
     Platform,
     ThreadRef,
-    new_conversation_id,
 )
 from chamade_mcp.model.messages import Attachment
-from chamade_mcp.store.prepared import Prepared
 from chamade_mcp.store.schema import accounts, conversations, messages
 
 INBOUND, OUTBOUND = "inbound", "outbound"
@@ -34,59 +30,6 @@ ASIDE = "aside"
 """The status of what a person said to the gateway and not to the agent, who does not read it."""
 DELETED = "deleted"
 """The status of what was taken back: where it stood is still seen, what it said is not."""
-
-_CONVERSATION: Final = Prepared(
-    select(conversations.c.id).where(
-        conversations.c.account_id == bindparam("account"),
-        conversations.c.agent_id == bindparam("agent"),
-        conversations.c.platform == bindparam("platform"),
-        conversations.c.connection_id == bindparam("connection"),
-        conversations.c.ref == bindparam("with_ref"),
-    )
-)
-_COLUMNS: Final = (
-    *("id", "account_id", "conversation_id", "seq", "direction", "ref", "sender_name", "text"),
-    *("attachments", "status", "created_at", "reply_to", "thread", "mentions_me", "sent_at"),
-    *("sender_ref", "trust"),
-)
-# The next number is looked up, the message added and a repeated one found out in one statement.
-_ADD: Final = Prepared(
-    insert(messages)
-    .from_select(
-        _COLUMNS,
-        select(
-            *(
-                accounts.c.message_seq + 1 if name == "seq" else bindparam(name, type_=messages.c[name].type)
-                for name in _COLUMNS
-            )
-        ).where(accounts.c.id == bindparam("account_id")),
-    )
-    .on_conflict_do_nothing(index_elements=["conversation_id", "direction", "ref"])
-    .returning(messages.c.seq)
-)
-_COUNT: Final = Prepared(
-    update(accounts).where(accounts.c.id == bindparam("account")).values(message_seq=bindparam("seq"))
-)
-
-
-def _touch(*, spoken: bool, heard: bool) -> Prepared:
-    changes: dict[str, Any] = {}
-    # Or the conversation would become the most recent one, where an agent's answer to somebody else goes.
-    if spoken:
-        changes |= {"last_message_at": bindparam("at"), "status": ACTIVE}
-    if heard:
-        changes |= {"last_inbound_at": bindparam("at"), "remote_name": bindparam("name")}
-    return Prepared(
-        update(conversations).where(conversations.c.id == bindparam("conversation")).values(**changes)
-    )
-
-
-_TOUCH: Final = {
-    (INBOUND, False): _touch(spoken=True, heard=True),
-    (INBOUND, True): _touch(spoken=False, heard=True),
-    (OUTBOUND, False): _touch(spoken=True, heard=False),
-}
-"""What a message changes of its conversation, by direction and by whether it goes past the agent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,71 +76,6 @@ def _numbered(scope: Scope) -> ColumnElement[bool]:
     # Said of the messages too, so that the index on their numbers is used: without it the whole of an
     # account's history is read and sorted.
     return messages.c.account_id == scope.account
-
-
-def ensure_conversation(
-    conn: Connection,
-    scope: Scope,
-    link: tuple[Platform, ConnectionId],
-    ref: str,
-    remote_name: str,
-    at: datetime,
-    *,
-    is_group: bool = False,
-) -> ConversationId:
-    """The conversation with this person, or in this group, made on the first message."""
-    platform, connection = link
-    place = {"account": scope.account, "agent": scope.agent, "platform": platform, "connection": connection}
-    found = _CONVERSATION.value(conn, {**place, "with_ref": ref})
-    if found is not None:
-        return ConversationId(found)
-    conversation = new_conversation_id()
-    conn.execute(
-        conversations.insert().values(
-            id=conversation,
-            account_id=scope.account,
-            agent_id=scope.agent,
-            platform=platform,
-            connection_id=connection,
-            ref=ref,
-            remote_name=remote_name,
-            is_group=is_group,
-            status=ACTIVE,
-            created_at=at,
-            last_message_at=at,
-        )
-    )
-    return conversation
-
-
-def add_message(conn: Connection, scope: Scope, conversation: ConversationId, new: NewMessage) -> int | None:
-    """Its number; None when this ref was stored before: a platform's repeated delivery."""
-    values: dict[str, object] = {
-        "id": new.id,
-        "account_id": scope.account,
-        "conversation_id": conversation,
-        "direction": new.direction,
-        "ref": new.ref,
-        "sender_name": new.sender_name,
-        "text": new.text,
-        "attachments": [{**a.to_wire(), "file_id": a.file_id} for a in new.attachments],
-        "status": new.status,
-        "created_at": new.at,
-        "reply_to": new.reply_to,
-        "thread": new.thread,
-        "mentions_me": new.mentions_me,
-        "sent_at": new.sent_at,
-        "sender_ref": new.sender_ref,
-        "trust": str(new.trust or ""),
-    }
-    seq: int | None = _ADD.value(conn, values)
-    if seq is None:
-        return None
-    _COUNT.run(conn, {"account": scope.account, "seq": seq})
-    touch = _TOUCH.get((new.direction, new.past_the_agent))
-    if touch is not None:
-        touch.run(conn, {"conversation": conversation, "at": new.at, "name": new.remote_name})
-    return seq
 
 
 def heard(conn: Connection, conversation: str, ref: str) -> bool:

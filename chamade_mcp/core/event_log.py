@@ -1,6 +1,7 @@
 """The account's event log in the database: the truth behind every live stream."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -24,39 +25,38 @@ from chamade_mcp.model.access import Scope
 from chamade_mcp.model.events import Cursor, Envelope, Event, EventType
 from chamade_mcp.model.ids import AccountId, AgentId, CallId
 from chamade_mcp.store.prepared import Prepared
+from chamade_mcp.store.rows import insertion
 from chamade_mcp.store.schema import accounts, events
 
-_NEXT: Final = Prepared(
+_TAKE: Final = Prepared(
     update(accounts)
     .where(accounts.c.id == bindparam("account"))
-    .values(event_seq=accounts.c.event_seq + 1)
+    .values(event_seq=accounts.c.event_seq + bindparam("count", type_=Integer))
     .returning(accounts.c.event_seq)
 )
 _HEAD: Final = Prepared(select(accounts.c.event_seq).where(accounts.c.id == bindparam("account")))
-_ADD: Final = Prepared(
-    events.insert(), "account_id", "seq", "agent_id", "type", "call_id", "payload", "created_at"
-)
+_ADD: Final = insertion(events, ("account_id", "seq", "agent_id", "type", "call_id", "payload", "created_at"))
 
 
 def append(conn: Connection, happened: Sequence[Event], at: datetime) -> list[Envelope]:
     """Stores events in their order. The number is taken inside the transaction, so none is ever skipped."""
-    envelopes: list[Envelope] = []
-    for event in happened:
-        seq = _NEXT.value(conn, {"account": event.account})
-        _ADD.run(
-            conn,
-            {
-                "account_id": event.account,
-                "seq": seq,
-                "agent_id": event.agent,
-                "type": str(event.type),
-                "call_id": event.payload.get("call_id"),
-                "payload": event.payload,
-                "created_at": at,
-            },
-        )
-        envelopes.append(Envelope(Cursor(seq), event))
+    counts = Counter(event.account for event in happened)
+    numbers = {account: _take(conn, account, count) for account, count in counts.items()}
+    envelopes = [Envelope(Cursor(next(numbers[event.account])), event) for event in happened]
+    _ADD.run(conn, [_row(one.cursor, one.event, at) for one in envelopes])
     return envelopes
+
+
+def _row(cursor: Cursor, event: Event, at: datetime) -> tuple[object, ...]:
+    call = event.payload.get("call_id")
+    return event.account, cursor, event.agent, str(event.type), call, event.payload, at
+
+
+def _take(conn: Connection, account: AccountId, count: int) -> Iterator[int]:
+    last: int | None = _TAKE.value(conn, {"account": account, "count": count})
+    if last is None:
+        raise NoResultFound("the account is gone")
+    return iter(range(last - count + 1, last + 1))
 
 
 def head(conn: Connection, account: AccountId) -> Cursor:

@@ -1,22 +1,22 @@
 """The inbox: direct messages in, and its three ways of looking at them. What goes out is in `sending`."""
 
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Unpack
 
 from sqlalchemy import Connection
 
-from chamade_mcp.core import dms, event_log, sent
+from chamade_mcp.core import dms, event_log
+from chamade_mcp.core.arrivals import Arrival, Arrivals
 from chamade_mcp.core.changes import Changes
 from chamade_mcp.core.cursors import Heads, cursor_of
-from chamade_mcp.core.dm_events import dm_chat
 from chamade_mcp.core.held import Released
 from chamade_mcp.core.inbox_deps import InboxDeps
 from chamade_mcp.core.polls import Polls, SharedLooks
 from chamade_mcp.core.probe import PROBE
 from chamade_mcp.core.replies import Correspondent
 from chamade_mcp.core.reports import Report, Reports
+from chamade_mcp.core.said import Party, Said, add_message
 from chamade_mcp.core.sending import HowToSend, Sending, SendResult
 from chamade_mcp.core.views import Views, answer
 from chamade_mcp.model.access import Principal, Scope
@@ -27,7 +27,6 @@ from chamade_mcp.model.facts import MessageReceived
 from chamade_mcp.model.ids import (
     AccountId,
     ConnectionId,
-    MessageId,
     Platform,
     new_message_id,
 )
@@ -43,6 +42,7 @@ class Inbox:
         self._heads = Heads()
         self._sending = Sending(deps, self._heads)
         self._views = Views(self._sending.windows)
+        self._arrivals = Arrivals(self._sending.windows)
         self.changes = Changes(deps)
         self._reports = Reports(deps.database, deps.hub, deps.clock, self._sending.windows)
         self._looks = SharedLooks()
@@ -175,30 +175,15 @@ class Inbox:
         self, scope: Scope, link: tuple[Platform, ConnectionId], fact: MessageReceived, trust: Trust
     ) -> None:
         """A person wrote: stored and told in one transaction; a repeated delivery changes nothing."""
-        platform, connection = link
         flushed = await self._sending.flush(scope, link, fact)
-        now = self._d.clock.now()
-        new = _inbound(fact, "received", now, trust)
-        is_group = fact.group is not None
-
-        def store(conn: Connection) -> tuple[Correspondent, list[Envelope], Released]:
-            conversation = dms.ensure_conversation(
-                conn, scope, link, fact.conversation, new.remote_name, now, is_group=is_group
-            )
-            whom = Correspondent(scope, platform, conversation, fact.conversation, connection)
-            quoted = None if fact.reply_to is None else sent.by_ref(conn, conversation, fact.reply_to)
-            known = new if quoted is None else replace(new, reply_to=MessageId(quoted.id))
-            if not dms.add_message(conn, scope, conversation, known):
-                return whom, [], Released()
-            released, told = self._sending.windows.release(conn, whom, flushed)
-            return whom, event_log.append(conn, [*told, dm_chat(whom, known)], now), released
-
-        whom, envelopes, released = await self._d.database.write(store)
-        await self._sending.take_up(released.pending)
-        if envelopes:
+        new = _inbound(fact, "received", self._d.clock.now(), trust)
+        arrival = Arrival(Party(scope, *link, fact.conversation), new, fact.reply_to, flushed)
+        arrived = await self._d.database.write_together(self._arrivals.store, arrival)
+        await self._sending.take_up(arrived.released.pending)
+        if arrived.envelopes:
             self._heads.advance(scope, new)
-            self._sending.replies.heard(whom)
-            self._d.hub.announce(envelopes)
+            self._sending.replies.heard(arrived.whom)
+            self._d.hub.announce(arrived.envelopes)
 
     async def reported(self, scope: Scope, link: tuple[Platform, ConnectionId], fact: Report) -> None:
         """What a platform tells of a message that is there already."""
@@ -211,7 +196,7 @@ class Inbox:
         new = _inbound(fact, dms.ASIDE, self._d.clock.now())
 
         def store(conn: Connection) -> tuple[bool, list[Envelope], Released]:
-            if not dms.add_message(conn, whom.scope, whom.conversation, new):
+            if not add_message(conn, Said(whom.scope, whom.conversation, new)):
                 return False, [], Released()
             released, told = self._sending.windows.release(conn, whom, flushed)
             return True, event_log.append(conn, told, new.at), released

@@ -19,6 +19,7 @@ from chamade_mcp.core.outbox import Errand, Settled
 from chamade_mcp.core.patience import Patience
 from chamade_mcp.core.places import Place
 from chamade_mcp.core.replies import Correspondent, ReplyClock
+from chamade_mcp.core.said import Said, add_messages
 from chamade_mcp.core.supervisor import reaching
 from chamade_mcp.core.windows import Flushed, Windows
 from chamade_mcp.core.wording import require_feature, worded
@@ -306,7 +307,7 @@ class Sending:
 
         def store(conn: Connection) -> tuple[Correspondent, list[int | None], bool]:
             whom = find(conn)
-            numbers = [dms.add_message(conn, scope, whom.conversation, one) for one in new]
+            numbers = add_messages(conn, [Said(scope, whom.conversation, one) for one in new])
             stored = [one.id for one, seq in zip(new, numbers, strict=True) if seq is not None]
             return whom, numbers, answers and self.windows.hold_if_closed(conn, whom, stored)
 

@@ -2,13 +2,14 @@
 
 A transaction is a plain function ``fn(conn)``. The writer thread runs those that wait together in one
 ``BEGIN IMMEDIATE``, each in a savepoint of its own, and answers them after the one commit (group commit).
+What many do at once is a function of all their items, in one savepoint (`write_together`).
 """
 
 import asyncio
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,7 +28,10 @@ from chamade_mcp.store.watch import Watch
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+ItemT = TypeVar("ItemT")
 Transaction = Callable[[Connection], T]
+Together = Callable[[Connection, Sequence[ItemT]], Sequence[T | Exception]]
+"""Of many items that wait: what became of each. One with an exception must have written nothing."""
 
 BUSY = "DATABASE_BUSY"
 DISK_FULL = "DISK_FULL"
@@ -37,16 +41,21 @@ _READERS = 3
 _BUSY_TIMEOUT_S = 5.0
 _LONGEST_LOG_PAGES = 16_000
 """64 MB of write-ahead log: only then a writer moves it itself, because `Checkpoints` could not keep up."""
+_STATEMENTS = 512
+"""That are kept parsed: those of `Rows` are one for each number of rows."""
 _SCRUB_TIMEOUT_MS = 2_000
 """Below the other one: whoever writes meanwhile waits a little, and does not fail."""
 _SQLITE_BUSY, _SQLITE_LOCKED, _SQLITE_FULL = 5, 6, 13
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Job:
-    fn: Transaction[Any]
+    fn: Transaction[Any] | None
+    """None: it is `item` of `together`."""
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
+    together: Together[Any, Any] | None = field(default=None)
+    item: Any = field(default=None)
     result: Any = field(default=None)
     error: BaseException | None = field(default=None)
 
@@ -57,7 +66,12 @@ def sqlite_engine(path: Path) -> Engine:
         f"sqlite:///{path}",
         poolclass=NullPool,
         hide_parameters=True,  # errors are logged, and what was to be stored is nobody else's
-        connect_args={"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False, "isolation_level": None},
+        connect_args={
+            "timeout": _BUSY_TIMEOUT_S,
+            "check_same_thread": False,
+            "isolation_level": None,
+            "cached_statements": _STATEMENTS,
+        },
     )
 
     def on_connect(connection: sqlite3.Connection, _record: object) -> None:
@@ -136,15 +150,23 @@ class Database:
     async def write(self, fn: Transaction[T]) -> T:
         """Runs `fn` in a transaction; returns its result once that is committed."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
+        # A caller that goes away cancels the future; the commit happens all the same.
+        return await self._queue(_Job(fn, loop.create_future(), loop))
+
+    async def write_together(self, fn: Together[ItemT, T], item: ItemT) -> T:
+        """The same for what many callers do at once: one call of `fn` has the items of all that wait, in
+        order. Should it raise, it is called again for each alone: none fails by another's fault."""
+        loop = asyncio.get_running_loop()
+        return await self._queue(_Job(None, loop.create_future(), loop, fn, item))
+
+    def _queue(self, job: _Job) -> asyncio.Future[Any]:
         with self._gate:
             self._require_open()
-            self._coming.append(_Job(fn, future, loop))
-            if loop not in self._handing_over:
-                self._handing_over.add(loop)
-                loop.call_soon(self._hand_over, loop)
-        # A caller that goes away cancels the future; the commit happens all the same.
-        return await future
+            self._coming.append(job)
+            if job.loop not in self._handing_over:
+                self._handing_over.add(job.loop)
+                job.loop.call_soon(self._hand_over, job.loop)
+        return job.future
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
         """What was queued in one turn of the event loop goes to the writer together: it begins when the loop
@@ -240,9 +262,10 @@ class Database:
         try:
             with immediate(conn):
                 if len(batch) == 1:
-                    batch[0].result = batch[0].fn(conn)
+                    _carry_out(conn, batch)
                 else:
-                    _attempt_each(conn, batch)
+                    for jobs in _together(batch):
+                        _attempt(conn, jobs)
         except BaseException as error:
             known = isinstance(error, OperationalError | sqlite3.OperationalError)
             failure = _translated(error) if known else error
@@ -251,17 +274,43 @@ class Database:
         _answer(batch)
 
 
-def _attempt_each(conn: Connection, batch: list[_Job]) -> None:
-    driver = _driver(conn)
+def _together(batch: Iterable[_Job]) -> Iterable[list[_Job]]:
+    """What is to be carried out at once, where the first of it stands: what waits at the same time has no
+    order among its kinds."""
+    groups: dict[object, list[_Job]] = {}
     for job in batch:
-        driver.execute("SAVEPOINT job")
-        try:
-            job.result = job.fn(conn)
-        except Exception as error:
-            # Only this one is undone; its neighbours in the batch commit.
-            driver.execute("ROLLBACK TO job")
-            job.error = error
-        driver.execute("RELEASE job")
+        groups.setdefault(job.together or job, []).append(job)
+    return groups.values()
+
+
+def _carry_out(conn: Connection, jobs: Sequence[_Job]) -> None:
+    """One job, or several of a kind."""
+    first = jobs[0]
+    if first.together is None:
+        assert first.fn is not None
+        first.result = first.fn(conn)
+        return
+    for job, result in zip(jobs, first.together(conn, [job.item for job in jobs]), strict=True):
+        if isinstance(result, Exception):
+            job.error = result
+        else:
+            job.result = result
+
+
+def _attempt(conn: Connection, jobs: Sequence[_Job]) -> None:
+    """Should they fail only they are undone; their neighbours in the batch commit."""
+    driver = _driver(conn)
+    driver.execute("SAVEPOINT jobs")
+    try:
+        _carry_out(conn, jobs)
+    except Exception as error:
+        driver.execute("ROLLBACK TO jobs")
+        if len(jobs) == 1:
+            jobs[0].error = error
+        else:
+            for job in jobs:
+                _attempt(conn, [job])
+    driver.execute("RELEASE jobs")
 
 
 def _translated(error: OperationalError | sqlite3.OperationalError) -> Exception:

@@ -1,0 +1,84 @@
+"""What people wrote, stored and told: all that waits, in one go."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from sqlalchemy import Connection
+
+from chamade_mcp.core import event_log, sent
+from chamade_mcp.core.dm_events import dm_chat
+from chamade_mcp.core.dms import NewMessage
+from chamade_mcp.core.held import Released
+from chamade_mcp.core.replies import Correspondent
+from chamade_mcp.core.said import Party, Said, add_conversation, add_messages, conversations_of
+from chamade_mcp.core.windows import Flushed, Windows
+from chamade_mcp.model.events import Envelope, Event
+from chamade_mcp.model.ids import ConversationId, MessageId, MessageRef
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    party: Party
+    new: NewMessage
+    quotes: MessageRef | None
+    """The platform's id of the message it answers to."""
+    flushed: Flushed | None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    whom: Correspondent
+    envelopes: Sequence[Envelope]
+    """Empty for a repeated delivery."""
+    released: Released
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    windows: Windows
+
+    def store(self, conn: Connection, arrivals: Sequence[Arrival]) -> list[Arrived]:
+        """A `store.database.Together`."""
+        said = _placed(conn, arrivals)
+        told: list[tuple[Correspondent, Released, list[Event]]] = []
+        for one, place, seq in zip(arrivals, said, add_messages(conn, said), strict=True):
+            whom = _whom(one.party, place.conversation)
+            if seq is None:
+                told.append((whom, Released(), []))
+                continue
+            released, before = self.windows.release(conn, whom, one.flushed)
+            told.append((whom, released, [*before, dm_chat(whom, place.new)]))
+        events = [event for *_, some in told for event in some]
+        envelopes = iter(event_log.append(conn, events, arrivals[-1].new.at))
+        return [Arrived(whom, list(islice(envelopes, len(some))), free) for whom, free, some in told]
+
+
+def _whom(party: Party, conversation: ConversationId) -> Correspondent:
+    return Correspondent(party.scope, party.platform, conversation, party.ref, party.connection)
+
+
+def _placed(conn: Connection, arrivals: Sequence[Arrival]) -> list[Said]:
+    """Each in its conversation, which is made on the first message."""
+    known = conversations_of(conn, list(dict.fromkeys(one.party for one in arrivals)))
+    said: list[Said] = []
+    for one in arrivals:
+        party, new = one.party, one.new
+        if party not in known:
+            is_group = new.group is not None
+            known[party] = add_conversation(conn, party, new.remote_name, new.at, is_group=is_group)
+        if one.quotes is not None:
+            new = replace(new, reply_to=_quoted(conn, known[party], one.quotes, said))
+        said.append(Said(party.scope, known[party], new))
+    return said
+
+
+def _quoted(
+    conn: Connection, conversation: ConversationId, ref: MessageRef, said: Sequence[Said]
+) -> MessageId | None:
+    """None: the gateway does not know it. It may have come in the same moment."""
+    row = sent.by_ref(conn, conversation, ref)
+    if row is not None:
+        return MessageId(row.id)
+    here = (one.new.id for one in said if (one.conversation, one.new.ref) == (conversation, ref))
+    return next(here, None)

@@ -1,0 +1,172 @@
+"""Storing what was said, as many messages at once as there are: functions of a connection."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, Integer, bindparam, update
+
+from chamade_mcp.core.dms import ACTIVE, INBOUND, NewMessage
+from chamade_mcp.model.access import Scope
+from chamade_mcp.model.ids import (
+    AccountId,
+    ConnectionId,
+    ConversationId,
+    ConversationRef,
+    Platform,
+    new_conversation_id,
+)
+from chamade_mcp.store.prepared import Prepared
+from chamade_mcp.store.rows import Rows, insertion
+from chamade_mcp.store.schema import accounts, conversations, messages
+
+_PARTY: Final = ("account_id", "agent_id", "platform", "connection_id", "ref")
+_CONVERSATIONS: Final = Rows(
+    "WITH given (n, account_id, agent_id, platform, connection_id, ref) AS ({rows}) "
+    "SELECT n, found.id FROM given JOIN conversations AS found "
+    "USING (account_id, agent_id, platform, connection_id, ref)",
+    Integer(),
+    *(conversations.c[name].type for name in _PARTY),
+)
+# A repeated one is found out by the statement that adds it.
+_ADD: Final = insertion(
+    messages,
+    (
+        *("id", "account_id", "conversation_id", "seq", "direction", "ref", "sender_name", "text"),
+        *("attachments", "status", "created_at", "reply_to", "thread", "mentions_me", "sent_at"),
+        *("sender_ref", "trust"),
+    ),
+    "ON CONFLICT (conversation_id, direction, ref) DO NOTHING RETURNING account_id, seq",
+)
+_TAKE: Final = Prepared(
+    update(accounts)
+    .where(accounts.c.id == bindparam("account"))
+    .values(message_seq=accounts.c.message_seq + bindparam("count", type_=Integer))
+    .returning(accounts.c.message_seq)
+)
+_TOUCHED: Final = ("id", "last_message_at", "status", "last_inbound_at", "remote_name")
+"""Without a value: as it was."""
+_TOUCH: Final = Rows(
+    "WITH given (id, last_message_at, status, last_inbound_at, remote_name) AS ({rows}) "
+    "UPDATE conversations AS touched SET "
+    "last_message_at = coalesce(given.last_message_at, touched.last_message_at), "
+    "status = coalesce(given.status, touched.status), "
+    "last_inbound_at = coalesce(given.last_inbound_at, touched.last_inbound_at), "
+    "remote_name = coalesce(given.remote_name, touched.remote_name) "
+    "FROM given WHERE touched.id = given.id",
+    *(conversations.c[name].type for name in _TOUCHED),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A person, or a group, on a platform: with whom a conversation is."""
+
+    scope: Scope
+    platform: Platform
+    connection: ConnectionId
+    ref: ConversationRef
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message in its conversation."""
+
+    scope: Scope
+    conversation: ConversationId
+    new: NewMessage
+
+
+def conversations_of(conn: Connection, parties: Sequence[Party]) -> dict[Party, ConversationId]:
+    """The conversations there are."""
+    found = _CONVERSATIONS.run(conn, [(number, *_key(one)) for number, one in enumerate(parties)])
+    return {parties[number]: ConversationId(conversation) for number, conversation in found}
+
+
+def _key(party: Party) -> tuple[str, ...]:
+    return party.scope.account, party.scope.agent, party.platform, party.connection, party.ref
+
+
+def add_conversation(
+    conn: Connection, party: Party, remote_name: str, at: datetime, *, is_group: bool = False
+) -> ConversationId:
+    conversation = new_conversation_id()
+    conn.execute(
+        conversations.insert().values(
+            id=conversation,
+            account_id=party.scope.account,
+            agent_id=party.scope.agent,
+            platform=party.platform,
+            connection_id=party.connection,
+            ref=party.ref,
+            remote_name=remote_name,
+            is_group=is_group,
+            status=ACTIVE,
+            created_at=at,
+            last_message_at=at,
+        )
+    )
+    return conversation
+
+
+def add_messages(conn: Connection, said: Sequence[Said]) -> list[int | None]:
+    """Their numbers; None for one whose ref was stored before, a platform's repeated delivery, and for one of
+    an account that is gone. What was not stored may have used up a number."""
+    counts = Counter(one.scope.account for one in said)
+    left = {account: _take(conn, account, count) for account, count in counts.items()}
+    numbers = [next(left[one.scope.account], None) for one in said]
+    numbered = list(zip(said, numbers, strict=True))
+    stored = set(_ADD.run(conn, [_row(one, seq) for one, seq in numbered if seq is not None]))
+    news = [(one.scope.account, seq) in stored for one, seq in numbered]
+    _touch(conn, [one for one, is_news in zip(said, news, strict=True) if is_news])
+    return [seq if is_news else None for seq, is_news in zip(numbers, news, strict=True)]
+
+
+def add_message(conn: Connection, said: Said) -> int | None:
+    return add_messages(conn, [said])[0]
+
+
+def _take(conn: Connection, account: AccountId, count: int) -> Iterator[int]:
+    last: int | None = _TAKE.value(conn, {"account": account, "count": count})
+    return iter(()) if last is None else iter(range(last - count + 1, last + 1))
+
+
+def _row(said: Said, seq: int) -> tuple[object, ...]:
+    new = said.new
+    return (
+        new.id,
+        said.scope.account,
+        said.conversation,
+        seq,
+        new.direction,
+        new.ref,
+        new.sender_name,
+        new.text,
+        [{**a.to_wire(), "file_id": a.file_id} for a in new.attachments],
+        new.status,
+        new.at,
+        new.reply_to,
+        new.thread,
+        new.mentions_me,
+        new.sent_at,
+        new.sender_ref,
+        str(new.trust or ""),
+    )
+
+
+def _touch(conn: Connection, stored: Sequence[Said]) -> None:
+    """What messages change of their conversations; of several in one the last counts."""
+    touched: dict[ConversationId, tuple[object, ...]] = {}
+    for one in stored:
+        place, new = one.conversation, one.new
+        _, spoken_at, status, heard_at, name = touched.get(place, (place, None, None, None, None))
+        # Or the conversation would become the most recent one, where an agent's answer to somebody else goes.
+        if not new.past_the_agent:
+            spoken_at, status = new.at, ACTIVE
+        if new.direction == INBOUND:
+            heard_at, name = new.at, new.remote_name
+        if spoken_at or heard_at:
+            touched[place] = place, spoken_at, status, heard_at, name
+    _TOUCH.run(conn, list(touched.values()))
