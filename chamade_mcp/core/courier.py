@@ -3,6 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -13,6 +15,7 @@ from chamade_mcp.core.dm_events import dm_event
 from chamade_mcp.core.inbox_deps import InboxDeps
 from chamade_mcp.core.outbox import Errand, Outbox, Settled
 from chamade_mcp.core.replies import Correspondent, ReplyClock, Stopped
+from chamade_mcp.core.sent import Became
 from chamade_mcp.core.supervisor import reaching
 from chamade_mcp.core.windows import Flushed, Windows
 from chamade_mcp.core.wording import worded
@@ -29,6 +32,23 @@ _NOTE_AGAIN_S: Final = 1.0
 """After the database did not take what became of a message."""
 _FLUSH_S: Final = 10.0
 """How long what a person wrote is kept back for what waited for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """What became of a message, and what its sender has to hear."""
+
+    errand: Errand
+    delivery: Delivery
+    told: Sequence[Event]
+    at: datetime
+
+    @property
+    def became(self) -> Became:
+        delivery = self.delivery
+        return Became(
+            MessageId(self.errand.outgoing.key), delivery.state, delivery.detail or None, delivery.ref
+        )
 
 
 class Courier:
@@ -165,24 +185,15 @@ class Courier:
         # The message is out or not, whatever the database says: no error of ours may tell otherwise. Those
         # behind it wait until that is stored.
         while True:
-            told = self._told(errand, delivery)
+            note = _Note(errand, delivery, self._told(errand, delivery), self._d.clock.now())
             try:
-                envelopes = await self._d.database.write(partial(self._store, errand, delivery, told))
+                envelopes = await self._d.database.write_together(_store, note)
             except Unavailable as error:
                 log.warning("message %s is %s, which is not stored yet: %s", message, delivery.state, error)
                 await self._d.clock.sleep(_NOTE_AGAIN_S)
             else:
                 self._d.hub.announce(envelopes)
                 return
-
-    def _store(
-        self, errand: Errand, delivery: Delivery, told: list[Event], conn: Connection
-    ) -> list[Envelope]:
-        message = MessageId(errand.outgoing.key)
-        sent.set_state(conn, message, delivery.state, delivery.detail or None, delivery.ref)
-        if not told or (errand.waited and delivery.state in held.ARRIVED and held.is_held(conn, message)):
-            return []  # with what it waited for
-        return event_log.append(conn, told, self._d.clock.now())
 
     def _told(self, errand: Errand, delivery: Delivery) -> list[Event]:
         """What its sender still has to hear."""
@@ -196,6 +207,20 @@ class Courier:
             state = str(delivery.state)
             return [tell(EventType.DM_FAILED, message_id=message, status=state, detail=delivery.detail)]
         return [tell(EventType.DM_DELIVERED, delivered_ids=[message])] if promised else []
+
+
+def _store(conn: Connection, notes: Sequence[_Note]) -> list[list[Envelope]]:
+    """A `store.database.Together`."""
+    sent.set_states(conn, [note.became for note in notes])
+    return [_tell(conn, note) for note in notes]
+
+
+def _tell(conn: Connection, note: _Note) -> list[Envelope]:
+    errand, message = note.errand, MessageId(note.errand.outgoing.key)
+    arrived = errand.waited and note.delivery.state in held.ARRIVED
+    if not note.told or (arrived and held.is_held(conn, message)):
+        return []  # with what it waited for
+    return event_log.append(conn, note.told, note.at)
 
 
 def promise(told: asyncio.Future[Settled]) -> None:

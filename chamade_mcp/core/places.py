@@ -1,13 +1,17 @@
 """Where a message goes: conversations in the database, as every send looks them up."""
 
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, literal_column, select
+from sqlalchemy import Connection, Integer, bindparam, literal_column, select
 
 from chamade_mcp.core.dms import ACTIVE
+from chamade_mcp.core.replies import Correspondent
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.ids import ConnectionId, ConversationId, ConversationRef, Platform
 from chamade_mcp.store.prepared import Prepared
+from chamade_mcp.store.rows import Rows
 from chamade_mcp.store.schema import conversations
 
 _COLUMNS: Final = (
@@ -17,41 +21,69 @@ _COLUMNS: Final = (
     conversations.c.connection_id,
     conversations.c.status,
 )
-_MINE: Final = (
-    conversations.c.account_id == bindparam("account"),
-    conversations.c.agent_id == bindparam("agent"),
+_NAMED: Final = Rows(
+    "WITH given (n, account_id, agent_id, id) AS ({rows}) "
+    "SELECT n, id, platform, ref, connection_id, status "
+    "FROM given JOIN conversations USING (account_id, agent_id, id)",
+    Integer(),
+    *(conversations.c[name].type for name in ("account_id", "agent_id", "id")),
 )
-_BY_ID: Final = Prepared(select(*_COLUMNS).where(*_MINE, conversations.c.id == bindparam("conversation")))
 _ACTIVE: Final = Prepared(
     select(*_COLUMNS)
-    .where(*_MINE, conversations.c.platform == bindparam("platform"), conversations.c.status == ACTIVE)
+    .where(
+        conversations.c.account_id == bindparam("account"),
+        conversations.c.agent_id == bindparam("agent"),
+        conversations.c.platform == bindparam("platform"),
+        conversations.c.status == ACTIVE,
+    )
     .order_by(conversations.c.last_message_at.desc(), conversations.c.id)
     .limit(literal_column("1"))
 )
 
 
-class Place(NamedTuple):
-    """A conversation, as far as it takes to write in it."""
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where an agent wants to write; in the conversation that a person wrote in last, where it names none."""
 
-    id: ConversationId
+    scope: Scope
     platform: Platform
-    ref: ConversationRef
-    connection_id: ConnectionId
+    conversation: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    whom: Correspondent
     status: str
 
 
-def find(conn: Connection, scope: Scope, conversation: str) -> Place | None:
-    return _place(_BY_ID.row(conn, {**_whose(scope), "conversation": conversation}))
+def find(conn: Connection, wanted: Sequence[Destination]) -> list[Place | None]:
+    """None for one that is not there, or is another agent's."""
+    named = [
+        (n, to.scope.account, to.scope.agent, to.conversation)
+        for n, to in enumerate(wanted)
+        if to.conversation is not None
+    ]
+    found = {row[0]: row[1:] for row in _NAMED.run(conn, named)}
+    return [
+        _place(to, found.get(n) if to.conversation is not None else _most_recent(conn, to))
+        for n, to in enumerate(wanted)
+    ]
 
 
-def most_recent(conn: Connection, scope: Scope, platform: str) -> Place | None:
-    """The active conversation of a platform: the one somebody wrote in last."""
-    return _place(_ACTIVE.row(conn, {**_whose(scope), "platform": platform}))
+def _most_recent(conn: Connection, to: Destination) -> tuple[Any, ...] | None:
+    whose: dict[str, object] = {"account": to.scope.account, "agent": to.scope.agent, "platform": to.platform}
+    return _ACTIVE.row(conn, whose)
 
 
-def _whose(scope: Scope) -> dict[str, object]:
-    return {"account": scope.account, "agent": scope.agent}
-
-
-def _place(row: tuple[Any, ...] | None) -> Place | None:
-    return None if row is None else Place(*row)
+def _place(to: Destination, row: tuple[Any, ...] | None) -> Place | None:
+    if row is None:
+        return None
+    conversation, platform, ref, connection, status = row
+    whom = Correspondent(
+        to.scope,
+        Platform(platform),
+        ConversationId(conversation),
+        ConversationRef(ref),
+        ConnectionId(connection),
+    )
+    return Place(whom, status)

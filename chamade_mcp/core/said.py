@@ -50,12 +50,12 @@ _TOUCHED: Final = ("id", "last_message_at", "status", "last_inbound_at", "remote
 """Without a value: as it was."""
 _TOUCH: Final = Rows(
     "WITH given (id, last_message_at, status, last_inbound_at, remote_name) AS ({rows}) "
-    "UPDATE conversations AS touched SET "
-    "last_message_at = coalesce(given.last_message_at, touched.last_message_at), "
-    "status = coalesce(given.status, touched.status), "
-    "last_inbound_at = coalesce(given.last_inbound_at, touched.last_inbound_at), "
-    "remote_name = coalesce(given.remote_name, touched.remote_name) "
-    "FROM given WHERE touched.id = given.id",
+    "UPDATE conversations SET "
+    "last_message_at = coalesce(given.last_message_at, conversations.last_message_at), "
+    "status = coalesce(given.status, conversations.status), "
+    "last_inbound_at = coalesce(given.last_inbound_at, conversations.last_inbound_at), "
+    "remote_name = coalesce(given.remote_name, conversations.remote_name) "
+    "FROM given WHERE conversations.id = given.id",
     *(conversations.c[name].type for name in _TOUCHED),
 )
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -10,16 +10,16 @@ from typing import Any, Final, TypedDict, Unpack
 
 from sqlalchemy import Connection, Row
 
-from chamade_mcp.core import dms, places, sent
+from chamade_mcp.core import dms, sent
 from chamade_mcp.core.composing import compose, incomplete, texts_of
 from chamade_mcp.core.courier import Courier, promise
 from chamade_mcp.core.cursors import Heads
+from chamade_mcp.core.departures import Departure, Departures
 from chamade_mcp.core.inbox_deps import InboxDeps
 from chamade_mcp.core.outbox import Errand, Settled
 from chamade_mcp.core.patience import Patience
-from chamade_mcp.core.places import Place
+from chamade_mcp.core.places import Destination
 from chamade_mcp.core.replies import Correspondent, ReplyClock
-from chamade_mcp.core.said import Said, add_messages
 from chamade_mcp.core.supervisor import reaching
 from chamade_mcp.core.windows import Flushed, Windows
 from chamade_mcp.core.wording import require_feature, worded
@@ -35,10 +35,8 @@ from chamade_mcp.model.errors import (
     NotFound,
     Outcome,
     PlatformRefused,
-    Unavailable,
     delivery_unknown,
     message_not_found,
-    no_active_conversation,
 )
 from chamade_mcp.model.facts import MessageReceived
 from chamade_mcp.model.ids import (
@@ -90,6 +88,7 @@ class Sending:
         self._heads = heads
         self.replies = ReplyClock(deps.clock, deps.reply_timeout_s, self)
         self.windows = Windows(deps)
+        self._departures = Departures(deps, self.windows)
         self._courier = Courier(deps, self.replies, self.windows)
         self._patience = Patience(deps.clock, _PATIENCE_S)
 
@@ -123,9 +122,9 @@ class Sending:
         if thread is not None:
             require_feature(manifest, MessageFeature.THREADS)
         target = how.get("conversation_id") if quoted is None else quoted.conversation_id
-        find = partial(self._reachable, scope=scope, platform=manifest.platform, conversation=target)
-        if how.get("attachments"):
-            await self._d.database.read(find)  # before anything is fetched
+        to = Destination(scope, manifest.platform, target)
+        if how.get("attachments"):  # before anything is fetched
+            await self._d.database.read(partial(self._departures.find_reachable, to=to))
         texts = await texts_of(manifest, text, may_split=how.get("split", False))
         outgoing = compose(
             manifest,
@@ -135,7 +134,7 @@ class Sending:
             reply_to=None if quoted is None else quoted.platform_ref,
             thread=None if thread is None else ThreadRef(thread),
         )
-        beginning = self._begin(scope, find, outgoing, quoted, keep_typing=how.get("keep_typing", False))
+        beginning = self._begin(to, outgoing, quoted, keep_typing=how.get("keep_typing", False))
         # A caller who goes away does not stop a message half-way.
         whom, told = await to_the_end(beginning)
         keys = [one.key for one in outgoing]
@@ -145,14 +144,6 @@ class Sending:
             return SendResult(200, body | more)
         result = await self._result(whom, keys, told)
         return replace(result, body=result.body | more)
-
-    def _require_link(self, whom: Correspondent) -> None:
-        """What only a person can mend is told at once, and nothing is kept for it; an outage passes."""
-        try:
-            self._d.messages(*whom.link)
-        except Unavailable as error:
-            if error.action is not Action.RETRY:
-                raise
 
     async def retry(self, principal: Principal, message: str) -> SendResult:
         """Raises `Conflict` for a message that is not failed, and what `send` raises."""
@@ -222,10 +213,8 @@ class Sending:
         self, principal: Principal, platform: str, conversation_id: str | None = None
     ) -> dict[str, Any]:
         manifest = self._d.platforms.require(platform)
-        find = partial(
-            self._target, scope=principal.scope, platform=manifest.platform, conversation=conversation_id
-        )
-        whom = await self._d.database.read(find)
+        to = Destination(principal.scope, manifest.platform, conversation_id)
+        whom = await self._d.database.read(partial(self._departures.find, to=to))
         self.replies.prolong(whom)
         with reaching(manifest.platform):
             await self._d.messages(*whom.link).typing(whom.ref)
@@ -237,7 +226,7 @@ class Sending:
         self._d.messages(*whom.link)
         said = worded(self._d.platforms.require(whom.platform), text)
         outgoing = Outgoing(new_message_id(), said, sender_name=dms.GATEWAY, markdown=text)
-        await to_the_end(self._begin(whom.scope, lambda _: whom, [outgoing]))
+        await to_the_end(self._begin(whom, [outgoing]))
 
     async def tell_no_reply(self, whom: Correspondent) -> None:
         try:
@@ -261,39 +250,9 @@ class Sending:
             )
         return row
 
-    def _reachable(
-        self, conn: Connection, scope: Scope, platform: Platform, conversation: str | None
-    ) -> Correspondent:
-        whom = self._target(conn, scope, platform, conversation)
-        self._require_link(whom)
-        return whom
-
-    def _target(
-        self, conn: Connection, scope: Scope, platform: Platform, conversation: str | None
-    ) -> Correspondent:
-        """Whom a message goes to; the person who wrote last, when no conversation is named."""
-        if conversation is None:
-            place = places.most_recent(conn, scope, platform)
-            if place is None:
-                raise no_active_conversation(platform)
-            return _whom(scope, place)
-        place = places.find(conn, scope, conversation)
-        if place is None or place.platform != platform:
-            raise NotFound("Conversation not found", code="CONVERSATION_NOT_FOUND", param="conversation_id")
-        if place.status == dms.CLOSED:
-            self._d.messages(platform, place.connection_id)
-            raise Conflict(
-                "This person may not write to the agent any more, so it may not write to them",
-                code="CONVERSATION_CLOSED",
-                action=Action.ASK_HUMAN,
-                platform=platform,
-            )
-        return _whom(scope, place)
-
     async def _begin(
         self,
-        scope: Scope,
-        find: Callable[[Connection], Correspondent],
+        to: Destination | Correspondent,
         parts: Sequence[Outgoing],
         quoted: Row[Any] | None = None,
         *,
@@ -304,22 +263,17 @@ class Sending:
         new = [_new(part, now, quoted if part is parts[0] else None) for part in parts]
 
         answers = parts[0].sender_name != dms.GATEWAY
-
-        def store(conn: Connection) -> tuple[Correspondent, list[int | None], bool]:
-            whom = find(conn)
-            numbers = add_messages(conn, [Said(scope, whom.conversation, one) for one in new])
-            stored = [one.id for one, seq in zip(new, numbers, strict=True) if seq is not None]
-            return whom, numbers, answers and self.windows.hold_if_closed(conn, whom, stored)
-
-        whom, numbers, held = await self._d.database.write(store)
+        departure = Departure(to, new, answers)
+        departed = await self._d.database.write_together(self._departures.store, departure)
+        whom, numbers, held = departed.whom, departed.numbers, departed.held
         if numbers[-1] is not None:
-            self._heads.advance(scope, new[-1])
+            self._heads.advance(whom.scope, new[-1])
         if held:
             self.windows.ask(whom, parts[0].key)
         told: list[asyncio.Future[Settled]] = []
         for at, (seq, part) in enumerate(zip(numbers, parts, strict=True)):
             if seq is None:
-                told.append(await self._known(scope, part.key))
+                told.append(await self._known(whom.scope, part.key))
                 continue
             if held:
                 told.append(_settled(WindowClosed()))
@@ -349,10 +303,6 @@ class Sending:
         if state is DeliveryState.FAILED:
             return _settled(PlatformRefused(platform=row.platform))
         return _settled(delivery_unknown(row.platform) if state is DeliveryState.UNKNOWN else state)
-
-
-def _whom(scope: Scope, place: Place) -> Correspondent:
-    return Correspondent(scope, place.platform, place.id, place.ref, place.connection_id)
 
 
 def _settled(outcome: Settled) -> asyncio.Future[Settled]:

@@ -1,15 +1,17 @@
 """What agents sent, and what became of it, in the database: functions of a connection."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, String, bindparam, case, func, literal, or_, select, update
+from sqlalchemy import Connection, Row, String, bindparam, case, select, update
 
 from chamade_mcp.core.dms import ASIDE, INBOUND, OUTBOUND, mine
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.ids import ConversationId, MessageId, MessageRef
 from chamade_mcp.model.messages import DeliveryState
 from chamade_mcp.store.prepared import Prepared
+from chamade_mcp.store.rows import Rows
 from chamade_mcp.store.schema import conversations, messages
 
 _QUOTED = messages.alias("quoted")
@@ -40,21 +42,17 @@ _REPLACES: Final = {
 }
 
 
-def _set_state(state: DeliveryState) -> Prepared:
-    return Prepared(
-        update(messages)
-        .where(messages.c.id == bindparam("message"))
-        # Not `in_`, which is a statement of its own for each number of values.
-        .where(or_(*(messages.c.status == literal(str(before)) for before in _REPLACES[state])))
-        .values(
-            status=bindparam("new"),
-            detail=bindparam("why"),
-            sent_ref=func.coalesce(bindparam("sent", type_=String), messages.c.sent_ref),
-        )
-    )
-
-
-_SET_STATE: Final = {state: _set_state(state) for state in DeliveryState}
+_CHANGED: Final = ("id", "status", "detail", "sent_ref")
+_SET_STATE: Final = Rows(
+    "WITH given (id, status, detail, sent_ref, replaces) AS ({rows}) UPDATE messages SET "
+    "status = given.status, detail = given.detail, "
+    "sent_ref = coalesce(given.sent_ref, messages.sent_ref) "
+    "FROM given WHERE messages.id = given.id AND instr(given.replaces, ' ' || messages.status || ' ') "
+    "RETURNING messages.id",
+    *(messages.c[name].type for name in _CHANGED),
+    String(),
+)
+_BEFORE: Final = {state: f" {' '.join(before)} " for state, before in _REPLACES.items()}
 _SET_REF: Final = Prepared(
     update(messages).where(messages.c.id == bindparam("message")).values(sent_ref=bindparam("sent"))
 )
@@ -76,22 +74,30 @@ def pending(conn: Connection) -> Sequence[Row[Any]]:
     return conn.execute(TO_SEND.where(due).order_by(messages.c.seq)).all()
 
 
-def set_state(
-    conn: Connection,
-    message: MessageId,
-    state: DeliveryState,
-    detail: str | None = None,
-    ref: MessageRef | None = None,
-) -> bool:
-    """Whether that was news: an earlier state that comes late changes nothing.
+@dataclass(frozen=True, slots=True)
+class Became:
+    """What became of a message."""
 
-    `detail` says why, in the platform's words where there are any; `ref` is the platform's id of it.
-    """
-    values: dict[str, object] = {"message": message, "new": str(state), "why": detail, "sent": ref}
-    news = _SET_STATE[state].count(conn, values) == 1
-    if not news and ref is not None:
-        _SET_REF.run(conn, values)
-    return news
+    message: MessageId
+    state: DeliveryState
+    detail: str | None = None
+    """Why, in the platform's words where there are any."""
+    ref: MessageRef | None = None
+    """The platform's id of it."""
+
+
+def set_states(conn: Connection, became: Sequence[Became]) -> list[bool]:
+    """Of different messages. Whether each was news: an earlier state that comes late changes nothing."""
+    rows = [(one.message, str(one.state), one.detail, one.ref, _BEFORE[one.state]) for one in became]
+    news = {message for (message,) in _SET_STATE.run(conn, rows)}
+    for one in became:
+        if one.message not in news and one.ref is not None:
+            _SET_REF.run(conn, {"message": one.message, "sent": one.ref})
+    return [one.message in news for one in became]
+
+
+def set_state(conn: Connection, message: MessageId, state: DeliveryState, detail: str | None = None) -> bool:
+    return set_states(conn, [Became(message, state, detail)])[0]
 
 
 def any_message(conn: Connection, scope: Scope, message: str) -> Row[Any] | None:
