@@ -41,7 +41,7 @@ class CallChat:
             raise bridge_not_ready()
         said = worded(self._d.platforms.require(live.record.platform), text)
         files = await self._d.files.attach(live.record.scope, attachments)
-        message = message_id or new_message_id()
+        message = message_id or new_message_id(self._d.clock.now())
         with reaching(live.record.platform):
             delivery = await leg.send_chat(Outgoing(message, said, sender_name, files, text))
         if delivery.state is DeliveryState.FAILED:

@@ -211,7 +211,8 @@ class Connections:
             messages = self._d.supervisor.link(listed.platform, listed.link).messages
             assert messages is not None, "there is a conversation on it"
             with reaching(listed.platform):
-                delivery = await messages.send(operator.whom.ref, Outgoing(new_message_id(), _TEST_WORDS))
+                words = Outgoing(new_message_id(self._d.clock.now()), _TEST_WORDS)
+                delivery = await messages.send(operator.whom.ref, words)
             if delivery.state is DeliveryState.FAILED:
                 raise PlatformRefused(delivery.detail or "Failed to send message", platform=listed.platform)
         return {"status": str(self._now(listed).state), "name": identity.name, "sent": sent}

@@ -1,5 +1,6 @@
 """The account's event log in the database: the truth behind every live stream."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import NoResultFound
 
+from chamade_mcp.kit.clock import iso
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.events import Cursor, Envelope, Event, EventType
 from chamade_mcp.model.ids import AccountId, AgentId, CallId
@@ -35,7 +37,9 @@ _TAKE: Final = Prepared(
     .returning(accounts.c.event_seq)
 )
 _HEAD: Final = Prepared(select(accounts.c.event_seq).where(accounts.c.id == bindparam("account")))
-_ADD: Final = insertion(events, ("account_id", "seq", "agent_id", "type", "call_id", "payload", "created_at"))
+_ADD: Final = insertion(
+    "events", ("account_id", "seq", "agent_id", "type", "call_id", "payload", "created_at")
+)
 
 
 def append(conn: Connection, happened: Sequence[Event], at: datetime) -> list[Envelope]:
@@ -43,13 +47,13 @@ def append(conn: Connection, happened: Sequence[Event], at: datetime) -> list[En
     counts = Counter(event.account for event in happened)
     numbers = {account: _take(conn, account, count) for account, count in counts.items()}
     envelopes = [Envelope(Cursor(next(numbers[event.account])), event) for event in happened]
-    _ADD.run(conn, [_row(one.cursor, one.event, at) for one in envelopes])
+    _ADD.run(conn, [_row(one.cursor, one.event, iso(at)) for one in envelopes])
     return envelopes
 
 
-def _row(cursor: Cursor, event: Event, at: datetime) -> tuple[object, ...]:
+def _row(cursor: Cursor, event: Event, at: str) -> tuple[object, ...]:
     call = event.payload.get("call_id")
-    return event.account, cursor, event.agent, str(event.type), call, event.payload, at
+    return event.account, cursor, event.agent, str(event.type), call, json.dumps(event.payload), at
 
 
 def _take(conn: Connection, account: AccountId, count: int) -> Iterator[int]:

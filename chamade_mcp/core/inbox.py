@@ -213,7 +213,7 @@ class Inbox:
 
 def _inbound(fact: MessageReceived, status: str, at: datetime, trust: Trust | None = None) -> dms.NewMessage:
     return dms.NewMessage(
-        new_message_id(),
+        new_message_id(at),
         dms.INBOUND,
         fact.ref,
         plain_line(fact.sender.name),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Integer, bindparam, literal_column, select
+from sqlalchemy import Connection, bindparam, literal_column, select
 
 from chamade_mcp.core.dms import ACTIVE
 from chamade_mcp.core.replies import Correspondent
@@ -25,8 +25,7 @@ _NAMED: Final = Rows(
     "WITH given (n, account_id, agent_id, id) AS ({rows}) "
     "SELECT n, id, platform, ref, connection_id, status "
     "FROM given JOIN conversations USING (account_id, agent_id, id)",
-    Integer(),
-    *(conversations.c[name].type for name in ("account_id", "agent_id", "id")),
+    4,
 )
 _ACTIVE: Final = Prepared(
     select(*_COLUMNS)

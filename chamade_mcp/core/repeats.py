@@ -1,7 +1,6 @@
 """Requests that may come again: done once per `Idempotency-Key`, answered alike every time for a day."""
 
 import logging
-import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -76,7 +75,6 @@ class Repeats:
         self._database = database
         self._clock = clock
         self._box = box
-        self._holder = secrets.token_hex(8)
         self._here: dict[tuple[Scope, str], _Here] = {}
         """No more than are under way at a time: while answers cannot be stored, nothing is begun either."""
 
@@ -151,15 +149,12 @@ class Repeats:
                 "agent_id": request.scope.agent,
                 "key": request.key,
                 "digest": request.digest,
-                "message_id": new_message_id(),
-                "holder": self._holder,
+                "message_id": new_message_id(now),
                 "expires_at": now + KEPT,
             }
             return conn.execute(repeats.insert().values(values).returning(repeats)).one()
         if found.digest != request.digest:
             raise KeyReused
-        if found.status is None:
-            conn.execute(update(repeats).where(*_of(request)).values(holder=self._holder))
         return found
 
 

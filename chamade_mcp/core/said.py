@@ -1,5 +1,6 @@
 """Storing what was said, as many messages at once as there are: functions of a connection."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Final
 from sqlalchemy import Connection, Integer, bindparam, update
 
 from chamade_mcp.core.dms import ACTIVE, INBOUND, NewMessage
+from chamade_mcp.kit.clock import iso
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.ids import (
     AccountId,
@@ -20,19 +22,17 @@ from chamade_mcp.model.ids import (
 )
 from chamade_mcp.store.prepared import Prepared
 from chamade_mcp.store.rows import Rows, insertion
-from chamade_mcp.store.schema import accounts, conversations, messages
+from chamade_mcp.store.schema import accounts, conversations
 
-_PARTY: Final = ("account_id", "agent_id", "platform", "connection_id", "ref")
 _CONVERSATIONS: Final = Rows(
     "WITH given (n, account_id, agent_id, platform, connection_id, ref) AS ({rows}) "
     "SELECT n, found.id FROM given JOIN conversations AS found "
     "USING (account_id, agent_id, platform, connection_id, ref)",
-    Integer(),
-    *(conversations.c[name].type for name in _PARTY),
+    6,
 )
 # A repeated one is found out by the statement that adds it.
 _ADD: Final = insertion(
-    messages,
+    "messages",
     (
         *("id", "account_id", "conversation_id", "seq", "direction", "ref", "sender_name", "text"),
         *("attachments", "status", "created_at", "reply_to", "thread", "mentions_me", "sent_at"),
@@ -46,8 +46,7 @@ _TAKE: Final = Prepared(
     .values(message_seq=accounts.c.message_seq + bindparam("count", type_=Integer))
     .returning(accounts.c.message_seq)
 )
-_TOUCHED: Final = ("id", "last_message_at", "status", "last_inbound_at", "remote_name")
-"""Without a value: as it was."""
+# What has no value stays as it was.
 _TOUCH: Final = Rows(
     "WITH given (id, last_message_at, status, last_inbound_at, remote_name) AS ({rows}) "
     "UPDATE conversations SET "
@@ -56,7 +55,7 @@ _TOUCH: Final = Rows(
     "last_inbound_at = coalesce(given.last_inbound_at, conversations.last_inbound_at), "
     "remote_name = coalesce(given.remote_name, conversations.remote_name) "
     "FROM given WHERE conversations.id = given.id",
-    *(conversations.c[name].type for name in _TOUCHED),
+    5,
 )
 
 
@@ -144,13 +143,13 @@ def _row(said: Said, seq: int) -> tuple[object, ...]:
         new.ref,
         new.sender_name,
         new.text,
-        [{**a.to_wire(), "file_id": a.file_id} for a in new.attachments],
+        json.dumps([{**a.to_wire(), "file_id": a.file_id} for a in new.attachments]),
         new.status,
-        new.at,
+        iso(new.at),
         new.reply_to,
         new.thread,
         new.mentions_me,
-        new.sent_at,
+        None if new.sent_at is None else iso(new.sent_at),
         new.sender_ref,
         str(new.trust or ""),
     )
@@ -164,9 +163,9 @@ def _touch(conn: Connection, stored: Sequence[Said]) -> None:
         _, spoken_at, status, heard_at, name = touched.get(place, (place, None, None, None, None))
         # Or the conversation would become the most recent one, where an agent's answer to somebody else goes.
         if not new.past_the_agent:
-            spoken_at, status = new.at, ACTIVE
+            spoken_at, status = iso(new.at), ACTIVE
         if new.direction == INBOUND:
-            heard_at, name = new.at, new.remote_name
+            heard_at, name = iso(new.at), new.remote_name
         if spoken_at or heard_at:
             touched[place] = place, spoken_at, status, heard_at, name
     _TOUCH.run(conn, list(touched.values()))

@@ -129,7 +129,7 @@ class Sending:
         outgoing = compose(
             manifest,
             texts,
-            how.get("message_id") or new_message_id(),
+            how.get("message_id") or new_message_id(self._d.clock.now()),
             attachments=await self._d.files.attach(scope, how.get("attachments", ())),
             reply_to=None if quoted is None else quoted.platform_ref,
             thread=None if thread is None else ThreadRef(thread),
@@ -225,7 +225,7 @@ class Sending:
         own name. Raises `Unavailable`."""
         self._d.messages(*whom.link)
         said = worded(self._d.platforms.require(whom.platform), text)
-        outgoing = Outgoing(new_message_id(), said, sender_name=dms.GATEWAY, markdown=text)
+        outgoing = Outgoing(new_message_id(self._d.clock.now()), said, sender_name=dms.GATEWAY, markdown=text)
         await to_the_end(self._begin(whom, [outgoing]))
 
     async def tell_no_reply(self, whom: Correspondent) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, String, bindparam, case, select, update
+from sqlalchemy import Connection, Row, bindparam, case, select, update
 
 from chamade_mcp.core.dms import ASIDE, INBOUND, OUTBOUND, mine
 from chamade_mcp.model.access import Scope
@@ -42,15 +42,13 @@ _REPLACES: Final = {
 }
 
 
-_CHANGED: Final = ("id", "status", "detail", "sent_ref")
 _SET_STATE: Final = Rows(
     "WITH given (id, status, detail, sent_ref, replaces) AS ({rows}) UPDATE messages SET "
     "status = given.status, detail = given.detail, "
     "sent_ref = coalesce(given.sent_ref, messages.sent_ref) "
     "FROM given WHERE messages.id = given.id AND instr(given.replaces, ' ' || messages.status || ' ') "
     "RETURNING messages.id",
-    *(messages.c[name].type for name in _CHANGED),
-    String(),
+    5,
 )
 _BEFORE: Final = {state: f" {' '.join(before)} " for state, before in _REPLACES.items()}
 _SET_REF: Final = Prepared(

@@ -1,8 +1,9 @@
-"""Identifiers. Ours carry a prefix and 99 random bits; a platform's own end in ``Ref`` and are opaque."""
+"""Identifiers. Ours carry a prefix and chance enough; a platform's own end in ``Ref`` and are opaque."""
 
 import os
 import secrets
 from collections import deque
+from datetime import datetime
 from itertools import product
 from typing import Final, NewType
 
@@ -35,30 +36,34 @@ MessageRef = NewType("MessageRef", str)
 ThreadRef = NewType("ThreadRef", str)
 
 _ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"  # no 0/o, 1/i/l: ids are read aloud and typed
-_PAIRS: Final = tuple(a + b for a, b in product(_ALPHABET, repeat=2))
 _LENGTH: Final = 20
-_BYTES: Final = 16  # more bits than are used, so that each letter is as likely as the others
-_AT_ONCE: Final = 64
+_DRAWN: Final = bytes(ord(_ALPHABET[byte % len(_ALPHABET)]) for byte in range(256))
+_UNEVEN: Final = bytes(range(256 - 256 % len(_ALPHABET), 256))
+"""Bytes that are left out, so that each letter is as likely as the others."""
+_AT_ONCE: Final = 4096
 
-_random: Final = deque[int]()
+_random: Final = deque[str]()
 """Asking the system takes as long as all the rest of an id, and longer where threads wait for each other."""
 os.register_at_fork(after_in_child=_random.clear)
+
+_IN_ORDER: Final = tuple(a + b for a, b in product(sorted(_ALPHABET), repeat=2))
+"""Pairs of letters, as text is sorted."""
+_PER_S: Final = 100
+
+
+def _letters() -> str:
+    """Twenty letters by chance: 99 bits."""
+    while True:
+        try:
+            return _random.popleft()  # atomic, and so is `extend`: any thread may make ids
+        except IndexError:
+            drawn = secrets.token_bytes(_AT_ONCE).translate(_DRAWN, _UNEVEN).decode()
+            _random.extend(drawn[at : at + _LENGTH] for at in range(0, len(drawn) - _LENGTH + 1, _LENGTH))
 
 
 def new_id(prefix: str) -> str:
     """A fresh id such as ``call_k3n...``: the prefix, an underscore, 20 characters (99 bits)."""
-    while True:
-        try:
-            bits = _random.popleft()  # atomic, and so is `extend`: any thread may make ids
-            break
-        except IndexError:
-            drawn = secrets.token_bytes(_BYTES * _AT_ONCE)
-            _random.extend(int.from_bytes(drawn[at : at + _BYTES]) for at in range(0, len(drawn), _BYTES))
-    letters = [prefix, "_"]
-    for _ in range(_LENGTH // 2):
-        bits, index = divmod(bits, len(_PAIRS))
-        letters.append(_PAIRS[index])
-    return "".join(letters)
+    return f"{prefix}_{_letters()}"
 
 
 def new_account_id() -> AccountId:
@@ -81,8 +86,14 @@ def new_conversation_id() -> ConversationId:
     return ConversationId(new_id("conv"))
 
 
-def new_message_id() -> MessageId:
-    return MessageId(new_id("msg"))
+def new_message_id(at: datetime) -> MessageId:
+    """Begins with the moment, to 10 ms, and ends with 12 letters (59 bits): messages that are made together
+    stand together in an index, where each would be a page to write otherwise."""
+    rest, last = divmod(int(at.timestamp() * _PER_S), len(_IN_ORDER))
+    rest, third = divmod(rest, len(_IN_ORDER))
+    first, second = divmod(rest, len(_IN_ORDER))
+    begin = f"msg_{_IN_ORDER[first % len(_IN_ORDER)]}{_IN_ORDER[second]}{_IN_ORDER[third]}{_IN_ORDER[last]}"
+    return MessageId(begin + _letters()[8:])
 
 
 def new_file_id() -> FileId:

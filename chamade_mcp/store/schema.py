@@ -163,7 +163,6 @@ repeats = Table(
     Column("key", String(255), primary_key=True),
     Column("digest", String(64), nullable=False),
     Column("message_id", String(32), nullable=False),
-    Column("holder", String(16), nullable=False),
     Column("status", Integer),
     Column("answer_sealed", LargeBinary),
     Column("expires_at", Instant, nullable=False),

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -127,6 +127,47 @@ async def test_the_order_is_kept_and_a_batch_is_one_commit(database: Database) -
     await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
     assert len(await database.read(numbers)) == 50
     assert await asyncio.gather(*pending) == log == list(range(50))
+
+
+async def test_what_many_do_at_once_is_one_call(database: Database) -> None:
+    calls: list[list[int]] = []
+
+    def together(conn: Connection, wanted: Sequence[int]) -> list[int | Exception]:
+        calls.append(list(wanted))
+        for number in wanted:
+            if number > 0:
+                insert(number)(conn)
+        return [number if number > 0 else KeyError(number) for number in wanted]
+
+    latch = Latch()
+    held = await latch.close(database)
+    writes = [database.write_together(together, number) for number in (1, 2, -3, 4)]
+    writes.insert(2, database.write(insert(10)))
+    pending = [asyncio.ensure_future(w) for w in writes]
+    await asyncio.sleep(0)
+    latch.open()
+    await held
+    results = await asyncio.wait_for(asyncio.gather(*pending, return_exceptions=True), 5)
+    assert [type(r) if isinstance(r, Exception) else r for r in results] == [1, 2, 10, KeyError, 4]
+    assert calls == [[1, 2, -3, 4]]
+    assert await database.read(numbers) == [1, 2, 4, 10]
+
+
+async def test_none_fails_by_the_fault_of_another(database: Database) -> None:
+    def together(conn: Connection, wanted: Sequence[int]) -> list[int]:
+        return [insert(number)(conn) for number in wanted]
+
+    latch = Latch()
+    held = await latch.close(database)
+    pending = [asyncio.ensure_future(database.write_together(together, n)) for n in (1, 2, 2, 3)]
+    await asyncio.sleep(0)
+    latch.open()
+    await held
+    results = await asyncio.wait_for(asyncio.gather(*pending, return_exceptions=True), 5)
+    assert [type(r) if isinstance(r, Exception) else r for r in results] == [1, 2, IntegrityError, 3]
+    assert await database.read(numbers) == [1, 2, 3]
+    with pytest.raises(IntegrityError):
+        await database.write_together(together, 3)
 
 
 async def test_answers_come_after_the_commit(database: Database) -> None:
