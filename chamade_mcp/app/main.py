@@ -31,6 +31,7 @@ from chamade_mcp.web.assets import Assets
 from chamade_mcp.web.connect_page import connect_routes
 from chamade_mcp.web.consent import consent_routes
 from chamade_mcp.web.dashboard import dashboard_routes
+from chamade_mcp.web.docs.site import docs_routes
 from chamade_mcp.web.rooms import room_routes
 
 WEB = Platform("web")
@@ -72,6 +73,7 @@ def create_app(
         *connect_routes(core, door, assets),
         *room_routes(core.invitations.of(WEB), assets),
         *dashboard_routes(core, door, assets),
+        *docs_routes(core.public_url, core.platforms.manifests, lambda: api.reference.document, assets),
     ]
     routes += [Mount(f"/live/{m.platform}", _live(supervisor, m.platform)) for m in core.platforms.manifests]
     others = Router(routes, default=api, redirect_slashes=False)
