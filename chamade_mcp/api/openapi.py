@@ -17,9 +17,8 @@ Schema: TypeAlias = dict[str, Any]
 
 _REF = "#/components/schemas/{model}"
 _ABOUT = """\
-Join calls, hear and speak as raw PCM, read and write messages. Ten platforms are described; in this version
-one of them, the web room, is connected, and the others are refused with what is missing. `GET /api/platforms`
-tells which is which.
+Join calls, hear and speak as raw PCM, read and write messages. `GET /api/platforms` tells which platforms
+there are and which of them are connected; a call on another is refused with what is missing.
 
 Every request carries `X-API-Key: chmd_...`, an OAuth access token `chmo_...` in its place or as
 `Authorization: Bearer`, or the dashboard's session cookie. Errors are problem objects
@@ -41,7 +40,7 @@ PROBLEM: Schema = {
         "code": {
             "type": "string",
             "pattern": "^[A-Z][A-Z0-9_]*$",
-            "description": "Stable; see docs/errors.md",
+            "description": "Stable; see `/docs/errors`",
         },
         "action": {"type": "string", "enum": [str(a) for a in Action]},
         "outcome": {

@@ -23,7 +23,7 @@ State = Literal["pending", "delivered", "failed"]
 
 class WebhookBody(Body):
     url: Annotated[
-        WebUrl, Field(description="https, and a host of the public Internet; see docs/webhooks.md")
+        WebUrl, Field(description="https, and a host of the public Internet; see `/docs/webhooks`")
     ]
     events: Types = Field(default_factory=list[EventType])
     description: OptionalLine = ""

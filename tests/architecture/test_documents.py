@@ -16,10 +16,12 @@ from chamade_mcp.api import entrance, socket_door, stream
 from chamade_mcp.app import cli
 from chamade_mcp.app.settings import VARIABLES, Settings, variable_of
 from chamade_mcp.audio import told, wire
+from chamade_mcp.kit.registry import described
 from chamade_mcp.model.events import EventType
 from chamade_mcp.tools.registry import TOOLS
 from chamade_mcp.tools.tool import Tool
 from chamade_mcp.tools.transcript import TEMPLATE
+from chamade_mcp.web.docs.contents import CHAPTERS, DEVELOPERS
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(chamade_mcp.__file__).parent
@@ -176,6 +178,24 @@ def test_decisions_are_numbered_without_a_gap() -> None:
     for number, page in enumerate(pages, 1):
         assert page.name.startswith(f"{number:04}-"), page
         assert page.read_text(encoding="utf-8").startswith(f"# {number}. "), page
+
+
+# --- the documents that are served -------------------------------------------------------------------------
+
+
+def test_every_document_is_served_or_for_developers() -> None:
+    served = {entry.source for chapter in CHAPTERS for entry in chapter.entries}
+    there = {str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md")}
+    homeless = there - served - DEVELOPERS
+    assert homeless == set(), "each needs an entry in chamade_mcp/web/docs/contents.py"
+    assert {name for name in served if name.startswith("docs/")} | DEVELOPERS == there
+    assert all((ROOT / name).is_file() for name in served)
+
+
+def test_every_platform_that_can_be_run_has_its_page() -> None:
+    for platform, manifest in described().items():
+        page = PACKAGE / "connectors" / platform / "README.md"
+        assert page.is_file() or not manifest.available, f"{platform} has no README.md"
 
 
 # --- every document ----------------------------------------------------------------------------------------

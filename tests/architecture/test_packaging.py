@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import chamade_mcp
+from chamade_mcp.web.docs.contents import ATTACHED, CHAPTERS
 
 ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -55,3 +56,14 @@ def test_help_lists_every_target() -> None:
     phony = re.search(r"^\.PHONY: (.*)$", text, re.M)
     assert phony is not None
     assert set(phony[1].split()) == set(re.findall(r"^([a-z]+):.*## \S", text, re.M))
+
+
+def test_what_is_served_is_in_the_wheel() -> None:
+    included: dict[str, str] = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    for source, place in included.items():
+        assert place == f"chamade_mcp/documents/{source}"
+    for chapter in CHAPTERS:
+        for entry in chapter.entries:
+            assert any(entry.source.startswith(source) for source in included), entry.source
+    for folder in ATTACHED:
+        assert folder.rstrip("/") in included

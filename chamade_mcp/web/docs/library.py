@@ -19,8 +19,9 @@ from chamade_mcp.web.docs.shelf import filled, relinked, source_of
 _EXPLAINING: Final = ("errors", "settings", "mcp")
 """Pages whose tables say what a word means; of two that do, the first."""
 _WORD: Final = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|chamade_\w+|bridge_disconnected")
-_SERVED: Final = ("/openapi.json", "/llms.txt", "/llms-full.txt", "/docs", "/docs/api")
+_SERVED: Final = ("/openapi.json", "/llms.txt", "/llms-full.txt")
 _OWN_LINK: Final = re.compile(r"\]\(/([^)\s]*)\)")
+_FILE_NAME: Final = re.compile(r"\[[\w/.-]+\.md\]\(/docs/([\w/-]+)")
 _FILES: Final = "/docs/files/"
 
 
@@ -70,7 +71,7 @@ class Library:
         """Where each word is explained, and where each thing of this gateway is served."""
         words = dict(self._reference.places())
         words |= {f"{method} {path}": path for method, path in (("GET", p) for p in _SERVED)}
-        words |= {path: path for path in _SERVED}
+        words |= {path: path for path in (*_SERVED, *map(address, self.leaves))}
         words["WS /api/call/{}/stream"] = address("call-websocket")
         for slug in reversed(_EXPLAINING):
             rows = render(self.leaves[slug].text, lambda _: None, {}).rows
@@ -80,7 +81,8 @@ class Library:
     def rendered(self, leaf: Leaf) -> Rendered:
         def explained(word: str) -> str | None:
             route = re.match(r"(?:GET|POST|PATCH|DELETE|WS) /", word)
-            return self._words.get(nameless(word) if route else word)
+            found = self._words.get(nameless(word) if route else word)
+            return None if found is None or found.partition("#")[0] == address(leaf.slug) else found
 
         return render(leaf.text, explained, leaf.anchors)
 
@@ -92,7 +94,10 @@ class Library:
         """https://llmstxt.org"""
         first = next(iter(self.leaves.values()))
         lines = [f"# {title(first.text)}", "", f"> {summary(first.text)}", ""]
-        lines += [f"This gateway is at {self.public_url}. All pages in one: {self.public_url}/llms-full.txt", ""]
+        lines += [
+            f"This gateway is at {self.public_url}. All pages in one: {self.public_url}/llms-full.txt",
+            "",
+        ]
         for part in self.parts:
             lines += [f"## {part.title}", ""]
             for leaf in part.leaves:
@@ -103,7 +108,9 @@ class Library:
 
     def whole(self) -> str:
         """Every page, one after the other."""
-        pages = (f"{self.public_url}{twin(leaf.slug)}\n\n{self.markdown(leaf)}" for leaf in self.leaves.values())
+        pages = (
+            f"{self.public_url}{twin(leaf.slug)}\n\n{self.markdown(leaf)}" for leaf in self.leaves.values()
+        )
         return "\n---\n\n".join(pages)
 
     def _leaves(self, chapter: Chapter) -> Iterator[Leaf]:
@@ -124,7 +131,13 @@ class Library:
         def place(target: str) -> str | None:
             return self._place(target, source)
 
-        return replace(leaf, text=relinked(filled(leaf.text, self.public_url), place))
+        text = relinked(filled(leaf.text, self.public_url), place)
+        return replace(leaf, text=_FILE_NAME.sub(self._named, text))
+
+    def _named(self, found: re.Match[str]) -> str:
+        """On GitHub a link may say the name of a file; here there are pages."""
+        labels = {entry.slug: entry.label for chapter in CHAPTERS for entry in chapter.entries}
+        return f"[{labels.get(found[1], found[1])}](/docs/{found[1]}"
 
     def _place(self, target: str, source: str) -> str | None:
         """Where the target of a link in `source` is served; None for one that only the repository has."""

@@ -4,20 +4,17 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from html import escape
-from itertools import takewhile
-from typing import Any, Final
+from typing import Final
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from chamade_mcp.web.docs.highlight import highlighted
+from chamade_mcp.web.docs.renderer import Renderer
 
 Explained = Callable[[str], str | None]
 """Where a word in code type is explained: its address, or None."""
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_ROUTE: Final = re.compile(r"(GET|POST|PATCH|PUT|DELETE|WS) (/.*)")
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?:]) (?=[A-Za-z`*])")
 
 
@@ -132,36 +129,5 @@ def _label(tokens: Sequence[Token]) -> None:
 
 @cache
 def _parser() -> MarkdownIt:
-    parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
-    for name in ("fence", "code_inline", "table_open", "table_close", "thead_open"):
-        parser.add_render_rule(name, globals()[f"_{name}"])
-    return parser
-
-
-def _fence(_: Any, tokens: Sequence[Token], at: int, *__: Any) -> str:
-    language = tokens[at].info.strip()
-    told = f' data-language="{escape(language)}"' if language and language != "text" else ""
-    code = highlighted(tokens[at].content, language)
-    return f'<div class="code"{told}><pre tabindex="0"><code>{code}</code></pre></div>\n'
-
-
-def _code_inline(_: Any, tokens: Sequence[Token], at: int, *__: Any) -> str:
-    content = tokens[at].content
-    if route := _ROUTE.fullmatch(content):
-        method, path = route.groups()
-        return f'<code class="route"><b class="{method.lower()}">{method}</b> {escape(path)}</code>'
-    return f"<code>{escape(content)}</code>"
-
-
-def _table_open(*_: Any) -> str:
-    return '<div class="table"><table>\n'
-
-
-def _table_close(*_: Any) -> str:
-    return "</table></div>\n"
-
-
-def _thead_open(_: Any, tokens: Sequence[Token], at: int, *__: Any) -> str:
-    """A head without a word is there only because Markdown has no table without one."""
-    cells = takewhile(lambda token: token.type != "thead_close", tokens[at:])
-    return "<thead>\n" if any(cell.content for cell in cells) else "<thead hidden>\n"
+    parser = MarkdownIt("commonmark", {"html": False}, renderer_cls=Renderer)
+    return parser.enable(["table", "strikethrough"])

@@ -6,7 +6,7 @@ from typing import Final
 from chamade_mcp.kit.manifest import Manifest
 from chamade_mcp.model.capabilities import Capability, MessageFeature
 from chamade_mcp.web.docs.leaf import Leaf
-from chamade_mcp.web.docs.shelf import source_of
+from chamade_mcp.web.docs.shelf import DEVELOPERS, source_of
 
 _FEATURES: Final = {
     MessageFeature.REPLY: "replies",
@@ -24,7 +24,7 @@ def platform_leaves(manifests: Sequence[Manifest]) -> Iterator[Leaf]:
     told = [(m, text) for m in manifests if (text := texts.get(m.platform))]
     yield Leaf("platforms", "Compared", _compared([m for m, _ in told]))
     for manifest, text in told:
-        intro, mark, rest = text.partition("\n## ")
+        intro, mark, rest = text.partition(DEVELOPERS)[0].partition("\n## ")
         yield Leaf(
             f"platforms/{manifest.platform}",
             manifest.title,
@@ -40,17 +40,16 @@ def _compared(manifests: Sequence[Manifest]) -> str:
     lines = [
         "# Platforms",
         "",
-        "What this gateway can reach, and what can be done there. `GET /api/account` tells which of them are connected for "
-        "your agent.",
+        "What this gateway can reach, and what can be done there. `GET /api/account` tells which of them are "
+        "connected for your agent.",
         "",
         "| platform | calls | messages | files | what else | limit |",
         "|---|---|---|---|---|---|",
     ]
     for m in manifests:
         features = ", ".join(_features(m)) or "none"
-        lines.append(
-            f"| [{m.title}](/docs/platforms/{m.platform}) | {_voice(m)} | {_chat(m)} | {_yes(m.files)} | {features} | {_limit(m)} |"
-        )
+        name = f"[{m.title}](/docs/platforms/{m.platform})"
+        lines.append(f"| {' | '.join((name, _voice(m), _chat(m), _yes(m.files), features, _limit(m)))} |")
     return "\n".join(lines) + "\n"
 
 
@@ -64,7 +63,9 @@ def _glance(m: Manifest) -> str:
         rows.append(("the agent may write", f"for {m.window.open_s / 3600:.0f} hours after the person has"))
     if m.bot is not None:
         rows.append(("to bring a bot", ", ".join(f"`{name}`" for name in m.bot.required)))
-    return "\n".join(["| at a glance | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows), ""])
+    return "\n".join(
+        ["| at a glance | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows), ""]
+    )
 
 
 def _voice(m: Manifest) -> str:

@@ -55,8 +55,10 @@ class Group:
 
 
 def nameless(route: str) -> str:
-    """``GET /api/call/{}``: an operation, whatever its ids are called, without a query."""
-    return re.sub(r"\{\w+\}", "{}", re.split(r"[? ](?!/)", route.replace(" ", "\0", 1))[0].replace("\0", " "))
+    """``GET /api/call/{}``: an operation without its query, whatever its ids are called."""
+    method, _, path = route.partition(" ")
+    shape = re.sub(r"{\w+}", "{}", re.split("[? ]", path, maxsplit=1)[0])
+    return f"{method} {shape}"
 
 
 class Reference:
@@ -93,12 +95,13 @@ class Reference:
         for group in self.groups:
             lines += [f"## {group.title}", "", group.intro, "", "| operation | |", "|---|---|"]
             for one in group.operations:
-                lines.append(
-                    f"| `{one.route}` | [{one.wire['summary']}](/docs/{group.slug}#{one.anchor}) |"
-                )
+                lines.append(f"| `{one.route}` | [{one.wire['summary']}](/docs/{group.slug}#{one.anchor}) |")
             lines.append("")
         lines += ["## Errors of every operation", ""]
-        lines += ["Whatever takes a credential may answer these. They are not repeated at each operation.", ""]
+        lines += [
+            "Whatever takes a credential may answer these. They are not repeated at each operation.",
+            "",
+        ]
         return "\n".join([*lines, _failures(self._common), ""])
 
     def _told(self, one: Operation) -> str:
@@ -144,7 +147,7 @@ def _members(members: Sequence[Member], *, asked: bool = False) -> str:
     if not members:
         return ""
     rows = [
-        f"| `{m.name}`{' required' if asked and m.required else ''} | {_cell(m.kind)} | {_cell(m.description)} |"
+        f"| `{m.name}`{' required' * (asked and m.required)} | {_cell(m.kind)} | {_cell(m.description)} |"
         for m in members
     ]
     return "\n".join(["| name | type | meaning |", "|---|---|---|", *rows])

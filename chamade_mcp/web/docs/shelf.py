@@ -13,6 +13,8 @@ _PACKAGE: Final = Path(chamade_mcp.__file__).parent
 _PACKED: Final = _PACKAGE / "documents"
 """Where a wheel has them; a checkout has them beside the package."""
 
+DEVELOPERS: Final = "<!-- for developers -->"
+"""What stands below it in a README is not served."""
 EXAMPLE_HOST: Final = "gateway.example.org"
 """Stands in the sources for the host of whoever reads them."""
 _COMMENT: Final = re.compile(r"^<!--.*?-->\n", re.M | re.S)

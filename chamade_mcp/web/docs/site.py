@@ -58,14 +58,11 @@ class _Site:
 
     async def page(self, request: Request) -> Response:
         path: str = request.path_params.get("path", "")
-        slug, dot, _ = path.partition(".md")
-        as_markdown = path.endswith(".md") or (
-            not dot and prefers(request.headers.get("accept", ""), "text/markdown", "text/html")
-        )
-        if path.endswith("/") or path == "index":
+        if request.url.path.endswith("/") or path == "index":
             return RedirectResponse(address(path.strip("/").removesuffix("index")), 308)
-        if path.endswith(".md") and slug == "index":
-            slug = ""
+        slug, as_markdown = _asked(path)
+        if not as_markdown:
+            as_markdown = prefers(request.headers.get("accept", ""), "text/markdown", "text/html")
 
         def make() -> Copy:
             leaf = self._library.leaves.get(slug)
@@ -105,6 +102,14 @@ class _Site:
                 if name not in self._copies:
                     self._copies[name] = await asyncio.to_thread(make)
         return self._copies[name]
+
+
+def _asked(path: str) -> tuple[str, bool]:
+    """The page, and whether its twin in Markdown is meant by name."""
+    name = path.removesuffix(".md")
+    if name == path:
+        return path, False
+    return {"index": "", "": path}.get(name, name), True
 
 
 def _answer(request: Request, made: Copy, more: Mapping[str, str] | None = None) -> Response:

@@ -14,7 +14,7 @@ from tests.support.visitors import BOUND_S, House, open_house
 from tests.support.waiting import until
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "client.md"
-WHERE = '"http://127.0.0.1:8000", "chmd_..."'
+WHERE = '"https://gateway.example.org", "chmd_..."'
 
 
 def blocks(house: House) -> list[CodeType]:

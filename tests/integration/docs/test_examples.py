@@ -1,4 +1,4 @@
-"""The examples of README.md, run as they stand there against a real gateway."""
+"""The examples of the documents, run as they stand there against a real gateway."""
 
 import asyncio
 import json
@@ -18,17 +18,17 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from tests.support.visitors import BOUND_S, House, open_house, tone
 
-README = Path(__file__).parents[3] / "README.md"
+ROOT = Path(__file__).parents[3]
+README = ROOT / "README.md"
 FRAME_BYTES = 1920
 Process = asyncio.subprocess.Process
 
 
-def example(name: str) -> str:
+def example(name: str, document: str = "README.md") -> str:
     """The code block that follows ``<!-- example: name -->``."""
-    found = re.search(
-        rf"<!-- example: {name} -->\n```\w+\n(.*?)```", README.read_text(encoding="utf-8"), re.S
-    )
-    assert found is not None, f"README.md has no example {name!r}"
+    text = (ROOT / document).read_text(encoding="utf-8")
+    found = re.search(rf"<!-- example: {name} -->\n```\w+\n(.*?)```", text, re.S)
+    assert found is not None, f"{document} has no example {name!r}"
     return found[1]
 
 

@@ -5,7 +5,6 @@ from typing import Any
 from chamade_mcp.api.fields import Body, PlatformName, Query, Wire
 from chamade_mcp.api.openapi import document, errors_of
 from chamade_mcp.api.operation import Answer, Asked, Group, Operation
-from chamade_mcp.api.reference import prose
 from chamade_mcp.model.access import Permission
 
 
@@ -86,7 +85,3 @@ def test_codes_are_listed_once() -> None:
         for codes in errors_of(operation).values():
             assert len(codes) == len(set(codes))
     assert errors_of(GROUP.operations[0])[429] == ("PLAN_LIMIT",)
-
-
-def test_prose_is_escaped() -> None:
-    assert str(prose("a `b` <script>")) == "a <code>b</code> &lt;script&gt;"
