@@ -13,7 +13,8 @@ from chamade_mcp.web.docs.leaf import Leaf
 from chamade_mcp.web.docs.markdown import Rendered, render, summary, title
 from chamade_mcp.web.docs.members import Schema
 from chamade_mcp.web.docs.platforms import platform_leaves, readme
-from chamade_mcp.web.docs.reference import Reference, nameless
+from chamade_mcp.web.docs.reference import Reference
+from chamade_mcp.web.docs.renderer import ROUTE
 from chamade_mcp.web.docs.shelf import filled, relinked, source_of
 
 _EXPLAINING: Final = ("errors", "settings", "mcp")
@@ -69,10 +70,8 @@ class Library:
     @cached_property
     def _words(self) -> Mapping[str, str]:
         """Where each word is explained, and where each thing of this gateway is served."""
-        words = dict(self._reference.places())
-        words |= {f"{method} {path}": path for method, path in (("GET", p) for p in _SERVED)}
+        words = {"WS /api/call/{call_id}/stream": address("call-websocket")}
         words |= {path: path for path in (*_SERVED, *map(address, self.leaves))}
-        words["WS /api/call/{}/stream"] = address("call-websocket")
         for slug in reversed(_EXPLAINING):
             rows = render(self.leaves[slug].text, lambda _: None, {}).rows
             words |= {row: f"{address(slug)}#{row}" for row in rows if _WORD.fullmatch(row)}
@@ -80,8 +79,7 @@ class Library:
 
     def rendered(self, leaf: Leaf) -> Rendered:
         def explained(word: str) -> str | None:
-            route = re.match(r"(?:GET|POST|PATCH|DELETE|WS) /", word)
-            found = self._words.get(nameless(word) if route else word)
+            found = self._words.get(word) or (self._reference.place(word) if ROUTE.fullmatch(word) else None)
             return None if found is None or found.partition("#")[0] == address(leaf.slug) else found
 
         return render(leaf.text, explained, leaf.anchors)

@@ -61,6 +61,11 @@ def nameless(route: str) -> str:
     return f"{method} {shape}"
 
 
+def matches(shape: str, route: str) -> bool:
+    """Whether `route` is `shape` with something in place of its ids."""
+    return re.fullmatch(re.escape(shape).replace(r"\{\}", "[^/ ]+"), route) is not None
+
+
 class Reference:
     def __init__(self, document: Schema) -> None:
         self._whole = document
@@ -72,13 +77,17 @@ class Reference:
         counted = Counter(failure for one in keyed for failure in one.failures)
         self._common = [failure for failure, n in counted.items() if n >= _EVERYWHERE * len(keyed)]
 
-    def places(self) -> dict[str, str]:
-        """The address of each operation by its route, as `nameless` writes it."""
-        return {
+        self._places = {
             nameless(one.route): f"/docs/{group.slug}#{one.anchor}"
             for group in self.groups
             for one in group.operations
         }
+
+    def place(self, route: str) -> str | None:
+        """The address of the operation that `route` means, with names for its ids or with ids."""
+        shape = nameless(route)
+        means = (place for known, place in self._places.items() if matches(known, shape))
+        return self._places.get(shape) or next(means, None)
 
     def leaves(self) -> Iterator[Leaf]:
         yield Leaf("api", "All operations", self._contents())
