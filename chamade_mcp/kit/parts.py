@@ -1,9 +1,9 @@
 """Which parts of a message are out: sent again, it goes on where it broke off."""
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from chamade_mcp.kit.recent import Recent
 from chamade_mcp.model.ids import MessageRef
 
 _REMEMBERED: Final = 2000
@@ -17,7 +17,7 @@ class SentParts:
     """
 
     def __init__(self) -> None:
-        self._refs: OrderedDict[str, list[MessageRef]] = OrderedDict()
+        self._refs: Recent[str, list[MessageRef]] = Recent(_REMEMBERED)
 
     def __len__(self) -> int:
         """How many messages are remembered."""
@@ -31,7 +31,5 @@ class SentParts:
         assert number == len(sent), "parts come in their order"
         ref = await send()
         sent.append(ref)
-        self._refs.move_to_end(key)
-        while len(self._refs) > _REMEMBERED:
-            self._refs.popitem(last=False)
+        self._refs[key] = sent
         return ref

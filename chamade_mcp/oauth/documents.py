@@ -5,7 +5,6 @@ Fetched behind the guard of `kit.outbound`, kept as long as its headers allow an
 """
 
 import re
-from collections import OrderedDict
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -13,6 +12,7 @@ from chamade_mcp.core.clients import Client
 from chamade_mcp.core.limits import Attempts
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.outbound import Failed, Fetched, Outbound, Refused
+from chamade_mcp.kit.recent import Recent
 from chamade_mcp.model.errors import LimitReached
 from chamade_mcp.oauth import metadata
 from chamade_mcp.oauth.metadata import BadMetadata
@@ -49,7 +49,7 @@ class Documents:
     def __init__(self, outbound: Outbound, clock: Clock) -> None:
         self._outbound = outbound
         self._clock = clock
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._kept: Recent[str, _Kept] = Recent(_KEPT)
         # A person's browser asks for one now and then; a flood of them would be ours towards others.
         self._fetches = Attempts(clock, limit=20, window_s=60)
 
@@ -76,11 +76,7 @@ class Documents:
             found, life_s = _read(url, answer), _life_s(answer)
         except (Refused, Failed, BadMetadata) as error:
             found, life_s = NoDocument(f"The client's description cannot be used: {error}."), FAILURE_S
-        kept = _Kept(found, self._clock.monotonic() + life_s)
-        self._kept[url] = kept
-        self._kept.move_to_end(url)
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
+        kept = self._kept[url] = _Kept(found, self._clock.monotonic() + life_s)
         return kept
 
 

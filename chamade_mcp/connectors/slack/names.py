@@ -1,7 +1,6 @@
 """What people and channels are called: Slack's events tell their ids alone."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -10,6 +9,7 @@ from chamade_mcp.connectors.slack.wire import members
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.connector import PlatformUnavailable
 from chamade_mcp.kit.http import Unanswered
+from chamade_mcp.kit.recent import Recent
 from chamade_mcp.model.errors import PlatformRefused
 
 _KEPT_S: Final = 3600.0
@@ -24,7 +24,7 @@ class Names:
     def __init__(self, api: WebApi, clock: Clock) -> None:
         self._api = api
         self._clock = clock
-        self._known: OrderedDict[str, tuple[str, float]] = OrderedDict()
+        self._known: Recent[str, tuple[str, float]] = Recent(_MOST)
 
     async def person(self, user: str) -> str:
         async def ask() -> str:
@@ -55,7 +55,4 @@ class Names:
         except (PlatformRefused, PlatformUnavailable, Unanswered, TimeoutError):
             return ref if known is None else known[0]
         self._known[ref] = name, now
-        self._known.move_to_end(ref)
-        while len(self._known) > _MOST:
-            self._known.popitem(last=False)
         return name

@@ -1,24 +1,13 @@
 """What Telegram tells a bot, as facts."""
 
-import logging
-from collections import OrderedDict
-from typing import Final
-
 from chamade_mcp.connectors.telegram.messages import START_PREFIX, TelegramMessages
 from chamade_mcp.connectors.telegram.wire import Message, Reacted, Update, User
 from chamade_mcp.kit.connector import Context
+from chamade_mcp.kit.greeter import Greeter
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.facts import MessageEdited, MessageReceived, Reacting, ReactionChanged
 from chamade_mcp.model.ids import ConversationRef, MessageRef, ThreadRef
 from chamade_mcp.model.messages import Attachment, Sender
-
-log = logging.getLogger(__name__)
-
-_WELCOME: Final = "You are connected: what you write here goes to the agent."
-_SPENT: Final = "This link has expired or was used. Ask for a new one."
-_STRANGER: Final = "This bot speaks for agents of a gateway. Ask whoever runs yours for a link to open."
-_STRANGERS: Final = 1000
-"""How many of them are remembered as told."""
 
 
 class Ears:
@@ -26,7 +15,7 @@ class Ears:
         self._ctx = ctx
         self._me = me
         self._mouth = mouth
-        self._told: OrderedDict[str, None] = OrderedDict()
+        self._greeter = Greeter(ctx.people, "This bot")
 
     async def hear(self, update: Update) -> None:
         """Returns once what it says is committed. Hearing it again is harmless."""
@@ -44,11 +33,13 @@ class Ears:
             return  # somebody joined, a title changed: nothing was said
         token = message.start_token()
         if token is not None and token.startswith(START_PREFIX):
-            await self._redeem(token.removeprefix(START_PREFIX), sender, place)
+            words = await self._greeter.redeem(token.removeprefix(START_PREFIX), sender, place)
+            await self._mouth.tell(place, words)
             return
         scope = await self._scope(sender, message.chat.group is not None)
         if scope is None:
-            await self._turn_away(sender, place, message)
+            if message.chat.group is None and (words := self._greeter.turn_away(sender)):
+                await self._mouth.tell(place, words)
             return
         attachments: list[Attachment] = []
         for file in files:
@@ -96,19 +87,6 @@ class Ears:
         if self._ctx.connection is not None:
             return self._ctx.connection.scope
         return None if group else await self._ctx.people.scope_of(sender.ref)
-
-    async def _redeem(self, token: str, sender: Sender, place: ConversationRef) -> None:
-        scope = await self._ctx.people.redeem(token, sender, place)
-        await self._mouth.tell(place, _SPENT if scope is None else _WELCOME)
-
-    async def _turn_away(self, sender: Sender, place: ConversationRef, message: Message) -> None:
-        """Tells a stranger how to get in, once."""
-        if message.chat.group is not None or sender.ref in self._told:
-            return
-        self._told[sender.ref] = None
-        while len(self._told) > _STRANGERS:
-            self._told.popitem(last=False)
-        await self._mouth.tell(place, _STRANGER)
 
 
 def _sender(message: Message) -> Sender | None:

@@ -20,8 +20,9 @@ TITLE: Final = "WhatsApp"
 WINDOW_CLOSED: Final = 131047
 NO_USER_ID: Final = 131062
 _NUMBER: Final = Rate(80, 1.0)
-_PAIR: Final = Rate(6, 6.0)
-"""One in 6 s is what Meta asks for between the same two; a few at once are let through."""
+_PAIR: Final = Rate(10, 60.0)
+"""Between the same two Meta takes one in 6 s, or up to 45 at once, for which it then wants the time back that
+they would have taken. Ten at once are the most that would make anybody wait for no more than a minute."""
 _TOKEN: Final = frozenset({0, 190})
 _SLOW: Final = {4: 60.0, 80007: 60.0, 130429: 5.0, 131056: 10.0, 131048: 300.0}
 """Rate limits, and how long to wait: Meta names no time."""

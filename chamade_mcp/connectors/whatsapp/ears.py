@@ -1,14 +1,13 @@
 """What WhatsApp tells a number, as facts."""
 
-import logging
 import re
-from collections import OrderedDict
 from typing import Final
 
 from chamade_mcp.connectors.whatsapp.client import WINDOW_CLOSED
 from chamade_mcp.connectors.whatsapp.messages import TOKEN_PREFIX, WhatsAppMessages
 from chamade_mcp.connectors.whatsapp.wire import Heard, Message, Status, file_name
 from chamade_mcp.kit.connector import Context
+from chamade_mcp.kit.greeter import Greeter
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.facts import (
     DeliveryChanged,
@@ -21,8 +20,6 @@ from chamade_mcp.model.facts import (
 from chamade_mcp.model.ids import ConversationRef, MessageRef
 from chamade_mcp.model.messages import Attachment, DeliveryState, Sender
 
-log = logging.getLogger(__name__)
-
 _TOKEN: Final = re.compile(rf"{TOKEN_PREFIX}([A-Za-z0-9_-]{{20,60}})")
 _STATES: Final = {
     "sent": DeliveryState.SENT,
@@ -31,17 +28,13 @@ _STATES: Final = {
     "played": DeliveryState.READ,
     "failed": DeliveryState.FAILED,
 }
-_WELCOME: Final = "You are connected: what you write here goes to the agent."
-_SPENT: Final = "This link has expired or was used. Ask for a new one."
-_STRANGER: Final = "This number speaks for agents of a gateway. Ask whoever runs yours for a link to open."
-_STRANGERS: Final = 1000
 
 
 class Ears:
     def __init__(self, ctx: Context, mouth: WhatsAppMessages) -> None:
         self._ctx = ctx
         self._mouth = mouth
-        self._told: OrderedDict[str, None] = OrderedDict()
+        self._greeter = Greeter(ctx.people, "This number")
 
     async def hear(self, told: Heard | Status) -> None:
         """Returns once it is committed. Hearing it again is harmless."""
@@ -52,14 +45,13 @@ class Ears:
         self._mouth.note(place, told.author.wa_id, told.message.id)
         token = _TOKEN.search(told.message.said)
         if token is not None:
-            scope = await self._ctx.people.redeem(token[1], sender, place)
-            await self._mouth.tell(place, _SPENT if scope is None else _WELCOME)
+            await self._mouth.tell(place, await self._greeter.redeem(token[1], sender, place))
             return
         scope = await self._scope(sender)
-        if scope is None:
-            await self._turn_away(sender, place)
-        else:
+        if scope is not None:
             await self._say(scope, place, sender, told.message)
+        elif words := self._greeter.turn_away(sender):
+            await self._mouth.tell(place, words)
 
     async def _say(self, scope: Scope, place: ConversationRef, sender: Sender, message: Message) -> None:
         emit = self._ctx.emit
@@ -120,12 +112,3 @@ class Ears:
         if self._ctx.connection is not None:
             return self._ctx.connection.scope
         return await self._ctx.people.scope_of(sender.ref)
-
-    async def _turn_away(self, sender: Sender, place: ConversationRef) -> None:
-        """Tells a stranger how to get in, once."""
-        if sender.ref in self._told:
-            return
-        self._told[sender.ref] = None
-        while len(self._told) > _STRANGERS:
-            self._told.popitem(last=False)
-        await self._mouth.tell(place, _STRANGER)

@@ -1,6 +1,5 @@
 """What an agent says, in WhatsApp's words."""
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -18,6 +17,7 @@ from chamade_mcp.kit.connector import (
 from chamade_mcp.kit.holding import Fate
 from chamade_mcp.kit.http import Unanswered
 from chamade_mcp.kit.parts import SentParts
+from chamade_mcp.kit.recent import Recent
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.errors import PlatformRefused
 from chamade_mcp.model.ids import ConversationRef, MessageRef
@@ -53,19 +53,19 @@ class WhatsAppMessages:
         self._number = number
         self._fate = fate
         self._parts = SentParts()
-        self._phones: OrderedDict[str, str] = OrderedDict()
+        self._phones: Recent[str, str] = Recent(_REMEMBERED)
         """Telephone numbers of people, where they were told."""
-        self._latest: OrderedDict[str, str] = OrderedDict()
+        self._latest: Recent[str, str] = Recent(_REMEMBERED)
         """The newest message of each conversation: typing is shown to who wrote it."""
-        self._places: OrderedDict[str, str] = OrderedDict()
+        self._places: Recent[str, str] = Recent(_REMEMBERED)
         """Conversations by telephone number: statuses may name nothing else."""
 
     def note(self, to: ConversationRef, wa_id: str, message_id: str) -> None:
         """Somebody wrote."""
-        _remember(self._latest, to, message_id)
+        self._latest[to] = message_id
         if wa_id:
-            _remember(self._phones, to, wa_id)
-            _remember(self._places, wa_id, to)
+            self._phones[to] = wa_id
+            self._places[wa_id] = to
 
     def place_of(self, phone: str) -> str:
         """The conversation with whoever has this number, where that was told."""
@@ -206,10 +206,3 @@ def recipient(to: ConversationRef) -> dict[str, str]:
 def _kind(attachment: Attachment, size_bytes: int | None = None) -> str:
     kind, most = _KINDS.get(attachment.mime, ("document", 0))
     return "document" if (size_bytes or attachment.size_bytes) > most else kind
-
-
-def _remember(known: OrderedDict[str, str], key: str, value: str) -> None:
-    known[key] = value
-    known.move_to_end(key)
-    if len(known) > _REMEMBERED:
-        known.popitem(last=False)
