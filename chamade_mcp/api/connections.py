@@ -93,6 +93,7 @@ class ConnectionWire(Wire):
     detail: Annotated[str | None, Field(description="The platform's words when it is not `ok`")]
     access: Access
     embedded: bool
+    by_oauth: Annotated[bool, Field(description="By `POST /api/oauth/start/{provider}`, which renews it")]
     created_at: str
 
 

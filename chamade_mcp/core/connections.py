@@ -324,6 +324,7 @@ class Connections:
         if not settings:
             await self._changed(listed.id, ConnectionState.AUTH_NEEDED, "The gateway's own key was changed")
             return
+        self._d.roster.put(replace(self._now(listed), by_oauth=BY_OAUTH in settings))
         stored = StoredConnection(
             listed.id,
             listed.scope,

@@ -51,6 +51,21 @@ class Trouble(StrEnum):
     LIMIT = "limit"
 
 
+_WORDS: Final = {
+    Trouble.DENIED: "You said no there.",
+    Trouble.EXPIRED: "It took over ten minutes, or was begun in another browser or account. Begin again.",
+    Trouble.REFUSED: "The two did not agree: who runs this gateway finds the reason in its log.",
+    Trouble.UNAVAILABLE: "It does not answer at the moment. Begin again in a minute.",
+    Trouble.TAKEN: "Its bot is connected already, to another agent or account: remove it there first.",
+    Trouble.LIMIT: "The account has as many connections, or people, as it may have.",
+}
+
+
+def words_of(code: str) -> str:
+    """What a person is told; "" for a code that is none of these."""
+    return next((words for trouble, words in _WORDS.items() if trouble == code), "")
+
+
 class NotLinked(Exception):
     def __init__(self, trouble: Trouble) -> None:
         super().__init__(trouble)

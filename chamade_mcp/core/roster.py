@@ -21,6 +21,8 @@ class Listed:
     """The platform's words on a state that is not well."""
     identity: Identity
     created_at: datetime
+    by_oauth: bool = False
+    """It came by somebody's signing in at the platform, and is renewed by that alone."""
 
     @property
     def link(self) -> ConnectionId:
@@ -37,6 +39,7 @@ class Listed:
             "detail": self.detail or None,
             "access": str(self.access),
             "embedded": False,
+            "by_oauth": self.by_oauth,
             "created_at": iso(self.created_at),
         }
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chamade_mcp.core.gateway import Core
+from chamade_mcp.core.linking import words_of
 from chamade_mcp.model.access import Principal
 from chamade_mcp.model.connections import ConnectionState
 
@@ -26,7 +27,7 @@ def returned(core: Core, principal: Principal, query: Mapping[str, str]) -> Retu
     for manifest in core.platforms.manifests:
         platform, title = manifest.platform, manifest.title
         if platform == named:
-            words = core.hooks.handovers.refusal(platform, code)
+            words = core.hooks.handovers.refusal(platform, code) or words_of(code)
             return Returned(f"{title} was not connected. {words}".rstrip(), well=False)
         if query.get("connected") == platform or query.get(platform) == "connected":
             mine = core.connections.list(principal.account)

@@ -12,7 +12,6 @@ from chamade_mcp.connectors.slack.client import Me, WebApi
 from chamade_mcp.connectors.slack.ears import Ears
 from chamade_mcp.connectors.slack.event_socket import EventSocket
 from chamade_mcp.connectors.slack.messages import SlackMessages
-from chamade_mcp.connectors.slack.names import Names
 from chamade_mcp.connectors.slack.signing import is_signed
 from chamade_mcp.connectors.slack.wire import Envelope, Unreadable, read_envelope, read_event
 from chamade_mcp.kit.clock import Clock, SystemClock
@@ -95,7 +94,7 @@ class SlackLink:
 
     def __init__(self, ctx: Context, scope: Scope, api: WebApi, me: Me, fate: Fate) -> None:
         self.messages = SlackMessages(ctx, api, fate)
-        self._ears = Ears(ctx, scope, me, Names(api, ctx.clock), fate)
+        self._ears = Ears(ctx, scope, api, me, fate)
         self._ctx = ctx
         self._api = api
         self._me = me

@@ -2,25 +2,28 @@
 
 import asyncio
 
-from chamade_mcp.connectors.slack.client import Me
+from chamade_mcp.connectors.slack.client import Me, WebApi
 from chamade_mcp.connectors.slack.emoji import emoji_of
 from chamade_mcp.connectors.slack.names import Names
 from chamade_mcp.connectors.slack.text import mentioned, plain
 from chamade_mcp.connectors.slack.wire import Changed, Deleted, Event, Message, Reacted, Revoked, Said
-from chamade_mcp.kit.connector import AuthNeeded, Context
+from chamade_mcp.kit.connector import AuthNeeded, Context, PlatformUnavailable
 from chamade_mcp.kit.holding import Fate
+from chamade_mcp.kit.http import Unanswered
 from chamade_mcp.model.access import Scope
+from chamade_mcp.model.errors import PlatformRefused
 from chamade_mcp.model.facts import MessageDeleted, MessageEdited, MessageReceived, Reacting, ReactionChanged
 from chamade_mcp.model.ids import ConversationRef, MessageRef, ThreadRef
 from chamade_mcp.model.messages import Attachment, Sender
 
 
 class Ears:
-    def __init__(self, ctx: Context, scope: Scope, me: Me, names: Names, fate: Fate) -> None:
+    def __init__(self, ctx: Context, scope: Scope, api: WebApi, me: Me, fate: Fate) -> None:
         self._ctx = ctx
         self._scope = scope
+        self._api = api
         self._me = me
-        self._names = names
+        self._names = Names(api, ctx.clock)
         self._fate = fate
 
     async def hear(self, event: Event) -> None:
@@ -35,7 +38,7 @@ class Ears:
             case Reacted():
                 await self._reacted(event)
             case Revoked():
-                self._fate.lost(AuthNeeded("The app was removed from the workspace"))
+                await self._look()
 
     async def _message(self, message: Message) -> None:
         author, files = message.author, message.kept_files
@@ -85,6 +88,15 @@ class Ears:
         how = Reacting.ADDED if reacted.added else Reacting.REMOVED
         fact = ReactionChanged(place, ref, sender, how, (emoji_of(reacted.reaction),))
         await self._ctx.emit(self._scope, fact)
+
+    async def _look(self) -> None:
+        """Whether the app is gone: Slack may repeat what it said before the app was installed anew."""
+        try:
+            await self._api.call("auth.test")
+        except AuthNeeded:
+            self._fate.lost(AuthNeeded("The app was removed from the workspace"))
+        except (PlatformUnavailable, PlatformRefused, Unanswered):
+            self._fate.lost(PlatformUnavailable("The app may have been removed, and Slack does not say"))
 
     def _mine(self, message: Said) -> bool:
         """The app's own: Slack tells it what it says itself."""

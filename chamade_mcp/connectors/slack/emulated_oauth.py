@@ -18,7 +18,8 @@ from chamade_mcp.connectors.slack.emulated_world import App, Bot, Refusal, World
 
 _CODE_S: Final = 600.0
 _ASKED: Final = ("client_id", "scope", "redirect_uri", "state")
-_PAGE: Final = """<!doctype html><title>Slack</title><h1>{name} is requesting permission</h1>
+_PAGE: Final = """<!doctype html><title>Slack</title><link rel="icon" href="data:,">
+<h1>{name} is requesting permission</h1>
 <form method="post">{hidden}<p>As <select name="user">{people}</select></p>
 <button name="decision" value="allow">Allow</button> <button name="decision" value="deny">Cancel</button>
 </form>"""

@@ -1,6 +1,7 @@
 // The home page: calls, the inbox, open links, and the two ways to let a person in.
-import { $, ago, api, conversationRow, day, el, fill, keepLooking, plural, readPlatforms, shortDay, trouble, when } from "./dash.js";
+import { $, ago, api, conversationRow, day, el, fill, keepLooking, plural, shortDay, trouble, when } from "./dash.js";
 import { agentSuffix, webAddress } from "./dom.js";
+import { readConnections, showConnections } from "./platforms.js";
 import { readRequests, showRequests } from "./requests.js";
 
 const SHOWN = 5;
@@ -226,22 +227,9 @@ function showSummary(calls, waiting, used) {
   $("summary").textContent = used || calls.length || waiting ? `${live}, and ${mail}.` : "Connect your agent, then start a room or send a chat link.";
 }
 
-function showPlatforms(platforms) {
-  const row = ({ title, status, embedded }) =>
-    el("li", {}, el("span", { class: `dot ${status === "ok" ? "ok" : "warn"}`, "aria-hidden": "true" }), title, el("span", { class: "state" }, embedded ? "always on" : status));
-  $("platforms").replaceChildren(...platforms.filter((one) => one.available).map(row));
-  const later = platforms.filter((one) => !one.available).map((one) => one.title);
-  $("platforms-later").textContent = later.length ? `Not in this version yet: ${later.join(", ")}.` : "";
-}
-
 async function readRarely() {
-  if (!titles.size) {
-    const read = await readPlatforms();
-    titles = read.titles;
-    const embedded = new Set(read.connections.filter((one) => one.embedded).map((one) => one.platform));
-    showPlatforms(read.platforms.map((one) => ({ ...one, embedded: embedded.has(one.platform) })));
-  }
-  const [readLinks, readKeys] = await Promise.all([api("GET", "/api/links"), api("GET", "/api/api-keys")]);
+  const [readLinks, readKeys, readTitles] = await Promise.all([api("GET", "/api/links"), api("GET", "/api/api-keys"), readConnections()]);
+  titles = readTitles;
   links = readLinks.links;
   keys = readKeys.api_keys;
 }
@@ -258,6 +246,7 @@ async function look() {
   $("inbox-empty").hidden = conversations.length > 0;
   showRequests(titles);
   showLinks();
+  showConnections();
 }
 
 // What the address says of connecting a platform is on the page by now: reloading is not to say it again.

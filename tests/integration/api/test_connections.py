@@ -5,6 +5,7 @@ import pytest
 
 from chamade_mcp.kit.testing_bots import BOTS
 from chamade_mcp.model.access import Permission
+from chamade_mcp.model.ids import ConnectionId
 from tests.integration.api.conftest import House, client_of
 from tests.support.problems import assert_problem
 from tests.support.requirement import requirement
@@ -103,7 +104,7 @@ async def test_a_webhook_of_a_platform(
 
 async def test_a_stranger_is_let_in_by_the_owner(house: House, api: httpx2.AsyncClient) -> None:
     connection = await register(house, api)
-    await house.bots.write(connection, "hello")  # type: ignore[arg-type]
+    await house.bots.write(ConnectionId(connection), "hello")
     await until(lambda: house.bots.heard("alice"))
     assert (await api.get("/api/inbox")).json()["conversations"] == []
     (request,) = (await api.get("/api/pairings?status=pending")).json()["pairings"]
@@ -112,7 +113,7 @@ async def test_a_stranger_is_let_in_by_the_owner(house: House, api: httpx2.Async
     assert_problem(
         await api.post("/api/pairings/approve", json={"code": request["code"]}), 404, "PAIRING_NOT_FOUND"
     )
-    await house.bots.write(connection, "hello again")  # type: ignore[arg-type]
+    await house.bots.write(ConnectionId(connection), "hello again")
     (conversation,) = (await api.get("/api/inbox")).json()["conversations"]
     assert conversation["last_message"]["text"] == "hello again"
     path = f"/api/pairings/{request['id']}"

@@ -1,0 +1,116 @@
+// The platforms, the agent's connections to them, trying one, and those that a person has to mend.
+import { $, api, el, fill, say, trouble } from "./dash.js";
+
+const STATES = { connecting: "connecting", unavailable: "not reachable", auth_needed: "signed out" };
+
+let platforms = [];
+let connections = [];
+let known = null;
+const tried = new Map(); // what a test of each connection has shown
+
+/** Titles of the platforms by their names. */
+export async function readConnections() {
+  ({ platforms, connections } = await api("GET", "/api/platforms"));
+  return new Map(platforms.map((one) => [one.platform, one.title]));
+}
+
+const titleOf = ({ platform }) => platforms.find((one) => one.platform === platform)?.title ?? platform;
+const stop = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
+
+// --- the platforms, and below each the agent's connections ------------------------------------------------
+
+function platformRow({ title, status, well, provider, some }) {
+  return el(
+    "li",
+    {},
+    el("span", { class: `dot ${well ? "ok" : ""}`, "aria-hidden": "true" }),
+    title,
+    el("span", { class: "state" }, status),
+    provider && el("button", { type: "button", class: "small", "data-act": "connect", "aria-label": `${some ? "Add another" : "Connect"}: ${title}`, onclick: () => signIn(provider) }, some ? "Add another" : "Connect"),
+  );
+}
+
+function connectionRow({ id, name, status, words, well }) {
+  return el(
+    "li",
+    { class: "tie" },
+    el("span", { class: `dot ${status === "ok" ? "ok" : "warn"}`, "aria-hidden": "true" }),
+    el("span", { class: "bot" }, el("bdi", {}, name)),
+    el("span", { class: "state" }, STATES[status] ?? ""),
+    el("button", { type: "button", class: "small", "data-act": "test", "aria-label": `Test ${name}`, onclick: () => test(id, name) }, "Test"),
+    words && el("p", { class: well ? "muted" : "error" }, el("bdi", {}, words)),
+  );
+}
+
+async function signIn(provider) {
+  try {
+    const { auth_url: url } = await api("POST", `/api/oauth/start/${provider}`);
+    location.assign(url);
+  } catch (error) {
+    trouble(error.message, 8000);
+  }
+}
+
+async function test(id, name) {
+  tried.set(id, { words: "Asking …", well: true });
+  showConnections();
+  try {
+    const { sent } = await api("POST", `/api/connections/${id}/test`);
+    tried.set(id, { words: sent ? "It works. A message is on its way to you." : "It works. Nobody was written to: you do not use this bot, or your agent does not know you as its operator.", well: true });
+  } catch (error) {
+    tried.set(id, { words: error.message, well: false });
+  }
+  say(`${name}: ${tried.get(id).words}`);
+  showConnections();
+}
+
+function rows({ platform, title, status, oauth_provider: provider }) {
+  const ties = connections.filter((one) => one.platform === platform && !one.embedded);
+  const embedded = connections.some((one) => one.platform === platform && one.embedded);
+  const head = { key: platform, title, status: embedded ? "always on" : ties.length ? "" : status === "not_configured" ? "not connected" : status, well: status === "ok", provider, some: ties.length > 0 };
+  return [head, ...ties.map(({ id, name, status }) => ({ key: id, id, name, status, ...tried.get(id) }))];
+}
+
+// --- what only a person can mend --------------------------------------------------------------------------
+
+function mendRow({ id, name, title, detail, provider }) {
+  return el(
+    "li",
+    { class: "mend-row" },
+    el(
+      "div",
+      {},
+      el("div", { class: "name" }, el("b", {}, el("bdi", {}, name)), el("span", { class: "tag warn" }, "Signed out")),
+      el("p", {}, `${title} no longer lets it in. `, detail && el("bdi", {}, stop(detail)), " What your agent says there waits."),
+    ),
+    provider
+      ? el("button", { type: "button", class: "small", "data-act": "mend", "aria-label": `Sign in again: ${name}`, onclick: () => signIn(provider) }, "Sign in again")
+      : el("button", { type: "button", class: "small", "data-act": "mend", "aria-label": `Mend ${name}`, onclick: () => askMend(id, name, title) }, "Mend"),
+  );
+}
+
+function askMend(id, name, title) {
+  $("mend-who").textContent = name;
+  $("mend-where").textContent = title;
+  $("mend-code").textContent = `curl -X PATCH ${document.body.dataset.url}/api/connections/${id} \\\n  -H "Authorization: Bearer YOUR_KEY" \\\n  --json '{"bot_token": "THE_NEW_TOKEN"}'`;
+  $("mend").showModal();
+}
+
+function showMend() {
+  const broken = connections
+    .filter((one) => one.status === "auth_needed")
+    .map((one) => ({ ...one, title: titleOf(one), provider: one.by_oauth ? platforms.find(({ platform }) => platform === one.platform)?.oauth_provider : null }));
+  fill($("mend-list"), broken, (one) => one.id, mendRow);
+  $("mend-card").hidden = !broken.length;
+  const fresh = broken.filter((one) => known && !known.has(one.id));
+  known = new Set(broken.map((one) => one.id));
+  if (fresh.length) say(`${fresh.map((one) => one.name).join(", ")} no longer works: see “Needs you”.`);
+}
+
+export function showConnections() {
+  const shown = platforms.filter((one) => one.available).flatMap(rows);
+  fill($("platforms"), shown, (one) => one.key, (one) => (one.id ? connectionRow(one) : platformRow(one)));
+  const later = platforms.filter((one) => !one.available).map((one) => one.title);
+  $("platforms-later").textContent = later.length ? `Not in this version yet: ${later.join(", ")}.` : "";
+  showMend();
+}
