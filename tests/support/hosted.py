@@ -1,9 +1,10 @@
 """The real gateway on a loopback port in this process, tied to platforms that are emulated beside it."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,9 +13,11 @@ import httpx2
 from chamade_mcp.app.server import Server, listen
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import build
+from chamade_mcp.core.accounts import Accounts
 from chamade_mcp.model.ids import Platform
 from tests.support.waiting import until
 
+EMAIL, PASSWORD = "owner@example.org", "correct horse battery"
 _BOUND_S = 10.0
 
 
@@ -23,6 +26,16 @@ class Hosted:
     url: str
     api: httpx2.AsyncClient
     """Calls with the key of the first account."""
+    accounts: Accounts | None = None
+    """Of a gateway that `hosted` opened."""
+
+    @asynccontextmanager
+    async def neighbour(self) -> AsyncGenerator["Hosted"]:
+        """The same gateway with another account."""
+        assert self.accounts is not None
+        headers = {"x-api-key": await _key(self.accounts, f"{secrets.token_hex(4)}@example.org")}
+        async with httpx2.AsyncClient(base_url=self.url, headers=headers) as api:
+            yield replace(self, api=api)
 
     async def post(self, path: str, expect: int = 200, /, **body: Any) -> dict[str, Any]:
         answer = await self.api.post(path, json=body)
@@ -84,24 +97,34 @@ async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.02)
 
 
+async def _key(accounts: Accounts, email: str) -> str:
+    """Of an account, which is made if there is none."""
+    owner = await accounts.find_by_email(email)
+    if owner is None:
+        await accounts.create(email, PASSWORD, verified=True)
+        owner = await accounts.find_by_email(email)
+        assert owner is not None
+    return (await accounts.create_key(owner.scope, "test")).value
+
+
 @asynccontextmanager
 async def hosted(data_dir: Path, platforms: Mapping[str, Mapping[str, str]]) -> AsyncGenerator[Hosted]:
-    """`platforms`: what who runs the gateway sets for each, as ``{"telegram": {"api_url": ...}}``."""
+    """`platforms`: what who runs the gateway sets for each, as ``{"telegram": {"api_url": ...}}``.
+
+    In a folder that another one has left, it is the same account.
+    """
     listener = listen(Settings(host="127.0.0.1", port=0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     told = {Platform(name): settings for name, settings in platforms.items()}
     async with build(Settings(data_dir=data_dir, public_url=url, platforms=told)) as gateway:
         accounts = gateway.core.accounts
-        await accounts.create("owner@example.org", "correct horse battery", verified=True)
-        owner = await accounts.find_by_email("owner@example.org")
-        assert owner is not None
-        key = await accounts.create_key(owner.scope, "test")
+        key = await _key(accounts, EMAIL)
         server = Server(gateway.app, drain=gateway.drain)
         serving = asyncio.create_task(server.serve([listener]))
         await until(lambda: server.started)
         try:
-            async with httpx2.AsyncClient(base_url=url, headers={"x-api-key": key.value}) as api:
-                yield Hosted(url, api)
+            async with httpx2.AsyncClient(base_url=url, headers={"x-api-key": key}) as api:
+                yield Hosted(url, api, accounts)
         finally:
             server.should_exit = True
             await asyncio.wait_for(serving, _BOUND_S)

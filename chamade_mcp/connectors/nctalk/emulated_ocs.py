@@ -18,13 +18,18 @@ Told = Callable[[RoomState, dict[str, Any]], None]
 _Answer = Callable[[Request, User], Awaitable[Response]]
 _CHAT = "/ocs/v2.php/apps/spreed/api/v1/chat/{token}"
 _ROOM = "/ocs/v2.php/apps/spreed/api/v4/room"
+_SHARES = "/ocs/v{version:int}.php/apps/files_sharing/api/v1/shares"
+_HEADERS = {"x-nextcloud-talk-hash": "emulated", "x-nextcloud-talk-modified-before": "0"}
 _DAV = "/remote.php/dav/files/{login}/{path:path}"
 
 
-def enveloped(data: object, status: int = 200, words: str = "OK") -> Response:
-    ok = "ok" if status < 400 else "failure"
-    meta = {"status": ok, "statuscode": status, "message": words}
-    return JSONResponse({"ocs": {"meta": meta, "data": data}}, status)
+def enveloped(data: object, status: int = 200, words: str = "OK", *, version: int = 2) -> Response:
+    """The first version says everything but a wrong password with status 200, and 100 where it went well."""
+    well = status < 400
+    told = status if version == 2 else 100 if well else {401: 997}.get(status, status)
+    meta = {"status": "ok" if well else "failure", "statuscode": told, "message": words}
+    shown = status if version == 2 or status == 401 else 200
+    return JSONResponse({"ocs": {"meta": meta, "data": data}}, shown, headers=_HEADERS)
 
 
 class Ocs:
@@ -32,14 +37,17 @@ class Ocs:
         self._world = world
         self._told = told
         self.down = False
+        self.listings = 0
+        """How often somebody has asked which rooms there are."""
 
     def routes(self) -> list[BaseRoute]:
         return [
-            Route("/ocs/v{n}.php/cloud/capabilities", self._for_user(self._capabilities)),
-            Route("/ocs/v{n}.php/cloud/user", self._for_user(self._me)),
+            Route("/ocs/v{version:int}.php/cloud/capabilities", self._for_user(self._capabilities)),
+            Route("/ocs/v{version:int}.php/cloud/user", self._for_user(self._me)),
             Route(_ROOM, self._for_user(self._rooms), methods=["GET"]),
             Route(_ROOM, self._for_user(self._new_room), methods=["POST"]),
             Route(f"{_ROOM}/{{token}}", self._for_user(self._room), methods=["GET"]),
+            Route(f"{_ROOM}/{{token}}/participants", self._for_user(self._participants), methods=["GET"]),
             Route(f"{_ROOM}/{{token}}/participants", self._for_user(self._add), methods=["POST"]),
             Route(_CHAT, self._for_user(self._history), methods=["GET"]),
             Route(_CHAT, self._for_user(self._say), methods=["POST"]),
@@ -48,11 +56,9 @@ class Ocs:
             Route(
                 "/ocs/v2.php/apps/spreed/api/v1/reaction/{token}/{number:int}",
                 self._for_user(self._react),
-                methods=["POST", "DELETE"],
+                methods=["GET", "POST", "DELETE"],
             ),
-            Route(
-                "/ocs/v2.php/apps/files_sharing/api/v1/shares", self._for_user(self._share), methods=["POST"]
-            ),
+            Route(_SHARES, self._for_user(self._share), methods=["POST"]),
             Route(_DAV, self._for_user(self._file, csrf=False), methods=["GET", "PUT", "MKCOL", "DELETE"]),
         ]
 
@@ -72,7 +78,8 @@ class Ocs:
             try:
                 return await answer(request, user)
             except Refusal as refusal:
-                return enveloped(refusal.data, refusal.status, refusal.words)
+                version = int(request.path_params.get("version", 2))
+                return enveloped(refusal.data, refusal.status, refusal.words, version=version)
 
         return endpoint
 
@@ -86,7 +93,7 @@ class Ocs:
         return user if kind == "Basic" and user is not None and user.password == password else None
 
     async def _capabilities(self, request: Request, user: User) -> Response:
-        del request, user
+        del user
         chat = {"max-length": 32000, "read-privacy": 0, "typing-privacy": 0}
         spreed = {
             "features": ["chat-v2", "reactions", "edit-messages", "delete-messages", "silent-send"],
@@ -102,14 +109,16 @@ class Ocs:
             "extendedSupport": False,
         }
         sharing = {"api_enabled": True, "public": {"enabled": True}}
-        return enveloped({"version": version, "capabilities": {"spreed": spreed, "files_sharing": sharing}})
+        told = {"version": version, "capabilities": {"spreed": spreed, "files_sharing": sharing}}
+        return enveloped(told, version=request.path_params["version"])
 
     async def _me(self, request: Request, user: User) -> Response:
-        del request
-        return enveloped({"id": user.login, "displayname": user.name, "enabled": True})
+        told = {"id": user.login, "displayname": user.name, "enabled": True}
+        return enveloped(told, version=request.path_params["version"])
 
     async def _rooms(self, request: Request, user: User) -> Response:
         del request
+        self.listings += 1
         return enveloped(
             [self._shown(r, user) for r in self._world.rooms.values() if user.login in r.members]
         )
@@ -127,6 +136,26 @@ class Ocs:
         if other not in self._world.users:
             raise Refusal(404)
         return enveloped(self._shown(self._world.alone(user.login, other), user), 201)
+
+    async def _participants(self, request: Request, user: User) -> Response:
+        return enveloped(
+            [
+                {
+                    "attendeeId": number,
+                    "actorType": "users",
+                    "actorId": login,
+                    "displayName": self._world.users[login].name,
+                    "participantType": 3,
+                    "lastPing": 0,
+                    "inCall": 0,
+                    "permissions": 254,
+                    "attendeePermissions": 0,
+                    "sessionIds": list[str](),
+                }
+                for number, login in enumerate(self._room_of(request, user).members, 1)
+                if login in self._world.users
+            ]
+        )
 
     async def _add(self, request: Request, user: User) -> Response:
         room, asked = self._room_of(request, user), await _asked(request)
@@ -192,9 +221,11 @@ class Ocs:
     async def _react(self, request: Request, user: User) -> Response:
         room, asked = self._room_of(request, user), await _asked(request)
         number, on = request.path_params["number"], request.method == "POST"
+        if request.method == "GET":
+            return enveloped(self._world.reactions(room, number))
         emoji = str(asked.get("reaction", ""))
         new = self._world.react(room, user.login, number, emoji, on=on)
-        return enveloped(room.find(number)["reactions"], 201 if on and new else 200)
+        return enveloped(self._world.reactions(room, number), 201 if on and new else 200)
 
     async def _share(self, request: Request, user: User) -> Response:
         asked = await _asked(request)
@@ -209,7 +240,14 @@ class Ocs:
             self._world, room, user, path, "", str(asked.get("referenceId", "")), int(meta.get("replyTo", 0))
         )
         self._told(room, said)
-        return enveloped({"id": str(said["id"] + 100_000), "share_type": 10, "path": f"/{path}"})
+        shared = {
+            "id": str(said["id"] + 100_000),
+            "share_type": 10,
+            "share_with": room.token,
+            "permissions": 19,
+            "path": f"/{path}",
+        }
+        return enveloped(shared, version=request.path_params["version"])
 
     async def _file(self, request: Request, user: User) -> Response:
         if request.path_params["login"] != user.login:
@@ -223,19 +261,25 @@ class Ocs:
                 if folder not in user.folders:
                     return Response(status_code=409)
                 user.folders.add(path)
-                return Response(status_code=201)
+                return self._made(201)
             case "PUT":
                 if folder not in user.folders:
                     return Response(status_code=409)
                 there = path in user.files
                 user.files[path] = await request.body()
-                return Response(status_code=204 if there else 201)
+                return self._made(204 if there else 201)
             case "DELETE":
                 return Response(status_code=404 if user.files.pop(path, None) is None else 204)
             case _:
                 if path not in user.files:
                     return Response(status_code=404)
                 return Response(user.files[path], media_type="application/octet-stream")
+
+    def _made(self, status: int) -> Response:
+        number = next(self._world.numbers)
+        return Response(
+            status_code=status, headers={"oc-fileid": f"{number:08d}emulated", "oc-etag": f'"{number}"'}
+        )
 
     def _room_of(self, request: Request, user: User) -> RoomState:
         return self._world.room_of(request.path_params["token"], user.login)
@@ -288,6 +332,9 @@ def share_file(
         "size": str(len(body)),
         "path": f"Talk/{name}",
         "mimetype": mime,
+        "etag": "emulated",
+        "permissions": "27",
+        "preview-available": "no",
         "link": "http://nextcloud/f/1",
     }
     return world.post(

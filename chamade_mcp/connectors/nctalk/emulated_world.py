@@ -27,6 +27,7 @@ class User:
     name: str
     password: str
     admin: bool = False
+    avatar: bytes = b""
     files: dict[str, bytes] = field(default_factory=dict[str, bytes])
     """By path without a slash at its start."""
     folders: set[str] = field(default_factory=lambda: {""})
@@ -58,6 +59,8 @@ class Addon:
     callback_url: str = ""
     owners: dict[str, str] = field(default_factory=dict[str, str])
     """By bot user, its owner."""
+    devices: set[str] = field(default_factory=set[str])
+    """Owners who have paired a device: their messages go out encrypted, as from 3.0 on."""
     authorized: dict[str, str] = field(default_factory=dict[str, str])
     nc_states: dict[str, tuple[str, float]] = field(default_factory=dict[str, tuple[str, float]])
     """By state, the administrator it is bound to, and when it ends."""
@@ -198,3 +201,20 @@ class World:
             self.note(room, login, "reaction_revoked", emoji, message)
         message["reactions"] = {e: len(who) for e, who in given.items() if who}
         return there != on
+
+    def reactions(self, room: RoomState, number: int) -> dict[str, list[dict[str, Any]]]:
+        """Who has put what on a message."""
+        given: dict[str, list[str]] = room.find(number).get("_reactions", {})
+        return {
+            emoji: [
+                {
+                    "actorType": "users",
+                    "actorId": login,
+                    "actorDisplayName": self.users[login].name if login in self.users else login,
+                    "timestamp": int(self.clock.now().timestamp()),
+                }
+                for login in who
+            ]
+            for emoji, who in given.items()
+            if who
+        }

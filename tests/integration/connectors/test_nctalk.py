@@ -1,40 +1,18 @@
 """Nextcloud Talk: owners and rooms, over the emulated Nextcloud and its addon."""
 
-import hashlib
-import hmac
 import json
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
-from starlette.types import ASGIApp
 
-from chamade_mcp.connectors.nctalk.emulated_world import RoomState
 from chamade_mcp.connectors.nctalk.emulator import TalkEmulator
-from tests.support.hosted import Hosted, eventually, hosted
+from tests.support.hosted import Hosted, eventually
+from tests.support.nextcloud import CALLBACK, begin, connect, emulated, house, signed
 from tests.support.requirement import requirement
-from tests.support.server import serve
 from tests.support.waiting import until
-
-CALLBACK = "/api/nctalk/callback"
-
-
-@asynccontextmanager
-async def emulated() -> AsyncGenerator[TalkEmulator]:
-    cloud = TalkEmulator()
-
-    @asynccontextmanager
-    async def app(url: str) -> AsyncGenerator[ASGIApp]:
-        cloud.serve_at(url)
-        async with cloud.running():
-            yield cloud.app
-
-    async with serve(app):
-        yield cloud
 
 
 @pytest.fixture
@@ -43,48 +21,10 @@ async def cloud() -> AsyncGenerator[TalkEmulator]:
         yield it
 
 
-@asynccontextmanager
-async def house(cloud: TalkEmulator, folder: Path, **settings: str) -> AsyncGenerator[Hosted]:
-    told = {"hosts": urlsplit(cloud.addon.url).netloc, **settings}
-    async with hosted(folder / "data", {"nctalk": told}) as gateway:
-        cloud.addon.gateway_url = gateway.url
-        yield gateway
-
-
 @pytest.fixture
 async def gateway(cloud: TalkEmulator, tmp_path: Path) -> AsyncGenerator[Hosted]:
     async with house(cloud, tmp_path) as it:
         yield it
-
-
-async def begin(cloud: TalkEmulator, gateway: Hosted) -> str:
-    """The state of a new handover."""
-    began = await gateway.post("/api/platforms/nctalk/connect", url=cloud.addon.url)
-    return parse_qs(urlsplit(str(began["url"])).query)["state"][0]
-
-
-async def connect(cloud: TalkEmulator, gateway: Hosted, owner: str = "ann") -> tuple[str, str, RoomState]:
-    """As a script of an administrator's would; the connection, the bot's login, the room with its owner."""
-    cloud.user(owner)
-    state = await begin(cloud, gateway)
-    body = {"state": state, "callback_url": f"{gateway.url}{CALLBACK}", "nc_username": owner}
-    async with httpx2.AsyncClient(base_url=cloud.addon.url) as script:
-        path = "/index.php/apps/chamade_talk/api/v1/authorize"
-        made = await script.post(path, json=body, headers=signed(cloud))
-    assert made.status_code == 200, made.text
-    (connection,) = [
-        c["id"] for c in (await gateway.get("/api/platforms"))["connections"] if c["platform"] == "nctalk"
-    ]
-    await gateway.state(connection, "ok")
-    bot = cloud.bot_of(owner)
-    assert made.json()["bot_login"] == bot
-    return connection, bot, cloud.alone(owner, bot)
-
-
-def signed(cloud: TalkEmulator, random: str = "0123456789abcdef" * 2) -> dict[str, str]:
-    secret = cloud.world.addon.api_secret
-    signature = hmac.new(secret.encode(), random.encode(), hashlib.sha256).hexdigest()
-    return {"X-Maquisard-Random": random, "X-Maquisard-Signature": signature}
 
 
 @pytest.fixture(params=["webhook", "polling"])
@@ -191,7 +131,7 @@ async def test_a_room_of_somebody_elses_agent_stays_theirs(cloud: TalkEmulator, 
     assert cloud.world.addon.authorized == {room.token: "bob"}
 
 
-@requirement("R-305", "R-306")
+@requirement("R-156", "R-305", "R-306")
 async def test_files_go_both_ways(cloud: TalkEmulator, gateway: Hosted, way: str) -> None:
     assert way
     _, bot, room = await connect(cloud, gateway)
@@ -273,7 +213,7 @@ async def test_a_state_is_good_once(cloud: TalkEmulator, gateway: Hosted) -> Non
             assert (await anybody.post(CALLBACK, json={**body, "state": state})).status_code == status
 
 
-@requirement("R-287", "R-318", "R-320")
+@requirement("R-287", "R-318", "R-320", "R-328")
 async def test_another_bot_takes_the_place_of_one_that_is_gone(cloud: TalkEmulator, gateway: Hosted) -> None:
     connection, old, room = await connect(cloud, gateway)
     cloud.say("ann", room, "hello")
@@ -315,13 +255,21 @@ async def test_credentials_are_tried_before_they_are_kept(cloud: TalkEmulator, g
     assert token not in json.dumps([message, tried])
 
 
+@requirement("R-270")
 async def test_limits_and_floods(cloud: TalkEmulator, gateway: Hosted) -> None:
     _, bot, room = await connect(cloud, gateway)
     cloud.say("ann", room, "hello")
     (message,) = await gateway.heard()
+    # Written once, it stands at each place in what is sent.
+    link = f"\n\n[a]: https://example.org/{'b' * 280}"
+    await gateway.answer(message, "[a] " * 103 + link)
+    (long,) = cloud.said(room, bot)
+    assert 31_000 < len(long["message"]) <= 32_000
+    (why,) = (await gateway.answer(message, "[a] " * 120 + link, 502))["errors"]
+    assert why["message"].endswith("nctalk takes 32000")
     cloud.flood(1)
     assert (await gateway.answer(message, "later", 202))["status"] == "pending"
-    await until(lambda: [m["message"] for m in cloud.said(room, bot)] == ["later"])
+    await until(lambda: [m["message"] for m in cloud.said(room, bot)][1:] == ["later"])
     room.members.remove(bot)
     refused = await gateway.answer(message, "anybody?", 502)
     assert "404" in refused["detail"]
