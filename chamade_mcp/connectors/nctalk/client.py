@@ -178,13 +178,21 @@ class Cloud:
     async def remove_bot(self) -> None:
         await self._addon("DELETE", f"/api/v1/bot-users/{quote(self.login)}")
 
+    async def set_avatar(self, png: bytes) -> None:
+        picture = {"avatar": ("avatar.png", png, "image/png")}
+        await self._addon("POST", f"/api/v1/bot-users/{quote(self.login)}/avatar", files=picture)
+
     async def _addon(
-        self, method: str, path: str, body: Mapping[str, object] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None = None,
+        files: Mapping[str, tuple[str, bytes, str]] | None = None,
     ) -> dict[str, Any]:
         random = secrets.token_hex(16)
         headers = {RANDOM: random, SIGNATURE: sign(self._secret, random)}
         with unreachable(TITLE):
-            answer = await self._http.request(method, ADDON + path, json=body, headers=headers)
+            answer = await self._http.request(method, ADDON + path, json=body, files=files, headers=headers)
         if answer.status_code in (401, 403):
             raise AuthNeeded("The addon of this Nextcloud does not take the secret (Invalid HMAC)")
         if answer.status_code == 404 and method != "DELETE":

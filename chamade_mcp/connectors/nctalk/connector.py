@@ -5,7 +5,6 @@ import hmac
 import logging
 import re
 import secrets
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.resources import files
@@ -15,6 +14,7 @@ from chamade_mcp.connectors.nctalk import consent
 from chamade_mcp.connectors.nctalk.client import RANDOM, SIGNATURE, Cloud, cloud_of, sign
 from chamade_mcp.connectors.nctalk.ears import Ears
 from chamade_mcp.connectors.nctalk.messages import TalkMessages
+from chamade_mcp.connectors.nctalk.replays import randoms_of
 from chamade_mcp.connectors.nctalk.rooms import Rooms
 from chamade_mcp.connectors.nctalk.wire import (
     AttendeeHook,
@@ -54,8 +54,7 @@ _WELCOME: Final = (
 _POLL_S: Final = 2.0
 _REASSURE_S: Final = 60.0
 """While webhooks come, the rooms are looked at so rarely: the addon repeats none that got lost."""
-_REPLAY_S: Final = 600.0
-_MOST_RANDOMS: Final = 5000
+_AVATAR: Final = files("chamade_mcp.connectors.nctalk").joinpath("avatar.png").read_bytes()
 _JSON: Final = "application/json"
 _TAKEN: Final = HookReply(body=b"{}", media_type=_JSON)
 
@@ -129,7 +128,7 @@ class TalkLink:
         self._rooms = Rooms(cloud, place, self._owner)
         self.messages = TalkMessages(ctx, cloud, settings["nc_url"], fate)
         self._ears = Ears(ctx, self._scope, cloud, place, self._rooms, self.messages)
-        self._randoms: OrderedDict[str, float] = OrderedDict()
+        self._randoms = randoms_of(place)
         self._nonce = ""
         self._told = asyncio.Event()
         """Set once a webhook has arrived."""
@@ -181,36 +180,33 @@ class TalkLink:
         await self._ears.read()
 
     async def _greet(self) -> None:
-        """Says hello, and asks the addon whether its webhooks arrive."""
+        """Says hello, shows a face, and asks the addon whether its webhooks arrive."""
         place = ConversationRef(self.messages.alone)
         await self.messages.tell(place, _WELCOME)
+        try:
+            await self._cloud.set_avatar(_AVATAR)
+        except (AuthNeeded, PlatformUnavailable, PlatformRefused, Unanswered) as error:
+            log.warning("a bot of Nextcloud Talk's goes without a picture: %s", error)
         if self._way == "auto":
             self._nonce = secrets.token_hex(16)
             await self.messages.tell(place, f"__chamade_probe:{self._nonce}__")
 
     def _verify(self, hook: Hook) -> None:
-        """The signature covers no body and no time: so each random is good once."""
         random = hook.headers.get(RANDOM, "")
         signature = hook.headers.get(SIGNATURE, "")
         wanted = sign(self._secret, random)
         if not 0 < len(random) <= 200 or not hmac.compare_digest(signature.encode(), wanted.encode()):
             raise HookRefused
-        now = self._ctx.clock.monotonic()
-        while self._randoms and (
-            next(iter(self._randoms.values())) <= now - _REPLAY_S or len(self._randoms) >= _MOST_RANDOMS
-        ):
-            self._randoms.popitem(last=False)
-        if random in self._randoms:
+        if not self._randoms.take(random, hook, self._ctx.clock.monotonic()):
             log.warning("a webhook of Nextcloud's came twice and is refused")
             raise HookRefused
-        self._randoms[random] = now
 
     async def _take(self, event: str, hook: Hook) -> None:
         match event:
             case "chat":
                 told = read(ChatHook, hook.body)
                 self._told.set()
-                self._ears.wake(told.room_token)
+                await self._ears.notice(told, hook.headers[RANDOM])
             case "probe":
                 if self._nonce and hmac.compare_digest(read(ProbeHook, hook.body).nonce, self._nonce):
                     self._told.set()

@@ -2,16 +2,20 @@
 
 Talk's own history is what is read: it has numbers, names, answers and files. A webhook of the addon says only
 that there is something to read, and in which room; where none comes, the rooms are looked at in turns.
+
+But where the addon encrypts what it tells, its word alone is taken: the history, which the bot could read, is
+left unheard.
 """
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
 from typing import Final
 
 from chamade_mcp.connectors.nctalk.client import Cloud
 from chamade_mcp.connectors.nctalk.messages import TalkMessages
 from chamade_mcp.connectors.nctalk.rooms import Rooms
-from chamade_mcp.connectors.nctalk.wire import ONE_TO_ONE, PROBE, Room, Said, readable
+from chamade_mcp.connectors.nctalk.wire import ONE_TO_ONE, PROBE, ChatHook, Room, Said, readable
 from chamade_mcp.kit.connector import Context, PlatformUnavailable
 from chamade_mcp.kit.http import Unanswered
 from chamade_mcp.model.access import Scope
@@ -28,6 +32,8 @@ _BOTS: Final = "chamade-bot-"
 _COMING: Final = ("user_added", "conversation_created")
 _AGAIN_S: Final = 2.0
 _REMEMBERED: Final = 100
+_SEALED: Final = "sealed-"
+"""Before the key of each message that was taken from a webhook because its room's are encrypted."""
 
 
 class Ears:
@@ -42,6 +48,8 @@ class Ears:
         self._mouth = mouth
         self._read: dict[str, int] = {}
         """By room, the number of the last message that was read."""
+        self._sealed: set[str] = set()
+        """Rooms in which messages have come encrypted."""
         self._due: dict[str, None] = {}
         self._wake = asyncio.Event()
 
@@ -51,6 +59,8 @@ class Ears:
     async def begin(self, room: Room) -> None:
         """Goes on where the gateway's own memory of the room ends; what was said before it is not heard."""
         past = await self._ctx.history.recent(self._scope, ConversationRef(room.token), _REMEMBERED)
+        if any(one.inbound and one.key.startswith(_SEALED) for one in past):
+            self._sealed.add(room.token)
         known = [int(one.key) for one in past if one.inbound and one.key.isdecimal()]
         self._read[room.token] = max(known, default=room.last)
         if known and room.last > self._read[room.token]:
@@ -60,6 +70,15 @@ class Ears:
         """There is something to read."""
         self._due[room] = None
         self._wake.set()
+
+    async def notice(self, told: ChatHook, random: str) -> None:
+        """A webhook of a message; `random` is its own."""
+        if told.block:
+            self._sealed.add(told.room_token)
+        plain = _is_plain(told.message, bool(told.attachments))
+        if told.room_token in self._sealed and told.type == "Create" and not plain:
+            await self._hear_sealed(told, random)
+        self.wake(told.room_token)
 
     def leave(self, room: str) -> None:
         self._read.pop(room, None)
@@ -98,14 +117,19 @@ class Ears:
         if room.token not in self._read:
             self._read[room.token] = await self._joined(room)
         last = self._read[room.token]
-        while True:
+        while room.token in self._read:  # the bot may leave meanwhile
             found, end = await self._cloud.since(room.token, last)
             for said in found:
                 await self._hear(room, said)
-                self._read[room.token] = max(self._read[room.token], said.id)
+                self._done(room.token, said.id)
             if end <= last:
                 return
-            self._read[room.token] = last = end
+            self._done(room.token, end)
+            last = end
+
+    def _done(self, room: str, number: int) -> None:
+        if room in self._read:
+            self._read[room] = max(self._read[room], number)
 
     async def _joined(self, room: Room) -> int:
         """Where to begin in a room that is new: at somebody's coming, which was the bot's."""
@@ -114,6 +138,7 @@ class Ears:
         return next(came, max(0, room.last - 1))
 
     async def _hear(self, room: Room, said: Said) -> None:
+        """Of what is encrypted elsewhere, a webhook tells."""
         if said.actor_type == "bots" or said.actor_id == self._cloud.login or said.actor_id.startswith(_BOTS):
             return
         text = said.message.strip()
@@ -121,12 +146,42 @@ class Ears:
             answer = await self._rooms.command(room, said.sender_id, text)
             if answer:
                 await self._mouth.tell(ConversationRef(room.token), answer)
-        elif not self._rooms.hears(room, said.sender_id) or PROBE.fullmatch(text):
+        elif (
+            not self._rooms.hears(room, said.sender_id)
+            or PROBE.fullmatch(text)
+            or (room.token in self._sealed and not _is_plain(text, bool(said.files)))
+        ):
             return
         elif said.system:
             await self._happened(room, said)
         else:
             await self._said(room, said)
+
+    async def _hear_sealed(self, told: ChatHook, random: str) -> None:
+        """As it came: a block, for which the agent has the key, is a file of its own."""
+        known = self._rooms.known(told.room_token)
+        room = known or Room(token=told.room_token, type=told.room_type)
+        if not self._rooms.hears(room, told.sender_id):
+            return
+        attachments: list[Attachment] = []
+        if told.block:
+            block = _once(told.block)
+            kept = await self._ctx.files.save(
+                self._scope, name="encrypted.json", mime="application/json", chunks=block
+            )
+            attachments.append(kept)
+        text = "" if attachments else readable(told.message, {})
+        if not (text or attachments):
+            return
+        fact = MessageReceived(
+            ConversationRef(room.token),
+            MessageRef(_SEALED + random),
+            self.sender(told.sender_id, told.sender),
+            text,
+            tuple(attachments),
+            group=None if room.type == ONE_TO_ONE else room.name,
+        )
+        await self._ctx.emit(self._scope, fact)
 
     async def _said(self, room: Room, said: Said) -> None:
         attachments: list[Attachment] = []
@@ -172,3 +227,12 @@ class Ears:
                 await self._ctx.emit(self._scope, fact)
             case _:
                 return
+
+
+def _is_plain(text: str, has_files: bool) -> bool:
+    """The addon encrypts neither commands nor files."""
+    return has_files or text.startswith("/")
+
+
+async def _once(content: bytes) -> AsyncIterator[bytes]:
+    yield content

@@ -1,6 +1,7 @@
 """The addon `chamade_talk` 2.5.0, emulated: its routes, its consent, its webhooks (CONTRACT section 11)."""
 
 import asyncio
+import base64
 import hashlib
 import hmac
 import secrets
@@ -10,6 +11,7 @@ from typing import Any, Final, cast
 from urllib.parse import urlencode, urlsplit
 
 import httpx2
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -59,6 +61,11 @@ class Addon:
                 Route(f"{base}/api/v1/authorized-rooms", self._called(self._rooms), methods=["GET", "PUT"]),
                 Route(f"{base}/api/v1/authorize", self._called(self._scripted), methods=["POST"]),
                 Route(f"{base}/api/v1/bot-users/{{login}}", self._called(self._remove), methods=["DELETE"]),
+                Route(
+                    f"{base}/api/v1/bot-users/{{login}}/avatar",
+                    self._called(self._avatar),
+                    methods=["POST"],
+                ),
             ]
         return found
 
@@ -131,6 +138,8 @@ class Addon:
             "bot_user": bot,
             "bot_owner": addon.owners[bot],
         }
+        if owner in self._world.addon.devices and not files and not text.startswith("/"):
+            body |= self._sealed(body.pop("message"))
         if files:
             body["attachments"] = [
                 {
@@ -145,6 +154,13 @@ class Addon:
         reply = (await self._send("/api/nctalk/chat", body)).get("message")
         if isinstance(reply, str) and reply:
             self._world.post(room, "Chamade", reply, kind="bots")
+
+    @staticmethod
+    def _sealed(message: str) -> dict[str, Any]:
+        """As addon 3.x sends it to owners who have paired a device. The real format is not published."""
+        pad = secrets.token_bytes(len(message.encode()))
+        block = bytes(a ^ b for a, b in zip(message.encode(), pad, strict=True))
+        return {"encrypted": {"scheme": "x25519-sealedbox", "block": base64.b64encode(block).decode()}}
 
     # --- browsers ------------------------------------------------------------------------------------------
 
@@ -288,6 +304,19 @@ class Addon:
         owner = addon.owners[login]
         self._world.remove_user(login)
         addon.authorized = {room: who for room, who in addon.authorized.items() if who != owner}
+        return JSONResponse({"status": "ok"})
+
+    async def _avatar(self, request: Request) -> Response:
+        user = self._world.users.get(request.path_params["login"])
+        if user is None or user.login not in self._world.addon.owners:
+            return JSONResponse({"error": "User not found"}, 404)
+        async with request.form() as form:
+            picture = form.get("avatar")
+            if not isinstance(picture, UploadFile):
+                return JSONResponse({"error": "No avatar file uploaded"}, 400)
+            user.avatar = await picture.read()
+        if not user.avatar.startswith(b"\x89PNG\r\n"):
+            return JSONResponse({"error": "Failed to upload avatar"}, 500)
         return JSONResponse({"status": "ok"})
 
 

@@ -59,6 +59,12 @@ class TalkEmulator:
             self._attendee("added", room, bot)
         return room
 
+    def add(self, room: RoomState, who: str, bot: str) -> None:
+        """Somebody who is in the room brings the bot in."""
+        room.members.append(bot)
+        self.world.note(room, who, "user_added", "{actor} added {user}")
+        self._attendee("added", room, bot)
+
     def remove(self, room: RoomState, bot: str) -> None:
         room.members.remove(bot)
         self._attendee("removed", room, bot)

@@ -39,6 +39,9 @@ class Rooms:
             await self.refresh()
         return self._known.get(token)
 
+    def known(self, token: str) -> Room | None:
+        return self._known.get(token)
+
     def add(self, room: Room) -> None:
         self._known[room.token] = room
 

@@ -63,6 +63,19 @@ class ChatHook(_Wire):
     bot_user: str = ""
     bot_owner: str = ""
     attachments: tuple[Attached, ...] = Field(default=(), strict=False, max_length=100)
+    encrypted: Any = None
+    """A block of the addon's end-to-end encryption, in the place of a text. Its format is not ours."""
+
+    @property
+    def block(self) -> bytes:
+        """The same, as it is to be passed on; empty without one."""
+        match self.encrypted:
+            case None:
+                return b""
+            case str() as text:
+                return text.encode()
+            case other:
+                return json.dumps(other).encode()
 
 
 class ProbeHook(_Wire):

@@ -66,6 +66,18 @@ def test_placeholders() -> None:
     assert (file.name, file.size, file.path, file.mime) == ("a.txt", 12, "Talk/a.txt", "text/plain")
 
 
+@requirement("R-325")
+@pytest.mark.parametrize(
+    ("told", "block"),
+    [('"c2VhbGVk"', b"c2VhbGVk"), ('{"v": 3, "x": "\u00e9"}', b'{"v": 3, "x": "\\u00e9"}'), ("null", b"")],
+)
+def test_a_block_of_encryption_stays_as_it_is(told: str, block: bytes) -> None:
+    hook = read(
+        ChatHook, f'{{"type":"Create","room_token":"a","sender_id":"users/a","encrypted":{told}}}'.encode()
+    )
+    assert (hook.message, hook.block) == ("", block)
+
+
 def test_a_room_without_messages() -> None:
     found = read(Room, {"token": "abc1", "type": 2, "displayName": "Garden", "lastMessage": []})
     assert (found.last, found.name) == (0, "Garden")
