@@ -1,14 +1,13 @@
 """Bots that a platform hands over: a person is sent there with a state, and the platform brings it back."""
 
 import logging
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 from urllib.parse import urlsplit
 
 from chamade_mcp.core.accounts import require_verified
 from chamade_mcp.core.connections import ConnectionDeps, Connections
+from chamade_mcp.core.ways import Ways
 from chamade_mcp.kit.connection import HandsOver, Hook, HookRefused, HookReply
 from chamade_mcp.model.access import Principal
 from chamade_mcp.model.connections import Access
@@ -17,26 +16,19 @@ from chamade_mcp.model.ids import Platform
 
 audit = logging.getLogger("chamade_mcp.audit")
 
-LIFE_S: Final = 600.0
-_MOST_OPEN: Final = 20
-"""Of one account."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Open:
     principal: Principal
     platform: Platform
     asked: Mapping[str, str]
-    until: float
 
 
 class Handovers:
-    """Kept in memory: after a restart of the gateway a person begins again."""
-
     def __init__(self, deps: ConnectionDeps, connections: Connections) -> None:
         self._d = deps
         self._connections = connections
-        self._open: dict[str, _Open] = {}
+        self._ways: Ways[_Open] = Ways(deps.clock)
 
     def host(self, platform: str, asked: Mapping[str, str]) -> str:
         """The place that a person is asked about. Raises `NotAvailable` and `ValidationFailed`."""
@@ -53,13 +45,7 @@ class Handovers:
         require_verified(principal)
         connector = self._connector(platform)
         connector.host(asked)
-        now = self._d.clock.monotonic()
-        self._open = {state: one for state, one in self._open.items() if one.until > now}
-        mine = [state for state, one in self._open.items() if one.principal.account == principal.account]
-        for state in mine[: len(mine) + 1 - _MOST_OPEN]:
-            del self._open[state]
-        state = secrets.token_urlsafe(32)
-        self._open[state] = _Open(principal, Platform(platform), dict(asked), now + LIFE_S)
+        state = self._ways.open(principal.account, _Open(principal, Platform(platform), dict(asked)))
         return connector.send_to(asked, state, self._d.public_url)
 
     def refusal(self, platform: Platform, code: str) -> str:
@@ -75,9 +61,9 @@ class Handovers:
         connector = self._d.connectors.get(platform)
         if not isinstance(connector, HandsOver) or (state := connector.state_of(hook)) is None:
             return None
-        asking = self._open.pop(state, None)
+        asking = self._ways.take(state)
         try:
-            if asking is None or asking.platform != platform or asking.until <= self._d.clock.monotonic():
+            if asking is None or asking.platform != platform:
                 raise HookRefused
             handed = connector.handed_over(hook, asking.asked)
         except HookRefused:

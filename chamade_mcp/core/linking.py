@@ -7,9 +7,8 @@ connects nothing of theirs.
 
 import logging
 import secrets
-from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -18,6 +17,7 @@ from chamade_mcp.core.connections import ConnectionDeps, Connections
 from chamade_mcp.core.pairing_rows import Person
 from chamade_mcp.core.people import PairingLinks
 from chamade_mcp.core.roster import Listed
+from chamade_mcp.core.ways import Ways
 from chamade_mcp.kit.connector import AuthNeeded, PlatformUnavailable
 from chamade_mcp.kit.oauth import Agreed, Asking, SignsIn
 from chamade_mcp.kit.waiting import race
@@ -29,11 +29,7 @@ from chamade_mcp.model.messages import plain_line
 log = logging.getLogger(__name__)
 audit = logging.getLogger("chamade_mcp.audit")
 
-LIFE_S: Final = 600.0
 _EXCHANGE_S: Final = 20.0
-_MOST_OPEN: Final = 20
-"""Of one account; the oldest make room."""
-_BYTES: Final = 32
 
 
 class Trouble(StrEnum):
@@ -76,38 +72,34 @@ class NotLinked(Exception):
 class _Way:
     principal: Principal
     platform: Platform
-    asking: Asking
-    until: float
+    redirect_uri: str
+    verifier: str = field(repr=False)
 
 
 class Linking:
-    """Kept in memory: after a restart of the gateway a person begins again."""
-
     def __init__(self, deps: ConnectionDeps, connections: Connections, people: PairingLinks) -> None:
         self._d = deps
         self._connections = connections
         self._people = people
-        self._open: OrderedDict[str, _Way] = OrderedDict()
-        """By state, the oldest first."""
+        self._ways: Ways[_Way] = Ways(deps.clock)
 
     def begin(self, principal: Principal, platform: Platform) -> str:
         """Where to send the person's browser. Raises `NotAvailable`, and `Forbidden` without a verified
         e-mail address."""
         require_verified(principal)
         connector = self._connector(platform)
-        self._make_room(principal)
         redirect_uri = f"{self._d.public_url}/connect/{platform}/callback"
-        state, verifier = secrets.token_urlsafe(_BYTES), secrets.token_urlsafe(_BYTES)
-        asking = Asking(state, redirect_uri, verifier)
-        self._open[state] = _Way(principal, platform, asking, self._d.clock.monotonic() + LIFE_S)
+        way = _Way(principal, platform, redirect_uri, secrets.token_urlsafe(32))
+        asking = Asking(self._ways.open(principal.account, way), way.redirect_uri, way.verifier)
         return connector.authorize_url(self._settings(platform), asking)
 
     async def finish(self, principal: Principal, platform: Platform, told: Mapping[str, str]) -> Listed:
         """The browser is back: `told` are the parameters of its address. Raises `NotLinked`, and
         `NotAvailable`."""
         connector = self._connector(platform)
-        way = self._open.pop(told.get("state", ""), None)
-        if way is None or way.until <= self._d.clock.monotonic() or way.platform != platform:
+        state = told.get("state", "")
+        way = self._ways.take(state)
+        if way is None or way.platform != platform:
             raise NotLinked(Trouble.EXPIRED)
         began = way.principal
         if began.account != principal.account or began.browser not in (None, principal.browser):
@@ -117,7 +109,8 @@ class Linking:
         if told.get("error") or not code:
             self._note(platform, told.get("error", "no code"))
             raise NotLinked(Trouble.DENIED if told.get("error") == "access_denied" else Trouble.REFUSED)
-        agreed = await self._exchange(connector, platform, way.asking, code)
+        asking = Asking(state, way.redirect_uri, way.verifier)
+        agreed = await self._exchange(connector, platform, asking, code)
         try:
             return await self._link(began, platform, agreed)
         except (Conflict, LimitReached) as error:
@@ -162,13 +155,6 @@ class Linking:
 
     def _settings(self, platform: Platform) -> Mapping[str, str]:
         return self._d.platforms.link_settings(platform, None)
-
-    def _make_room(self, principal: Principal) -> None:
-        now = self._d.clock.monotonic()
-        gone = [state for state, way in self._open.items() if way.until <= now]
-        mine = [state for state, way in self._open.items() if way.principal.account == principal.account]
-        for state in {*gone, *mine[: max(0, len(mine) + 1 - _MOST_OPEN)]}:
-            del self._open[state]
 
     @staticmethod
     def _note(platform: Platform, words: str) -> None:

@@ -47,9 +47,19 @@ class Hosted:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    async def connect(self, platform: str, bot_token: str, *, access: str = "open", **settings: str) -> str:
-        """A bot of the account's own, once its link is up; the connection's id."""
-        bot = {"platform": platform, "bot_token": bot_token, "access": access}
+    async def connect(
+        self,
+        platform: str,
+        bot_token: str,
+        beside: Mapping[str, str] | None = None,
+        /,
+        *,
+        access: str = "open",
+        **settings: str,
+    ) -> str:
+        """A bot of the account's own, once its link is up; the connection's id. `beside` stands beside the
+        token."""
+        bot = {"platform": platform, "bot_token": bot_token, "access": access, **(beside or {})}
         made = await self.post("/api/bot-tokens", 200, **bot, settings=settings)
         connection: str = made["id"]
         await self.state(connection, "ok")

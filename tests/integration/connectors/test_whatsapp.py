@@ -280,3 +280,38 @@ async def test_limits_and_refusals(whatsapp: WhatsApp, gateway: Hosted) -> None:
     emulator.next_errors.append(Refusal(500, 131016, "Service overloaded"))
     assert (await gateway.answer(message, "later", 202))["status"] == "pending"
     await until(lambda: texts(emulator, number, ann) == ["later"])
+
+
+@requirement("R-279", "R-280")
+async def test_one_person_and_two_accounts_on_the_shared_number(whatsapp: WhatsApp, tmp_path: Path) -> None:
+    emulator, url = whatsapp
+    number = emulator.new_number()
+    settings = {"api_url": url, "bot_token": "EAAG-token", "phone_number_id": number}
+    settings |= {"app_secret": "app-secret", "verify_token": "chosen"}
+    async with hosted(tmp_path / "shared", {"whatsapp": settings}) as first, first.neighbour() as second:
+        assert await emulator.subscribe(number, f"{first.url}/api/hooks/whatsapp", "chosen")
+        ann = emulator.person("Ann")
+
+        async def tie(account: Hosted) -> None:
+            link = (await account.post("/api/invite-link", platform="whatsapp"))["url"]
+            before = len(texts(emulator, number, ann))
+            emulator.write(number, ann, link.partition("text=")[2])
+            await until(lambda: len(texts(emulator, number, ann)) > before)
+
+        async def read(account: Hosted) -> list[str]:
+            return [m["text"] for one in await account.conversations() for m in one["messages"]]
+
+        await tie(first)
+        emulator.write(number, ann, "to the first")
+        (to_first,) = await first.heard()
+        await tie(second)  # whose link was opened last is who she writes to now
+        emulator.write(number, ann, "to the second")
+        (to_second,) = await second.heard()
+        await first.answer(to_first, "from the first")
+        emulator.write(number, ann, "the first again")
+        await first.heard(2)
+        await second.answer(to_second, "from the second")
+        emulator.write(number, ann, "the second again")
+        await second.heard(2)
+        assert await read(first) == ["to the first", "from the first", "the first again"]
+        assert await read(second) == ["to the second", "from the second", "the second again"]

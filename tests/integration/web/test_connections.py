@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.integration.web.test_dashboard import DESKTOP, Desk, desk_in
+from tests.integration.web.test_dashboard import AXE, AXE_RUN, DESKTOP, Desk, desk_in
 from tests.support.requirement import requirement
 from tests.support.slack_app import Shop, shop
 from tests.support.visitors import House
@@ -91,6 +91,8 @@ async def test_how_to_mend_a_bot_of_ones_own(office: Office) -> None:
     slack.uninstall(token)
     await gateway.state(connection, "auth_needed")
     await office.desk.open("")
+    await page.evaluate(AXE)
+    assert await page.evaluate(AXE_RUN) == []
     await page.get_by_role("button", name="Mend @helper (Acme)").click()
     await expect(page.locator("#mend-code")).to_contain_text(f"/api/connections/{connection}")
     await page.locator("#mend").get_by_role("button", name="Done").click()

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from chamade_mcp.core.linking import LIFE_S, NotLinked, Trouble
+from chamade_mcp.core.linking import NotLinked, Trouble
+from chamade_mcp.core.ways import LIFE_S
 from chamade_mcp.kit.connection import HandedOver
 from chamade_mcp.kit.connector import AuthNeeded, PlatformUnavailable
 from chamade_mcp.kit.oauth import Agreed, Asking

@@ -59,12 +59,26 @@ def test_what_is_missing_is_named(field: str) -> None:
         ("= false", "= false\n[unconnected]\ncod = 'X'", "unknown field 'unconnected.cod'"),
         ("= false", "= false\n[unconnected]\ncode = 7", "'unconnected.code' must be of type str"),
         ("= false", "= false\nformat = 'rtf'", "'format' has the unknown 'rtf'"),
+        (
+            "= false",
+            "= false\n[oauth]\nprovider = 'fax'\nneeds = ['id']",
+            "'oauth.needs' names the unknown 'id'",
+        ),
+        ("= false", "= false\n[oauth]\nprovider = 'fax'\nneeds = []", "'oauth.needs' names nothing"),
+        ("= false", "= false\n[oauth]\nneeds = ['id']\n[gateway]\nid = ''", "'oauth.provider' is missing"),
         ("= false", "=", "Invalid value"),
     ],
 )
 def test_what_is_wrong_is_named(old: str, new: str, words: str) -> None:
     with pytest.raises(ValueError, match="manifest: .*" + words.replace(".", r"\.")):
         parse_manifest(GOOD.replace(old, new))
+
+
+def test_how_people_sign_in_for_it() -> None:
+    oauth = parse_manifest(GOOD + "[gateway]\nid = ''\n[oauth]\nprovider = 'faxes'\nneeds = ['id']").oauth
+    assert oauth is not None
+    assert (oauth.provider, oauth.needs) == ("faxes", ("id",))
+    assert parse_manifest(GOOD).oauth is None
 
 
 def test_the_folder_has_the_platforms_name(tmp_path: Path) -> None:
