@@ -2,6 +2,7 @@
 
 from chamade_mcp.core.operators import Operator
 from chamade_mcp.core.roster import Listed, Roster
+from chamade_mcp.kit.connection import AddsToServers
 from chamade_mcp.kit.manifest import Manifest, capability_list, feature_list
 from chamade_mcp.kit.registry import Registry
 from chamade_mcp.model.access import Principal, Scope
@@ -24,6 +25,11 @@ class Platforms:
             str(p): {"agent": DEFAULT_AGENT_NAME, "operator": None}
             for p, m in registry.manifests.items()
             if m.embedded and m.inbox
+        }
+        self._server_links = {
+            f"{p}_invite_url": connector.server_link(registry.link_settings(p, None))
+            for p, connector in registry.connectors.items()
+            if p in registry.shared and isinstance(connector, AddsToServers)
         }
         self._states = {str(p): self._state(m) for p, m in registry.manifests.items()}
 
@@ -104,6 +110,7 @@ class Platforms:
                 if m.embedded
             ]
             + [listed.to_wire() for listed in self._roster.of(principal.scope)],
+            **self._server_links,
         }
 
     def provider(self, name: str) -> Manifest | None:

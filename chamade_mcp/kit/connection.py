@@ -147,6 +147,15 @@ class TakesLeave(Protocol):
         ...
 
 
+@runtime_checkable
+class AddsToServers(Protocol):
+    """A connector whose shared bot people add to servers of theirs."""
+
+    def server_link(self, settings: Mapping[str, str]) -> str:
+        """Where who runs a server adds the bot of these settings of the gateway's."""
+        ...
+
+
 class People(Protocol):
     """Whom a link may listen to. Kept by the core; of one connection, or of the shared bot."""
 

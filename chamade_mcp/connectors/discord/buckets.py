@@ -3,7 +3,6 @@
 https://docs.discord.com/developers/topics/rate-limits
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +10,7 @@ from typing import Final
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.connector import PlatformUnavailable
 from chamade_mcp.kit.rates import Rate, Rates
+from chamade_mcp.kit.recent import Recent
 
 _BOT: Final = Rate(50, 1.0)
 """All requests of a bot together."""
@@ -39,7 +39,7 @@ class Buckets:
         self._rates = Rates(clock)
         self._names: dict[str, str] = {}
         """Of the bucket that a route is in."""
-        self._buckets: OrderedDict[tuple[str, str], _Bucket] = OrderedDict()
+        self._buckets: Recent[tuple[str, str], _Bucket] = Recent(_MOST)
 
     async def turn(self, route: str, place: str, *, counted: bool = True) -> None:
         """Returns when the request may go out. Raises `PlatformUnavailable` with the time to wait when that
@@ -65,14 +65,14 @@ class Buckets:
         if known is not None and now < known.resets_at:
             left = min(left, known.left)  # others are under way that Discord has not counted yet
         period_s = max(reset_s, known.period_s if known else 0.0)
-        self._keep(key, _Bucket(most, left, now + reset_s, period_s))
+        self._buckets[key] = _Bucket(most, left, now + reset_s, period_s)
 
     def refused(self, route: str, place: str, seconds: float, *, everywhere: bool) -> None:
         """Discord has said when to come again."""
         if everywhere:
             self._rates.hold(_ALL, seconds)
         else:
-            self._keep(self._key(route, place), _Bucket(1, 0, self._clock.monotonic() + seconds, 0.0))
+            self._buckets[self._key(route, place)] = _Bucket(1, 0, self._clock.monotonic() + seconds, 0.0)
 
     def _key(self, route: str, place: str) -> tuple[str, str]:
         return self._names.get(route, route), place
@@ -88,9 +88,3 @@ class Buckets:
             return bucket.resets_at - now
         bucket.left -= 1
         return 0.0
-
-    def _keep(self, key: tuple[str, str], bucket: _Bucket) -> None:
-        self._buckets[key] = bucket
-        self._buckets.move_to_end(key)
-        while len(self._buckets) > _MOST:
-            self._buckets.popitem(last=False)

@@ -2,12 +2,12 @@
 
 import logging
 import re
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.resources import files
 from typing import Final
 
+from chamade_mcp.connectors.discord import sign_in
 from chamade_mcp.connectors.discord.buckets import Buckets
 from chamade_mcp.connectors.discord.client import USER_AGENT, RestApi
 from chamade_mcp.connectors.discord.ears import COMMAND, EVERYTHING, OPTION, Ears
@@ -26,8 +26,12 @@ from chamade_mcp.kit.connector import Context, Link, PlatformUnavailable
 from chamade_mcp.kit.holding import Fate, holding
 from chamade_mcp.kit.http import Unanswered, platform_client
 from chamade_mcp.kit.manifest import read_manifest
+from chamade_mcp.kit.oauth import Agreed, Asking
+from chamade_mcp.kit.recent import Recent
 from chamade_mcp.model.connections import Identity
 from chamade_mcp.model.errors import FieldError, PlatformRefused, ValidationFailed
+from chamade_mcp.model.ids import ConversationRef
+from chamade_mcp.model.messages import Sender
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +40,7 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{15,40}\.[A-Za-z0-9_-]{4,12}\.[A-Za-z0
 _CONTENT_FLAGS: Final = 1 << 18 | 1 << 19
 """GATEWAY_MESSAGE_CONTENT, and its like for bots on fewer than a hundred servers."""
 _SESSIONS: Final = 10_000
+_HELLO: Final = "You have connected me with an agent: what you write here goes to it."
 _COMMAND: Final = {
     "name": COMMAND,
     "description": "Connect with an agent by the link that you were given",
@@ -46,12 +51,14 @@ _COMMAND: Final = {
 
 
 class DiscordConnector:
-    """With the facet `OwnBots`. It remembers sessions of links that are down for a while: Discord then sends
-    what they missed."""
+    """With the facets `OwnBots`, `AddsToServers` and `SignsIn`.
+
+    It remembers the sessions of links that are down for a while: Discord then sends what they missed.
+    """
 
     def __init__(self) -> None:
         self.manifest = read_manifest(files("chamade_mcp.connectors.discord"))
-        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._sessions: Recent[str, Session] = Recent(_SESSIONS)
 
     async def verify(self, settings: Mapping[str, str]) -> Identity:
         _check(settings)
@@ -63,6 +70,18 @@ class DiscordConnector:
         if not application.flags & _CONTENT_FLAGS:
             raise ValidationFailed([FieldError("bot_token", CONTENT_IS_OFF)])
         return Identity(me.id, f"@{me.username}")
+
+    def server_link(self, settings: Mapping[str, str]) -> str:
+        return sign_in.server_link(settings)
+
+    def authorize_url(self, settings: Mapping[str, str], asking: Asking) -> str:
+        return sign_in.authorize_url(settings, asking)
+
+    async def exchange(self, settings: Mapping[str, str], asking: Asking, code: str) -> Agreed:
+        async with platform_client(settings["api_url"], {"user-agent": USER_AGENT}) as http:
+            person = await sign_in.person_of(http, settings, asking, code)
+            api = RestApi(http, settings["bot_token"], Buckets(SystemClock()))
+            return Agreed(Sender(person.id, person.name), await _greet(api, person))
 
     def open(self, ctx: Context) -> AbstractAsyncContextManager[Link]:
         return self._open(ctx)
@@ -84,8 +103,6 @@ class DiscordConnector:
                     yield link
         except PlatformUnavailable:
             self._sessions[token] = session
-            while len(self._sessions) > _SESSIONS:
-                self._sessions.popitem(last=False)
             raise
 
 
@@ -118,6 +135,18 @@ async def _offer_command(api: RestApi, application: Application) -> None:
         await api.call("POST", "/applications/{}/commands", application.id, json=_COMMAND)
     except (PlatformRefused, PlatformUnavailable, Unanswered) as error:
         log.warning("Discord does not take the command /%s: %s", COMMAND, error)
+
+
+async def _greet(api: RestApi, person: User) -> ConversationRef | None:
+    """Where the person finds the bot from now on; None where it may not write to them."""
+    try:
+        place = await api.direct(person.id)
+        said = {"content": _HELLO, "allowed_mentions": {"parse": list[str]()}}
+        await api.call("POST", "/channels/{}/messages", place, json=said)
+    except (PlatformRefused, PlatformUnavailable, Unanswered) as error:
+        log.warning("Discord lets the bot not write to who has signed in: %s", error)
+        return None
+    return ConversationRef(place)
 
 
 def _check(settings: Mapping[str, str]) -> None:

@@ -1,6 +1,5 @@
 """What Discord tells a bot, as facts."""
 
-from collections import OrderedDict
 from typing import Final
 
 from chamade_mcp.connectors.discord.messages import DiscordMessages
@@ -8,6 +7,7 @@ from chamade_mcp.connectors.discord.places import Places
 from chamade_mcp.connectors.discord.text import channels_in, plain
 from chamade_mcp.connectors.discord.wire import Changed, Command, Deleted, Event, Message, Reacted, User
 from chamade_mcp.kit.connector import Context
+from chamade_mcp.kit.greeter import Greeter
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.facts import MessageDeleted, MessageEdited, MessageReceived, Reacting, ReactionChanged
 from chamade_mcp.model.ids import ConversationRef, MessageRef
@@ -16,11 +16,7 @@ from chamade_mcp.model.messages import Attachment, Sender
 COMMAND: Final = "connect"
 OPTION: Final = "link"
 EVERYTHING: Final = "all"
-_WELCOME: Final = "You are connected: what you write to me goes to the agent."
-_SPENT: Final = "This link has expired or was used. Ask for a new one."
-_STRANGER: Final = "This bot speaks for agents of a gateway. Ask whoever runs yours for a link."
-_STRANGERS: Final = 1000
-"""How many of them are remembered as told."""
+_LOOK: Final = "I have written to you: see your direct messages."
 
 
 class Ears:
@@ -29,7 +25,7 @@ class Ears:
         self._me = me
         self._places = places
         self._mouth = mouth
-        self._told: OrderedDict[str, None] = OrderedDict()
+        self._greeter = Greeter(ctx.people, "This bot")
         own = ctx.connection is not None
         self._all_of_servers = own and ctx.settings.get("server_messages") == EVERYTHING
 
@@ -57,8 +53,8 @@ class Ears:
         place, sender = ConversationRef(message.channel_id), Sender(message.author.id, message.author_name)
         scope = await self._scope(sender.ref)
         if scope is None:
-            if direct:
-                await self._turn_away(sender, place)
+            if direct and (words := self._greeter.turn_away(sender)):
+                await self._mouth.tell(place, words)
             return
         fact = MessageReceived(
             place,
@@ -120,9 +116,10 @@ class Ears:
         if command.data.name != COMMAND or who is None:
             return
         token = self._mouth.token_of(command.option(OPTION))
-        place = await self._mouth.direct(who.id)
-        scope = await self._ctx.people.redeem(token, Sender(who.id, who.name), place) if place else None
-        await self._mouth.reply(command, _SPENT if scope is None else _WELCOME)
+        place = await self._mouth.direct(who.id) or ConversationRef("")
+        words = await self._greeter.redeem(token, Sender(who.id, who.name), place)
+        elsewhere = command.guild_id is not None and await self._mouth.tell(place, words)
+        await self._mouth.reply(command, _LOOK if elsewhere else words)
 
     # --- inside --------------------------------------------------------------------------------------------
 
@@ -159,12 +156,3 @@ class Ears:
         if about is None or len(about.recipients) != 1:
             return None
         return await self._ctx.people.scope_of(about.recipients[0].id)
-
-    async def _turn_away(self, sender: Sender, place: ConversationRef) -> None:
-        """Tells a stranger how to get in, once."""
-        if sender.ref in self._told or sender.ref in ("", self._me.id):
-            return
-        self._told[sender.ref] = None
-        while len(self._told) > _STRANGERS:
-            self._told.popitem(last=False)
-        await self._mouth.tell(place, _STRANGER)

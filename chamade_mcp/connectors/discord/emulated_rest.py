@@ -9,7 +9,6 @@ from urllib.parse import unquote
 from chamade_mcp.connectors.discord.emulated_gateway import Gateway
 from chamade_mcp.connectors.discord.emulated_world import (
     DM,
-    THREAD,
     Bot,
     Channel,
     Refusal,
@@ -166,6 +165,7 @@ class Rest:
     def _edit(self, asked: Asked) -> Answer:
         channel = self._place(asked)
         message = self._world.message_in(channel, asked.ids[1])
+        _open(channel)
         if message["author"]["id"] != asked.bot.id:
             raise Refusal(403, 50005, "Cannot edit a message authored by another user")
         content = _content(asked.body)
@@ -200,6 +200,7 @@ class Rest:
         channel = self._place(asked)
         if _CUSTOM.fullmatch(asked.ids[2]) is None and _NO_EMOJI.fullmatch(asked.ids[2]):
             raise Refusal(400, 10014, "Unknown Emoji")
+        _open(channel)
         self.react(channel, asked.ids[1], asked.bot.id, asked.ids[2], added=True)
         return None
 
@@ -253,10 +254,11 @@ class Rest:
             person = self._world.people[channel.between[1]]
             if person.blocks:
                 raise Refusal(403, 50007, "Cannot send messages to this user")
-            if not self._world.shares_a_guild(bot, person.id) and not channel.messages:
+            if not self._world.may_meet(bot, person.id) and not channel.messages:
                 raise Refusal(403, 50278, "Cannot send messages to this user due to having no mutual guilds")
-        if channel.type == THREAD and channel.archived:
-            raise Refusal(400, 50083, "Thread is archived")
+        if channel.locked:
+            raise Refusal(403, 160005, "Thread is locked")
+        channel.archived = False
 
     def _files(self, asked: Asked, channel: Channel) -> list[StoredFile]:
         told: list[object] = asked.body.get("attachments") or []
@@ -274,6 +276,11 @@ class Rest:
         if any(f"files[{one.get('id')}]" not in by_field for one in listed):
             raise Refusal(400, 50046, "Invalid file uploaded")
         return found
+
+
+def _open(thread: Channel) -> None:
+    if thread.archived:
+        raise Refusal(400, 50083, "Thread is archived")
 
 
 def _content(body: Mapping[str, Any]) -> str:

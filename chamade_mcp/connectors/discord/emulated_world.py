@@ -76,6 +76,12 @@ class Bot:
     """By name."""
     denied: set[str] = field(default_factory=set[str])
     """Channels it may not see."""
+    secret: str = ""
+    """Of the application, for OAuth."""
+    redirects: tuple[str, ...] = ()
+    """Where it may send people back to."""
+    added_by: set[str] = field(default_factory=set[str])
+    """People who have it for themselves."""
     replies: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     """What it answered to commands."""
 
@@ -112,6 +118,8 @@ class Channel:
     messages: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     """By id, as they stand now."""
     archived: bool = False
+    """Of a thread: nothing in it can be changed. A message opens it again."""
+    locked: bool = False
     typing: int = 0
     """How often a bot has shown that it types."""
     flood_until: float = 0.0
@@ -183,8 +191,10 @@ class World:
             return True
         return channel.guild is not None and bot.id in channel.guild.members and channel.id not in bot.denied
 
-    def shares_a_guild(self, bot: Bot, person: str) -> bool:
-        return any({bot.id, person} <= set(guild.members) for guild in self.guilds.values())
+    def may_meet(self, bot: Bot, person: str) -> bool:
+        return person in bot.added_by or any(
+            {bot.id, person} <= set(guild.members) for guild in self.guilds.values()
+        )
 
     def open_channel(self, bot: Bot, ref: str) -> Channel:
         """One that the bot may see."""

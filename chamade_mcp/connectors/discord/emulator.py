@@ -20,6 +20,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from chamade_mcp.connectors.discord.emulated_gateway import Gateway
 from chamade_mcp.connectors.discord.emulated_limits import Limits
+from chamade_mcp.connectors.discord.emulated_oauth import Consent
 from chamade_mcp.connectors.discord.emulated_rest import Asked, Rest, Upload
 from chamade_mcp.connectors.discord.emulated_world import (
     CONTENT_FLAG,
@@ -53,13 +54,19 @@ class DiscordEmulator:
         self.silent: set[str] = set()
         """Methods and paths, without ids, that are carried out, and whose answer is lost."""
         self._interactions: dict[str, tuple[Bot, str]] = {}
+        self._consent = Consent(self._world)
         self.app = Starlette(
             routes=[
+                Route("/oauth2/authorize", self._consent.ask, methods=["GET"]),
+                Route("/oauth2/authorize", self._consent.answer, methods=["POST"]),
+                Route("/api/v10/oauth2/token", self._consent.token, methods=["POST"]),
                 Route("/api/v10/interactions/{id}/{token}/callback", self._callback, methods=["POST"]),
                 Route("/api/v10/{path:path}", self._call, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
                 Route("/attachments/{channel}/{id}/{name}", self._download, methods=["GET"]),
-                WebSocketRoute("/gateway/", self.gateway.serve),
-                WebSocketRoute("/resume/", self._serve),
+                *(
+                    WebSocketRoute(path, self._serve)
+                    for path in ("/gateway", "/gateway/", "/resume", "/resume/")
+                ),
             ]
         )
 
@@ -86,6 +93,12 @@ class DiscordEmulator:
         bot = Bot(user, app, name, _new_token(), CONTENT_FLAG if content else 0)
         self._world.bots[bot.token] = bot
         return bot.token
+
+    def publish(self, token: str, *redirects: str) -> str:
+        """Gives its application a client secret; it may send people back to `redirects`."""
+        bot = self.bot(token)
+        bot.secret, bot.redirects = secrets.token_urlsafe(24), redirects
+        return bot.secret
 
     def bot(self, token: str) -> Bot:
         return self._world.bots[token]
@@ -229,9 +242,12 @@ class DiscordEmulator:
             path = "/" + request.scope["path"].partition("/api/v10/")[2]
             name, ids, serving = self._rest.route(request.method, path)
             self.calls[name] += 1
+            header = request.headers.get("authorization", "")
+            if path == "/users/@me" and (person := self._consent.user(header)) is not None:
+                return _json(person, 200)
             if not request.headers.get("user-agent", "").startswith("DiscordBot ("):
                 raise Refusal(403, 40333, "internal network error")
-            bot = self._world.authorised(request.headers.get("authorization", ""))
+            bot = self._world.authorised(header)
             limits = self.limits.count(bot, name, ids)
             body, uploads = await _body(request)
             told = serving(Asked(bot, ids, body, uploads))
@@ -258,9 +274,12 @@ class DiscordEmulator:
         known = self._interactions.get(request.path_params["id"])
         if known is None or known[1] != request.path_params["token"]:
             return _json({"message": "Unknown interaction", "code": 10062}, 404)
-        del self._interactions[request.path_params["id"]]
-        known[0].replies.append((await request.json())["data"])
-        return Response(status_code=204)
+        ref, asked = request.path_params["id"], await request.json()
+        del self._interactions[ref]
+        known[0].replies.append(asked["data"])
+        if request.query_params.get("with_response") not in ("1", "true"):
+            return Response(status_code=204)
+        return _json({"interaction": {"id": ref, "type": 2}, "resource": {"type": asked["type"]}}, 200)
 
     async def _download(self, request: Request) -> Response:
         file = self._world.files.get(request.path_params["id"])

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import re
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -17,6 +16,7 @@ from chamade_mcp.kit.form import FilePart, Form
 from chamade_mcp.kit.holding import Fate
 from chamade_mcp.kit.http import Unanswered
 from chamade_mcp.kit.parts import SentParts
+from chamade_mcp.kit.recent import Recent
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.errors import PlatformRefused
 from chamade_mcp.model.ids import ConversationRef, MessageRef
@@ -48,7 +48,7 @@ class DiscordMessages:
         self._me = me
         self._fate = fate
         self._parts = SentParts()
-        self._doubts: OrderedDict[str, float] = OrderedDict()
+        self._doubts: Recent[str, float] = Recent(_DOUBTS)
         """Since when it is not known whether a message is out, by its key."""
 
     async def send(self, to: ConversationRef, message: Outgoing) -> Delivery:
@@ -59,9 +59,8 @@ class DiscordMessages:
             return Delivery(DeliveryState.DELIVERED, await self._guarded(lambda: self._send(to, message)))
         except Unanswered as error:
             # Discord knows a message again by its nonce, so it can be sent once more, for a while.
-            self._doubts.setdefault(message.key, self._ctx.clock.monotonic())
-            while len(self._doubts) > _DOUBTS:
-                self._doubts.popitem(last=False)
+            if doubtful is None:
+                self._doubts[message.key] = self._ctx.clock.monotonic()
             raise PlatformUnavailable(str(error)) from None
 
     async def typing(self, to: ConversationRef) -> None:
@@ -103,11 +102,14 @@ class DiscordMessages:
         except (PlatformRefused, PlatformUnavailable, Unanswered):
             return None
 
-    async def tell(self, to: ConversationRef, words: str) -> None:
-        """A line of the gateway's own. Not worth more than one try."""
-        with suppress(PlatformRefused, PlatformUnavailable, Unanswered):
-            said = {"content": words, "allowed_mentions": _NOBODY}
+    async def tell(self, to: ConversationRef, words: str) -> bool:
+        """A line of the gateway's own, not worth more than one try; whether it is out."""
+        said = {"content": words, "allowed_mentions": _NOBODY}
+        try:
             await self._guarded(lambda: self._api.call("POST", "/channels/{}/messages", to, json=said))
+        except (PlatformRefused, PlatformUnavailable, Unanswered):
+            return False
+        return True
 
     async def reply(self, command: Command, words: str) -> None:
         """To a command, seen by who gave it alone. It is of use for three seconds."""

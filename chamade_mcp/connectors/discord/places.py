@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Awaitable, Iterable
-from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 from chamade_mcp.connectors.discord.client import RestApi
@@ -19,6 +17,7 @@ from chamade_mcp.connectors.discord.wire import (
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.connector import PlatformUnavailable
 from chamade_mcp.kit.http import Unanswered
+from chamade_mcp.kit.recent import Recent
 from chamade_mcp.model.errors import PlatformRefused
 
 log = logging.getLogger(__name__)
@@ -35,19 +34,8 @@ _MOST_NAMED: Final = 5
 """Channels in one text whose names are asked for."""
 
 
-@dataclass(slots=True)
-class _Remembered(Generic[T]):
-    """Answers of one kind, by id."""
-
-    known: OrderedDict[str, tuple[T | None, float]] = field(
-        default_factory=OrderedDict[str, "tuple[T | None, float]"]
-    )
-
-    def put(self, ref: str, value: T | None, until: float) -> None:
-        self.known[ref] = value, until
-        self.known.move_to_end(ref)
-        while len(self.known) > _MOST:
-            self.known.popitem(last=False)
+class _Known(Recent[str, tuple[T | None, float]], Generic[T]):
+    """Answers of one kind, by id, and until when each is good."""
 
 
 class Places:
@@ -56,9 +44,9 @@ class Places:
     def __init__(self, api: RestApi, clock: Clock) -> None:
         self._api = api
         self._clock = clock
-        self._channels = _Remembered[Channel]()
-        self._guilds = _Remembered[Guild]()
-        self._people = _Remembered[User]()
+        self._channels = _Known[Channel](_MOST)
+        self._guilds = _Known[Guild](_MOST)
+        self._people = _Known[User](_MOST)
 
     async def title(self, channel: str) -> str:
         """``#general (Server)``, ``#general › Thread (Server)``; "" where nothing is known."""
@@ -91,8 +79,8 @@ class Places:
                 found[ref] = about.name
         return found
 
-    async def _asked(self, kind: _Remembered[T], ref: str, route: str, model: type[T]) -> T | None:
-        value, until = kind.known.get(ref, (None, 0.0))
+    async def _asked(self, known: _Known[T], ref: str, route: str, model: type[T]) -> T | None:
+        value, until = known.get(ref, (None, 0.0))
         now = self._clock.monotonic()
         if now < until:
             return value
@@ -102,7 +90,7 @@ class Places:
         except (PlatformRefused, PlatformUnavailable, Unanswered, Unreadable, TimeoutError) as error:
             log.info("a name of Discord's could not be had: %s", type(error).__name__)
             kept_s = _DENIED_S
-        kind.put(ref, value, now + kept_s)
+        known[ref] = value, now + kept_s
         return value
 
     @staticmethod

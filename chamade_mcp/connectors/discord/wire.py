@@ -236,8 +236,9 @@ class Command(Wire):
     """Somebody used a slash command."""
 
     id: Id
-    token: str = Field(pattern=r"^[A-Za-z0-9_-]{1,500}$")
+    token: str = Field(min_length=1, max_length=1000)
     data: _Called
+    guild_id: Id | None = None
     member: _Member | None = None
     user: User | None = None
 

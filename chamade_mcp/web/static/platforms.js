@@ -5,12 +5,13 @@ const STATES = { connecting: "connecting", unavailable: "not reachable", auth_ne
 
 let platforms = [];
 let connections = [];
+let links = {}; // others that the answer tells, such as discord_invite_url
 let known = null;
 const tried = new Map(); // what a test of each connection has shown
 
 /** Titles of the platforms by their names. */
 export async function readConnections() {
-  ({ platforms, connections } = await api("GET", "/api/platforms"));
+  ({ platforms, connections, ...links } = await api("GET", "/api/platforms"));
   return new Map(platforms.map((one) => [one.platform, one.title]));
 }
 
@@ -42,6 +43,10 @@ function connectionRow({ id, name, status, words, well }) {
   );
 }
 
+function inviteRow({ invite }) {
+  return el("li", { class: "tie" }, el("a", { href: invite, target: "_blank", rel: "noopener" }, "Add the shared bot to a server"));
+}
+
 async function signIn(provider) {
   try {
     const { auth_url: url } = await api("POST", `/api/oauth/start/${provider}`);
@@ -68,7 +73,8 @@ function rows({ platform, title, status, oauth_provider: provider }) {
   const ties = connections.filter((one) => one.platform === platform && !one.embedded);
   const embedded = connections.some((one) => one.platform === platform && one.embedded);
   const head = { key: platform, title, status: embedded ? "always on" : ties.length ? "" : status === "not_configured" ? "not connected" : status, well: status === "ok", provider, some: ties.length > 0 };
-  return [head, ...ties.map(({ id, name, status }) => ({ key: id, id, name, status, ...tried.get(id) }))];
+  const invite = links[`${platform}_invite_url`];
+  return [head, ...ties.map(({ id, name, status }) => ({ key: id, id, name, status, ...tried.get(id) })), ...(invite ? [{ key: `${platform} invite`, invite }] : [])];
 }
 
 // --- what only a person can mend --------------------------------------------------------------------------
@@ -109,7 +115,7 @@ function showMend() {
 
 export function showConnections() {
   const shown = platforms.filter((one) => one.available).flatMap(rows);
-  fill($("platforms"), shown, (one) => one.key, (one) => (one.id ? connectionRow(one) : platformRow(one)));
+  fill($("platforms"), shown, (one) => one.key, (one) => (one.id ? connectionRow(one) : one.invite ? inviteRow(one) : platformRow(one)));
   const later = platforms.filter((one) => !one.available).map((one) => one.title);
   $("platforms-later").textContent = later.length ? `Not in this version yet: ${later.join(", ")}.` : "";
   showMend();

@@ -1,10 +1,13 @@
 """Discord: people write, the agent answers, over the emulated REST API and the Gateway."""
 
+import asyncio
 import json
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 
-from tests.integration.connectors.discord_hall import Hall
+from tests.integration.connectors.discord_hall import Hall, emulated, opened
 from tests.support.hosted import eventually
 from tests.support.requirement import requirement
 from tests.support.waiting import until
@@ -142,11 +145,17 @@ async def test_servers_threads_and_mentions(hall: Hall) -> None:
     discord.say(ann, thread, f"<@{me}> here")
     heard = await gateway.heard(4)
     assert heard[3]["remote_name"] == "#general \u203a Plans (Acme)"
-    await gateway.answer(heard[3], "in the thread")
+    sent = await gateway.answer(heard[3], "in the thread")
     assert [m["content"] for m in discord.said(token, thread)] == ["in the thread"]
     discord.channel(thread).archived = True
+    path = f"/api/messages/{sent['message_id']}"
+    refused = await gateway.api.patch(path, json={"text": "in this thread"})
+    assert (refused.status_code, refused.json()["detail"]) == (502, "The thread is archived (50083)")
+    await gateway.answer(heard[3], "which opens it again")
+    assert (await gateway.api.patch(path, json={"text": "in this thread"})).status_code == 200
+    discord.channel(thread).locked = True
     refused = await gateway.answer(heard[3], "still there?", 502)
-    assert refused["detail"] == "The thread is archived (50083)"
+    assert refused["detail"] == "The thread is locked (160005)"
     discord.bot(token).denied.add(general)
     refused = await gateway.answer(heard[0], "and there?", 502)
     assert refused["detail"] == "The bot cannot see this channel (50001)"
@@ -257,3 +266,130 @@ async def test_people_who_take_no_messages(hall: Hall) -> None:
     ann.blocks = True
     refused = await gateway.answer(message, "there?", 502)
     assert refused["detail"] == "This person takes no direct messages from the bot (50007)"
+
+
+@requirement("R-174")
+async def test_no_token_lies_about(hall: Hall, tmp_path: Path) -> None:
+    token = hall.discord.new_bot("helper")
+    connection = await hall.connect(token)
+    told = await hall.gateway.get(f"/api/connections/{connection}")
+    assert token not in json.dumps(told)
+    kept = await asyncio.to_thread(everything_below, tmp_path)
+    assert connection.encode() in kept
+    assert token.encode() not in kept
+
+
+def everything_below(folder: Path) -> bytes:
+    return b"\0".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+async def test_who_brings_a_link_is_let_in(hall: Hall) -> None:
+    """On a server, by the command, though nobody else may write."""
+    discord, gateway = hall.discord, hall.gateway
+    token = discord.new_bot("helper")
+    await hall.connect(token, access="allowlist")
+    ann, bob = discord.person("Ann"), discord.person("Bob")
+    general = discord.new_channel(discord.new_guild(token, "Acme", ann, bob), "general")
+    url = (await gateway.post("/api/invite-link", platform="discord"))["url"]
+    assert url.startswith(f"https://discord.com/users/{discord.bot(token).id}#")
+    replies = discord.bot(token).replies
+    for number, (person, link) in enumerate([(bob, "nonsense"), (ann, url), (bob, url)]):
+        discord.command(token, person, "connect", general, link=link)
+        await until(lambda n=number: len(replies) == n + 1)
+    assert {reply["flags"] for reply in replies} == {64}  # seen by who asked alone
+    assert {reply["content"] for reply in replies} == {"I have written to you: see your direct messages."}
+    told = [[m["content"] for m in discord.said(token, discord.direct(token, one))] for one in (ann, bob)]
+    assert told == [
+        ["You are connected: what you write here goes to the agent."],
+        ["This link has expired or was used. Ask for a new one."] * 2,
+    ]
+    discord.say(bob, discord.direct(token, bob), "me too")
+    discord.say(ann, discord.direct(token, ann), "hello")
+    (message,) = await gateway.heard()
+    assert (message["sender"], message["text"]) == ("Ann", "hello")
+
+
+@requirement("R-176")
+async def test_the_shared_bot_is_found_by_a_link(tmp_path: Path) -> None:
+    async with emulated() as (discord, url):
+        token = discord.new_bot("gateway", content=False)
+        app = discord.bot(token).app_id
+        async with opened(tmp_path, discord, url, bot_token=token, app_id=app) as hall:
+            await over_the_shared_bot(hall, token)
+
+
+async def over_the_shared_bot(hall: Hall, token: str) -> None:
+    discord, gateway = hall.discord, hall.gateway
+    overview = await gateway.get("/api/platforms")
+    link = urlsplit(str(overview["discord_invite_url"]))
+    asked = parse_qs(link.query)
+    assert link.path == "/oauth2/authorize"
+    assert asked["client_id"] == [discord.bot(token).app_id]
+    assert asked["scope"] == ["bot applications.commands"]
+    permissions = int(asked["permissions"][0])
+    # Connect, Speak, Send Messages, Read Message History.
+    assert all(permissions >> bit & 1 for bit in (20, 21, 11, 16))
+    states = (await gateway.get("/api/account"))["platforms"]
+    assert states["discord"]["status"] == "available (shared bot, user account not connected)"
+    ann, bob = discord.person("Ann"), discord.person("Bob")
+    guild = discord.new_guild(token, "Acme", ann, bob)
+    general, direct = discord.new_channel(guild, "general"), discord.direct(token, ann)
+    for _ in range(2):
+        discord.say(ann, direct, "anybody?")
+    invited = await gateway.post("/api/invite-link", platform="discord")
+    discord.command(token, ann, "connect", direct, link=invited["url"])
+    await until(lambda: discord.bot(token).replies)
+    assert "You are connected" in discord.bot(token).replies[0]["content"]
+    (turned_away,) = discord.said(token, direct)  # once
+    assert "Ask whoever runs yours for a link" in turned_away["content"]
+    first = discord.say(ann, direct, "hello")
+    discord.say(bob, general, f"<@{discord.bot(token).id}> and me?")
+    discord.say(ann, general, "to nobody")
+    discord.say(ann, general, f"<@{discord.bot(token).id}> on a server")
+    heard = await gateway.heard(2)
+    assert [(m["text"], m["sender"]) for m in heard] == [("hello", "Ann"), ("@gateway on a server", "Ann")]
+    for message in heard:
+        await gateway.answer(message, f"I heard {message['text']}")
+    assert len(discord.said(token, direct)) == 2
+    assert len(discord.said(token, general)) == 1
+    discord.edit(direct, first, "hello, corrected")
+    discord.react(ann, direct, discord.said(token, direct)[1]["id"], "\U0001f389")
+
+    async def told() -> bool:
+        messages = [m for one in await gateway.conversations() for m in one["messages"]]
+        corrected = any(m["text"] == "hello, corrected" for m in messages)
+        return corrected and any(m.get("reactions") for m in messages)
+
+    await eventually(told)
+    discord.delete(direct, first)
+
+    async def gone() -> bool:
+        return "deleted" in [m["status"] for m in await gateway.heard(2)]
+
+    await eventually(gone)
+    assert (await gateway.get("/api/account"))["platforms"]["discord"]["status"] == "ok"
+
+
+async def test_the_test_button_writes_to_the_operator(hall: Hall) -> None:
+    discord, gateway = hall.discord, hall.gateway
+    token = discord.new_bot("helper")
+    connection = await hall.connect(token)
+    ann = discord.person("Ann")
+    direct = discord.direct(token, ann)
+    discord.say(ann, direct, "hello")
+    (message,) = await gateway.heard()
+    await gateway.post("/api/operator", conversation_id=message["conversation_id"])
+    path = f"/api/connections/{connection}/test"
+    assert await gateway.post(path) == {"status": "ok", "name": "@helper", "sent": True}
+    assert "the connection works" in discord.said(token, direct)[-1]["content"]
+    ann.blocks = True
+    refused = await gateway.post(path, 502)
+    assert refused["detail"] == "This person takes no direct messages from the bot (50007)"
+
+
+async def test_there_are_no_calls_yet(hall: Hall) -> None:
+    await hall.connect(hall.discord.new_bot("helper"))
+    about = (await hall.gateway.get("/api/account"))["platforms"]["discord"]
+    assert about["capabilities"] == ["read", "write", "typing", "files"]
+    refused = await hall.gateway.post("/api/call", 501, platform="discord")
+    assert refused["detail"] == "discord has no calls"

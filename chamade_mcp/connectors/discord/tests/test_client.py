@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Coroutine
+from importlib.resources import files
 from typing import Any
 
 import httpx2
@@ -11,6 +12,7 @@ import pytest
 from chamade_mcp.connectors.discord.buckets import Buckets
 from chamade_mcp.connectors.discord.client import RestApi
 from chamade_mcp.connectors.discord.messages import batches, nonce
+from chamade_mcp.connectors.discord.sign_in import PERMISSIONS
 from chamade_mcp.kit.connector import AuthNeeded, PlatformUnavailable
 from chamade_mcp.kit.http import Unanswered
 from chamade_mcp.kit.testing import VirtualClock
@@ -193,3 +195,10 @@ def test_nonces() -> None:
     assert nonce("msg_1", 0) == nonce("msg_1", 0)
     assert len({nonce("msg_1", 0), nonce("msg_1", 1), nonce("msg_10", 0)}) == 3
     assert len(nonce("msg_1", 0)) <= 25
+
+
+def test_the_page_names_what_a_bot_asks_for() -> None:
+    page = files("chamade_mcp.connectors.discord").joinpath("README.md").read_text(encoding="utf-8")
+    assert f"&permissions={sum(1 << bit for bit in PERMISSIONS.values())}\n" in page
+    for name in PERMISSIONS:
+        assert name in page
