@@ -65,7 +65,7 @@ class Person:
 @asynccontextmanager
 async def person(link: str | None, name: str = "Ann") -> AsyncGenerator[Person]:
     """Somebody who has opened a link of the kind /r/ or /c/. In a room the agent is there: `join` is answered
-    while it enters, and nobody tells it what was written before."""
+    while it enters, and what was written before may be told before somebody listens at its call's socket."""
     assert link is not None
     url = re.sub(r"^http(.*)/[rc]/", r"ws\1/live/web/", link)
     async with connect(url, compression=None, proxy=None, max_queue=None) as socket:

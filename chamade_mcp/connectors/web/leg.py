@@ -39,7 +39,7 @@ class Leg:
         self._overhear: Callable[[ParticipantRef, Samples], None] | None = None
         self._known: dict[str, str] = {}
         """Names by participant, as far as the core has been told."""
-        self._waiting: deque[tuple[Post, asyncio.Future[None]]] = deque()
+        self._waiting: deque[tuple[Post, asyncio.Future[bool]]] = deque()
         self._news = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._end: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
@@ -101,9 +101,9 @@ class Leg:
         """Somebody came, went or has a new name: the core shall know."""
         self._news.set()
 
-    def report(self, post: Post) -> asyncio.Future[None]:
-        """Done once the core has committed `post`, or fails as that failed."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    def report(self, post: Post) -> asyncio.Future[bool]:
+        """True once the core has committed `post`, or fails as that failed. False: the agent left before."""
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((post, done))
         self._news.set()
         return done
@@ -126,7 +126,7 @@ class Leg:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for _, done in self._waiting:
-            _settle(done)
+            _settle(done, told=False)
         self._waiting.clear()
 
     async def _watch(self, token: str) -> None:
@@ -149,12 +149,12 @@ class Leg:
                 try:
                     await self._emit_post(post)
                 except asyncio.CancelledError:
-                    _settle(done)
+                    _settle(done, told=True)  # what is begun the core finishes
                     raise
                 except Exception as failure:
-                    _settle(done, failure)
+                    _fail(done, failure)
                 else:
-                    _settle(done)
+                    _settle(done, told=True)
                 await self._report_people()  # the next writer may have come just now
 
     async def _emit_post(self, post: Post) -> None:
@@ -178,10 +178,11 @@ class Leg:
             log.exception("who is in the room was not stored; told again with the next change")
 
 
-def _settle(done: asyncio.Future[None], failure: Exception | None = None) -> None:
-    if done.done():
-        return
-    if failure is None:
-        done.set_result(None)
-    else:
+def _settle(done: asyncio.Future[bool], *, told: bool) -> None:
+    if not done.done():
+        done.set_result(told)
+
+
+def _fail(done: asyncio.Future[bool], failure: Exception) -> None:
+    if not done.done():
         done.set_exception(failure)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from starlette.types import ASGIApp
 
@@ -22,9 +23,13 @@ from chamade_mcp.model.errors import NotFound, PlatformRefused
 from chamade_mcp.model.ids import CallId, ConversationRef, MessageRef, RoomRef
 from chamade_mcp.model.messages import Delivery, Outgoing
 
+MOST_LEFT: Final = 1000
+"""Rooms that people wrote in and left before an agent came, and which are kept for it."""
+
 
 class Places:
-    """Everything that is open, and nothing else: a place goes with the last one who leaves it."""
+    """Everything that is open, and nothing else: a place goes with the last one who leaves it, but for a room
+    in which people wrote what no agent has been told yet."""
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
@@ -48,6 +53,7 @@ class Places:
         return self.room(invite) if invite.kind is InviteKind.ROOM else self._chat(invite)
 
     def room(self, invite: Invite) -> Room:
+        self._sweep()
         ref = RoomRef(invite.ref)
         if ref not in self._rooms:
             self._rooms[ref] = Room(self.ctx, invite, self.uploads)
@@ -57,14 +63,27 @@ class Places:
         return self._chats.get(conversation)
 
     def release(self, place: Place) -> None:
-        """Forgets `place` when nobody is in it any more."""
-        if not place.empty:
+        """Forgets `place` when nobody is in it any more; a room only once an agent knows what was written."""
+        if not place.empty or (isinstance(place, Room) and place.untold and self._keep(place)):
             return
         ref = place.invite.ref
         if self._rooms.get(RoomRef(ref)) is place:
             del self._rooms[RoomRef(ref)]
         elif self._chats.get(ConversationRef(ref)) is place:
             del self._chats[ConversationRef(ref)]
+
+    def _keep(self, room: Room) -> bool:
+        """Whether a room that people have left stays for an agent who comes later: not without bound."""
+        self._sweep()
+        left = [one for one in self._rooms.values() if one.empty and one is not room]
+        return len(left) < MOST_LEFT and room.invite.expires_at > self.ctx.clock.now()
+
+    def _sweep(self) -> None:
+        """Forgets rooms that nobody is in, when there is nothing to tell, or nobody who could come in."""
+        now = self.ctx.clock.now()
+        for ref, room in list(self._rooms.items()):
+            if room.empty and (not room.untold or room.invite.expires_at <= now):
+                del self._rooms[ref]
 
     def remember(self, token: str, invite: Invite) -> RoomRef:
         """Keeps a room's token, which its ref does not tell, as long as the link may live."""

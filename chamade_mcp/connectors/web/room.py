@@ -1,8 +1,10 @@
 """A voice room: guests, the agents' legs, their mix and the chat."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from chamade_mcp.audio.frame import Samples
@@ -17,6 +19,8 @@ from chamade_mcp.connectors.web.uploads import Uploads
 from chamade_mcp.connectors.web.wire import Participant
 from chamade_mcp.kit.connector import Context, Invite
 from chamade_mcp.kit.ticker import Phase
+
+log = logging.getLogger(__name__)
 
 _BEATS_PER_LEVEL = 5
 _SOFTEST = 0.005
@@ -47,18 +51,20 @@ class AgentLeg(Protocol):
         """Somebody came, went or has a new name."""
         ...
 
-    def report(self, post: Post) -> "asyncio.Future[None]":
-        """Done once the agent's side has `post` safe; fails when that failed."""
+    def report(self, post: Post) -> "asyncio.Future[bool]":
+        """True once the agent's side has `post` safe, False when it left before; fails when that failed."""
         ...
 
 
 class Room(Place):
-    """Its chat is kept here alone, and goes when the last one leaves."""
+    """Its chat is kept here alone, and goes when the last one leaves; not before an agent has heard of it."""
 
     def __init__(self, ctx: Context, invite: Invite, uploads: Uploads) -> None:
         super().__init__(ctx, invite, uploads)
         self.legs: dict[str, AgentLeg] = {}
         self._chat: deque[Post] = deque(maxlen=SHOWN_MESSAGES)
+        self._untold: deque[Post] = deque(maxlen=SHOWN_MESSAGES)
+        """What people wrote while no agent was here: the first who enters is told."""
         self._mixer: Mixer[str] = Mixer(FORMAT)
         self._seats: dict[str, Seat] = {}
         self._now = asyncio.get_running_loop().time
@@ -71,6 +77,11 @@ class Room(Place):
     @property
     def empty(self) -> bool:
         return not self.guests and not self.legs
+
+    @property
+    def untold(self) -> bool:
+        """Whether there is something to tell an agent who enters."""
+        return bool(self._untold)
 
     def agents(self) -> list[Participant]:
         return [leg.participant for leg in self.legs.values()]
@@ -96,6 +107,7 @@ class Room(Place):
         self._mixer.add(leg.participant.id, leg.port.pull, leg.hear)
         self.broadcast(wire.joined(leg.participant))
         self._tell_legs()
+        self._catch_up(leg)
         self._start_beat()
 
     def remove_leg(self, leg: AgentLeg) -> None:
@@ -121,15 +133,31 @@ class Room(Place):
         self._chat.append(post)
 
     async def store(self, post: Post) -> None:
-        """Once every agent in the room has it; at once where there is none."""
-        await self.tell(post)
+        """Once every agent in the room has it; where there is none, it is kept for the first who enters."""
+        if not await self.tell(post):
+            self._untold.append(post)
 
-    async def tell(self, post: Post) -> None:
-        """Reports `post` to every leg but its writer's; raises the first failure after all have ended."""
+    async def tell(self, post: Post) -> bool:
+        """Reports `post` to every leg but its writer's; whether one has it. Raises the first failure, after
+        all have ended."""
         reports = [leg.report(post) for leg in self.legs.values() if leg.participant.id != post.sender_id]
-        for outcome in await asyncio.gather(*reports, return_exceptions=True):
+        outcomes = await asyncio.gather(*reports, return_exceptions=True)
+        for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
+        return any(outcomes)
+
+    def _catch_up(self, leg: AgentLeg) -> None:
+        """Before all that is said from now on. What it cannot be told now the next one is."""
+        for post in self._untold:
+            leg.report(post).add_done_callback(partial(self._caught_up, post))
+
+    def _caught_up(self, post: Post, told: "asyncio.Future[bool]") -> None:
+        failure = told.exception()
+        if failure is not None:
+            log.error("an agent was not told what was written before it came", exc_info=failure)
+        elif told.result() and post in self._untold:
+            self._untold.remove(post)
 
     def close(self) -> None:
         super().close()

@@ -223,3 +223,70 @@ async def test_a_room_nobody_knows_cannot_be_joined(world: World) -> None:
 
 async def test_refusing_a_room_nobody_rang_for_is_harmless(world: World) -> None:
     await world.link.calls.refuse(RoomRef("room_x"))
+
+
+async def written(page: Page, *texts: str) -> None:
+    for text in texts:
+        await page.say("chat", key=text, text=text)
+        await page.expect("ack")
+
+
+def heard(world: World) -> list[tuple[str, str]]:
+    return [(fact.call, fact.text) for fact in world.core.of(ChatPosted)]
+
+
+async def test_the_first_agent_is_told_what_was_written_before_it_came(world: World) -> None:
+    token = await world.room()
+    async with person(world, token) as ann:
+        await written(ann, "hello", "anybody?")
+        async with agent(world, token):
+            await written(ann, "there you are")
+            async with agent(world, token, "Bea", call=CallId("call_2")):
+                await eventually(lambda: len(heard(world)) == 3)
+    assert heard(world) == [(CALL, "hello"), (CALL, "anybody?"), (CALL, "there you are")]
+    kinds = [type(fact) for fact in world.core.facts]
+    assert kinds.index(ParticipantJoined) < kinds.index(ChatPosted)
+
+
+async def test_who_wrote_may_be_gone_when_the_agent_comes(world: World) -> None:
+    token, other = await world.room(), await world.room()
+    for room in (token, other):
+        async with person(world, room) as ann:
+            await written(ann, f"call me back in {room}")
+    world.clock.advance(23 * 3600.0)
+    async with agent(world, token):
+        await eventually(lambda: heard(world) == [(CALL, f"call me back in {token}")])
+    async with agent(world, token, call=CallId("call_2")):
+        await written_by_another(world, token)
+    await eventually(lambda: len(heard(world)) == 2)
+
+
+async def written_by_another(world: World, token: str) -> None:
+    async with person(world, token, "Ben") as ben:
+        await written(ben, "hi")
+
+
+async def test_what_an_agent_could_not_be_told_the_next_one_is(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = await world.room()
+    async with person(world, token) as ann:
+        await written(ann, "one", "two")
+        world.core.refused = RuntimeError("disk full")
+        async with agent(world, token):
+            await eventually(lambda: caplog.text.count("was not told what was written") == 2)
+        world.core.refused = None
+        async with agent(world, token, call=CallId("call_2")):
+            await eventually(lambda: len(heard(world)) == 2)
+    assert sorted(heard(world)) == [("call_2", "one"), ("call_2", "two")]
+
+
+async def test_an_agent_that_leaves_at_once_takes_nothing_away(world: World) -> None:
+    token = await world.room()
+    async with person(world, token) as ann:
+        await written(ann, "one")
+    async with agent(world, token):
+        pass
+    async with agent(world, token, call=CallId("call_2")):
+        await eventually(lambda: heard(world))
+    assert [text for _, text in heard(world)] == ["one"]
