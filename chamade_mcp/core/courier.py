@@ -60,6 +60,7 @@ class Courier:
         self._broken: set[str] = set()
         """Parts that failed while others were to follow."""
         self.put = self._outbox.put
+        self.answered = self._outbox.answered
 
     async def start(self) -> None:
         """Sends on its way what an earlier life of the gateway stored and did not get to."""

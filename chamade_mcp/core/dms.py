@@ -52,6 +52,8 @@ class NewMessage:
     """By the platform's clock; `at` is by ours."""
     sender_ref: str = ""
     trust: Trust | None = None
+    heard_at: datetime | None = None
+    """`at`, by a clock that does not jump: what a platform's window is counted by."""
 
     @property
     def remote_name(self) -> str:
@@ -86,6 +88,16 @@ def heard(conn: Connection, conversation: str, ref: str) -> bool:
         messages.c.ref == ref,
     )
     return conn.execute(select(messages.c.id).where(*said)).first() is not None
+
+
+def heard_since(conn: Connection, message: Row[Any]) -> bool:
+    """Whether the person has written after `message` was."""
+    later = (
+        messages.c.conversation_id == message.conversation_id,
+        messages.c.direction == INBOUND,
+        messages.c.seq > message.seq,
+    )
+    return conn.execute(select(messages.c.id).where(*later).limit(1)).first() is not None
 
 
 def change(conn: Connection, message: str, **values: object) -> None:

@@ -44,7 +44,9 @@ class Inbox:
         self._views = Views(self._sending.windows)
         self._arrivals = Arrivals(self._sending.windows)
         self.changes = Changes(deps)
-        self._reports = Reports(deps.database, deps.hub, deps.clock, self._sending.windows)
+        self._reports = Reports(
+            deps.database, deps.hub, deps.clock, self._sending.windows, self._sending.answered
+        )
         self._looks = SharedLooks()
         self._polls = Polls(deps.hub, deps.clock)
 
@@ -176,7 +178,8 @@ class Inbox:
     ) -> None:
         """A person wrote: stored and told in one transaction; a repeated delivery changes nothing."""
         flushed = await self._sending.flush(scope, link, fact)
-        new = _inbound(fact, "received", self._d.clock.now(), trust)
+        received = _inbound(fact, "received", self._d.clock.now(), trust)
+        new = replace(received, heard_at=self._sending.windows.now())
         arrival = Arrival(Party(scope, *link, fact.conversation), new, fact.reply_to, flushed)
         arrived = await self._d.database.write_together(self._arrivals.store, arrival)
         await self._sending.take_up(arrived.released.pending)
@@ -193,7 +196,8 @@ class Inbox:
         """A person said something to the gateway: stored for their own page, and told to no agent. False for
         a repeated delivery."""
         flushed = await self._sending.flush(whom.scope, whom.link, fact)
-        new = _inbound(fact, dms.ASIDE, self._d.clock.now())
+        aside = _inbound(fact, dms.ASIDE, self._d.clock.now())
+        new = replace(aside, heard_at=self._sending.windows.now())
 
         def store(conn: Connection) -> tuple[bool, list[Envelope], Released]:
             if not add_message(conn, Said(whom.scope, whom.conversation, new)):

@@ -29,7 +29,7 @@ GIVE_UP_S: Final = 3600.0
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 60.0
 _FINISH_S: Final = 10.0
-"""How long the end of the gateway waits for what is being sent."""
+"""How long the end of the gateway waits for what is being sent, and a report for an answer it has overtaken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,15 @@ class Outbox:
         self._deliver = deliver
         self._give_up = give_up
         self._lanes: dict[ConversationId, _Lane] = {}
+        self._delivering: dict[str, asyncio.Future[None]] = {}
+        """By key, what is just being tried."""
         self._closed = False
+
+    async def answered(self, key: str) -> None:
+        """Waits, within reason, until what is just being tried under `key` is settled."""
+        attempt = self._delivering.get(key)
+        if attempt is not None:
+            await race(asyncio.wait([attempt]), self._clock.sleep(_FINISH_S))
 
     def put(self, errand: Errand) -> asyncio.Future[Settled]:
         """The future never fails. A message that is in here already is not put in twice."""
@@ -137,12 +145,21 @@ class Outbox:
         if not lane.waiting:
             self._lanes.pop(conversation, None)
 
+    async def _attempt(self, errand: Errand) -> DeliveryState:
+        key = errand.outgoing.key
+        attempt = self._delivering[key] = asyncio.get_running_loop().create_future()
+        try:
+            return await self._deliver(errand)
+        finally:
+            del self._delivering[key]
+            attempt.set_result(None)
+
     async def _see_through(self, errand: Errand, last_s: float, lane: _Lane) -> Settled:
         """Tries until it is settled, or `last_s` has come."""
         attempts = 0
         while True:
             try:
-                return await self._deliver(errand)
+                return await self._attempt(errand)
             except Unavailable as error:
                 attempts += 1
                 pause = _pause(attempts, error)

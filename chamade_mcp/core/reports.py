@@ -3,7 +3,7 @@
 One about a message that the gateway does not know, or that is no news, changes nothing and tells nobody.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -41,10 +41,15 @@ class Reports:
     hub: EventHub
     clock: Clock
     windows: Windows
+    answered: Callable[[str], Awaitable[None]]
+    """Waits for the platform's answer to a message that is being sent, by its key."""
 
     async def observe(self, scope: Scope, link: tuple[Platform, ConnectionId], fact: Report) -> None:
         """Not what somebody does to messages who may not write to the agent any more."""
         platform, connection = link
+        if isinstance(fact, DeliveryChanged) and fact.state is DeliveryState.FAILED:
+            # It may overtake the answer, which would then say that the message is sent.
+            await self.answered(fact.ref)
         now = self.clock.now()
 
         held: list[tuple[Correspondent, str]] = []

@@ -165,7 +165,7 @@ def _touch(conn: Connection, stored: Sequence[Said]) -> None:
         if not new.past_the_agent:
             spoken_at, status = iso(new.at), ACTIVE
         if new.direction == INBOUND:
-            heard_at, name = iso(new.at), new.remote_name
+            heard_at, name = iso(new.heard_at or new.at), new.remote_name
         if spoken_at or heard_at:
             touched[place] = place, spoken_at, status, heard_at, name
     _TOUCH.run(conn, list(touched.values()))

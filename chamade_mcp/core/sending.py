@@ -192,6 +192,10 @@ class Sending:
             202, {"status": "queued", "message_id": keys[0], **await self._d.database.read(look)}
         )
 
+    async def answered(self, message: str) -> None:
+        """Waits, within reason, for the platform's answer while `message` is being handed to it."""
+        await self._courier.answered(message)
+
     async def flush(
         self, scope: Scope, link: tuple[Platform, ConnectionId], fact: MessageReceived
     ) -> Flushed | None:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -69,6 +69,10 @@ class Windows:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def now(self) -> datetime:
+        """By the clock that windows are counted by."""
+        return self._time.now()
+
     def of(self, platform: Platform) -> Window | None:
         return self._d.platforms.require(platform).window
 
@@ -92,10 +96,11 @@ class Windows:
 
         Once only: what the person has written since is an answer to having been asked.
         """
+        # By their order, not by time: clocks are set.
         ours = row.direction == dms.OUTBOUND and row.sender_name != dms.GATEWAY
         if not fact.window_closed or not ours or self.of(place.platform) is None:
             return False
-        if place.last_inbound_at is not None and place.last_inbound_at > row.created_at:
+        if dms.heard_since(conn, row):
             return False
         return held.hold(conn, row.id, (DeliveryState.SENT, DeliveryState.UNKNOWN))
 

@@ -178,16 +178,19 @@ async def test_the_platform_may_close_it_first(house: House) -> None:
     assert said(house) == ["1", "2"]
 
 
+def closed(message: str) -> DeliveryChanged:
+    return DeliveryChanged(
+        ConversationRef("alice"), message, DeliveryState.FAILED, "Re-engagement message", window_closed=True
+    )
+
+
 @requirement("R-116")
 async def test_the_platform_may_tell_later_that_it_was_closed(house: House) -> None:
     owner = await house.owner()
     await house.platform.write(owner.scope, "hello")
     house.platform.script.delivery = DeliveryState.SENT
     message = (await house.inbox.send(owner, WHATSAPP, "1")).body["message_id"]
-    closed = DeliveryChanged(
-        ConversationRef("alice"), message, DeliveryState.FAILED, "Re-engagement message", window_closed=True
-    )
-    await house.platform.tell(owner.scope, closed)
+    await house.platform.tell(owner.scope, closed(message))
     assert await states(house, owner) == ["pending"]
     await until(lambda: nudges(house))
     house.platform.messages.delivered.clear()
@@ -196,7 +199,7 @@ async def test_the_platform_may_tell_later_that_it_was_closed(house: House) -> N
     await house.platform.write(owner.scope, "here I am")
     assert said(house) == ["1"]
     assert [e["type"] for e in await events(house, owner)] == ["dm_delivered", "dm_chat"]
-    await house.platform.tell(owner.scope, closed)
+    await house.platform.tell(owner.scope, closed(message))
     assert await states(house, owner) == ["failed"], "it has waited once"
 
 
@@ -284,6 +287,54 @@ async def test_setting_the_clock_opens_and_closes_nothing(house: House, jump_s: 
     await house.clock.advance(7 * DAY_S - 1)
     house.clock.jump(jump_s)
     assert await states(house, owner) == ["delivered", "pending"]
+
+
+@pytest.mark.parametrize("jump_s", [2 * HOUR_S, -HOUR_S])
+async def test_a_window_opened_after_the_clock_was_set_is_no_other(house: House, jump_s: float) -> None:
+    owner = await house.owner()
+    house.clock.jump(jump_s)
+    await house.platform.write(owner.scope, "hello")
+    await house.clock.advance(DAY_S - 1)
+    assert (await house.inbox.send(owner, WHATSAPP, "in time")).status == 200
+    await house.clock.advance(1)
+    await send(house, owner, "late")
+    house.clock.jump(-jump_s)
+    assert await states(house, owner) == ["delivered", "pending"]
+    await house.platform.write(owner.scope, "here I am", ref="m2")
+    assert said(house) == ["in time", "late"]
+
+
+@pytest.mark.parametrize("jump_s", [2 * HOUR_S, -HOUR_S])
+async def test_it_waits_once_whatever_the_clock_says(house: House, jump_s: float) -> None:
+    owner = await house.owner()
+    await house.platform.write(owner.scope, "hello")
+    house.platform.script.delivery = DeliveryState.SENT
+    message = (await house.inbox.send(owner, WHATSAPP, "1")).body["message_id"]
+    house.clock.jump(jump_s)
+    await house.platform.tell(owner.scope, closed(message))
+    assert await states(house, owner) == ["pending"]
+    await until(lambda: nudges(house))
+    await house.platform.write(owner.scope, "here I am", ref="m2")
+    await house.platform.tell(owner.scope, closed(message))
+    assert await states(house, owner) == ["failed"]
+
+
+async def test_that_it_is_closed_may_be_told_before_the_answer(house: House) -> None:
+    owner = await house.owner()
+    await house.platform.write(owner.scope, "hello")
+    house.platform.script.delivery = DeliveryState.SENT
+    house.platform.script.hold = asyncio.Event()
+    asleep = house.clock.sleeping
+    sending = asyncio.create_task(house.inbox.send(owner, WHATSAPP, "1", message_id="msg_1"))
+    await until(lambda: house.clock.sleeping > asleep)
+    telling = asyncio.create_task(house.platform.tell(owner.scope, closed("msg_1")))
+    asleep = house.clock.sleeping
+    await until(lambda: house.clock.sleeping > asleep)
+    house.platform.script.hold.set()
+    assert (await sending).status == 200
+    await telling
+    assert await states(house, owner) == ["pending"]
+    await until(lambda: nudges(house))
 
 
 async def test_who_could_not_be_asked_is_asked_later(house: House, owner: Principal) -> None:
