@@ -194,6 +194,11 @@ class CallSocket:
         """A line that your own speech recognition heard: kept, told to every agent, shown as a caption."""
         await self._tell("transcript", speaker=speaker, text=text)
 
+    async def dial(self, digits: str) -> None:
+        """Presses keys of a telephone, one after another: 1 to 64 of ``0-9 * # A-D``. Where there are none, a
+        `CallProblem` comes. What people press comes as `CallDigit`."""
+        await self._tell("dtmf", digits=digits)
+
     async def leave(self) -> None:
         """Hangs up: the events end with the state ``ended``."""
         await self._calls.leave(self.call_id)

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 from uuid import uuid4
 
 from chamade_mcp.client.http import Http, segment
 from chamade_mcp.client.reading import record
-from chamade_mcp.client.records import Attachable, Call, CallChange, CallRecord, attachable
+from chamade_mcp.client.records import Attachable, Call, CallChange, CallRecord, Recording, attachable
 
 
 class Calls:
@@ -27,6 +28,7 @@ class Calls:
         stt_voice_config_id: str | None = None,
         tts_voice_config_id: str | None = None,
         transcripts: bool | None = None,
+        recording: bool = False,
         key: str | None = None,
     ) -> Call:
         """Brings the agent into the meeting at `meeting_url`, or into a new one where the platform opens
@@ -34,7 +36,7 @@ class Calls:
 
         The call is ``connecting`` at first. `key` (1 to 255 characters) names this wish: the same again
         within 24 hours is the same call. By default each call of this method is a new wish, repeated safely
-        by itself.
+        by itself. `recording`: as `start_recording`, once the agent is in the room.
         """
         wish = {
             "platform": platform,
@@ -43,6 +45,7 @@ class Calls:
             "stt_voice_config_id": stt_voice_config_id,
             "tts_voice_config_id": tts_voice_config_id,
             "transcripts": transcripts,
+            "recording": recording or None,
         }
         body = {name: value for name, value in wish.items() if value is not None}
         return record(Call, await self._http.ask("POST", "/api/call", body=body, key=key or uuid4().hex))
@@ -95,6 +98,19 @@ class Calls:
     async def stop_speaking(self, call: Call | str) -> int:
         """Drops what all agents of the call have said and nobody has heard yet: so many milliseconds."""
         return record(_Stopped, await self._http.ask("POST", path(call, "/stop_speaking"))).stopped_ms
+
+    async def start_recording(
+        self, call: Call | str, *, format: Literal["opus", "wav"] = "opus"
+    ) -> Recording:
+        """Records the call from now on; one that is on already goes on. The people are shown it first where
+        their platform can (`Recording.announced`); where it cannot, tell them yourself."""
+        answer = await self._http.ask("POST", path(call, "/start_recording"), body={"format": format})
+        return record(Recording, answer)
+
+    async def stop_recording(self, call: Call | str) -> Recording:
+        """Returns once the tracks are kept. Raises `Conflict` when nothing is recorded. The end of a call
+        ends its recording too."""
+        return record(Recording, await self._http.ask("POST", path(call, "/stop_recording")))
 
     async def _change(self, method: str, call: Call | str, verb: str = "") -> CallChange:
         return record(CallChange, await self._http.ask(method, path(call, verb)))

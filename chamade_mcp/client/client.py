@@ -12,6 +12,7 @@ from chamade_mcp.client.files import Files
 from chamade_mcp.client.http import Http
 from chamade_mcp.client.inbox import Inbox
 from chamade_mcp.client.reading import record
+from chamade_mcp.client.recordings import Recordings
 from chamade_mcp.client.records import Account, Call, Invitation
 from chamade_mcp.client.retry import Retry
 
@@ -54,6 +55,7 @@ class Client:
         self.calls = Calls(self._http)
         self.inbox = Inbox(self._http)
         self.files = Files(self._http)
+        self.recordings = Recordings(self._http)
 
     async def __aenter__(self) -> Self:
         return self

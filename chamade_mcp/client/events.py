@@ -83,6 +83,41 @@ class CallTranscript:
 
 
 @dataclass(frozen=True, slots=True)
+class CallDigit:
+    """Somebody pressed a key of a telephone (DTMF)."""
+
+    digit: str
+    """One of ``0-9 * # A-D``."""
+    sender: str
+    participant: str
+    timestamp: datetime | None = None
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingStarted:
+    """The call is recorded from now on."""
+
+    recording_id: str
+    format: str
+    announced: bool
+    """The platform shows it to the people."""
+    timestamp: datetime | None = None
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingStopped:
+    """It is no longer; `Recordings.get` has the tracks."""
+
+    recording_id: str
+    reason: str
+    duration_ms: int
+    timestamp: datetime | None = None
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CallProblem:
     """A ``call_error``: something could not be carried out, or happened to the call. The socket stays
     open."""
@@ -217,6 +252,9 @@ Event: TypeAlias = (
     | CallState
     | CallChat
     | CallTranscript
+    | CallDigit
+    | RecordingStarted
+    | RecordingStopped
     | CallProblem
     | AudioConfig
     | AudioParticipants
@@ -236,6 +274,9 @@ _BY_TYPE: Final[Mapping[str, type[Event]]] = {
     "call_state": CallState,
     "call_chat": CallChat,
     "call_transcript": CallTranscript,
+    "call_dtmf": CallDigit,
+    "recording_started": RecordingStarted,
+    "recording_stopped": RecordingStopped,
     "call_error": CallProblem,
     "audio_config": AudioConfig,
     "audio_participants": AudioParticipants,

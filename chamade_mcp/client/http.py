@@ -81,20 +81,20 @@ class Http:
 
         return await self.retry.run(attempt, repeatable=method == "GET" or key is not None)
 
-    async def download(self, url: str) -> bytes:
-        """A file by its own address, to which no key is sent."""
+    async def download(self, where: str, *, own: bool = False) -> bytes:
+        """A file by its own address, to which no key is sent; `own`: by a path of the API, with the key."""
 
         async def attempt() -> bytes:
-            async with self._download(url) as answer:
+            async with self._download(where, own) as answer:
                 return await answer.aread()
 
         return await self.retry.run(attempt, repeatable=True)
 
-    async def save(self, url: str, path: Path) -> None:
+    async def save(self, where: str, path: Path, *, own: bool = False) -> None:
         """As `download`, without holding it in memory."""
 
         async def attempt() -> None:
-            async with self._download(url) as answer:
+            async with self._download(where, own) as answer:
                 with path.open("wb") as file:
                     async for chunk in answer.aiter_bytes():
                         file.write(chunk)
@@ -102,9 +102,10 @@ class Http:
         await self.retry.run(attempt, repeatable=True)
 
     @asynccontextmanager
-    async def _download(self, url: str) -> AsyncGenerator[httpx2.Response]:
+    async def _download(self, where: str, own: bool) -> AsyncGenerator[httpx2.Response]:
+        url, headers = (f"{self.url}{where}", self.headers) if own else (where, None)
         try:
-            async with self._http.stream("GET", url) as answer:
+            async with self._http.stream("GET", url, headers=headers) as answer:
                 if not answer.is_success:
                     raise _refused(answer, await answer.aread())
                 yield answer

@@ -134,10 +134,14 @@ class Inbox:
         conversation_id: str | None = None,
         attachments: Sequence[Attachable] = (),
         keep_typing: bool = False,
+        reply_to: str | None = None,
+        thread: str | None = None,
+        split: bool = False,
         key: str | None = None,
     ) -> Sent:
         """Writes `text` (up to 10,000 characters) or files to a conversation, by default the platform's
-        newest.
+        newest. `reply_to` is the id of a message that is quoted; `split` lets what is too long for the
+        platform go out as several messages.
 
         Sent once, however often it has to be tried. `key` (1 to 255 characters) names this message across
         restarts of your program: the same again within 24 hours is the same message. `keep_typing` says that
@@ -150,8 +154,8 @@ class Inbox:
             "attachments": attachable(attachments),
             "keep_typing": keep_typing,
         }
-        if conversation_id is not None:
-            body["conversation_id"] = conversation_id
+        more = {"conversation_id": conversation_id, "reply_to": reply_to, "thread": thread, "split": split}
+        body |= {name: value for name, value in more.items() if value}
         answer = await self._http.ask("POST", "/api/dm/chat", body=body, key=key or uuid4().hex)
         return record(Sent, answer)
 
@@ -174,6 +178,21 @@ class Inbox:
             key=key,
         )
 
+    async def edit(self, message_id: str, text: str) -> None:
+        """What the agent said says `text` from now on; attachments stay. Raises `InvalidRequest` where the
+        platform cannot, `Forbidden` for what others said, `Conflict` while it is not out."""
+        await self._http.ask("PATCH", _message(message_id), body={"text": text})
+
+    async def delete(self, message_id: str) -> None:
+        """Takes back what the agent said; twice is harmless. Raises as `edit` does."""
+        await self._http.ask("DELETE", _message(message_id))
+
+    async def react(self, message_id: str, emoji: str, *, remove: bool = False) -> None:
+        """Puts an emoji on anybody's message, or takes it away; twice is harmless. Raises as `edit` does, and
+        `GatewayFailed` for an emoji that the platform does not take."""
+        body = {"emoji": emoji, "remove": remove}
+        await self._http.ask("POST", f"{_message(message_id)}/react", body=body)
+
     async def typing(self, platform: str, *, conversation_id: str | None = None) -> None:
         """Shows that the agent is typing; about every 55 s while an answer takes longer than a minute."""
         body = {"platform": platform}
@@ -183,7 +202,11 @@ class Inbox:
 
     async def retry(self, message_id: str) -> Sent:
         """Sends again what has failed, or may have, under the same id. Raises `Conflict` when it has not."""
-        return record(Sent, await self._http.ask("POST", f"/api/messages/{segment(message_id)}/retry"))
+        return record(Sent, await self._http.ask("POST", f"{_message(message_id)}/retry"))
+
+
+def _message(message_id: str) -> str:
+    return f"/api/messages/{segment(message_id)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ GIVE_UP_S: Final = 3600.0
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 60.0
 _FINISH_S: Final = 10.0
-"""How long the end of the gateway waits for what is being sent, and a report for an answer it has overtaken."""
+"""How long the end of the gateway waits for what is being sent, and a report for an answer it overtook."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from chamade_mcp.kit.manifest import Manifest, capability_list, feature_list
 from chamade_mcp.kit.registry import Registry
 from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.connections import ConnectionState
-from chamade_mcp.model.errors import FieldError, InvalidRequest, NotAvailable, ValidationFailed
+from chamade_mcp.model.errors import Action, FieldError, InvalidRequest, NotAvailable, ValidationFailed
 from chamade_mcp.model.ids import ConnectionId, Platform
 
 DEFAULT_AGENT_NAME = "AI Agent"
@@ -53,8 +53,14 @@ class Platforms:
             return
         if manifest.needs_meeting_url and meeting_url and not manifest.available:
             raise self.missing(manifest)
+        refusal = manifest.unconnected
+        by_url = manifest.needs_meeting_url and not meeting_url
         raise InvalidRequest(
-            manifest.unconnected.detail, code=manifest.unconnected.code, platform=manifest.platform
+            refusal.detail,
+            code=refusal.code,
+            # A URL the agent may have; a bot, a trunk or a sign-in only a person can bring.
+            action=Action.FIX_ARGUMENT if by_url else Action.ASK_HUMAN,
+            platform=manifest.platform,
         )
 
     def missing(self, manifest: Manifest) -> NotAvailable:

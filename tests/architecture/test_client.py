@@ -44,6 +44,7 @@ def test_every_public_method_is_documented() -> None:
                 "Calls",
                 "Inbox",
                 "Files",
+                "Recordings",
                 "CallSocket",
             ):
                 silent += [

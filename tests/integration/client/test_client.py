@@ -18,10 +18,12 @@ from chamade_mcp.client import (
     Client,
     Conflict,
     Event,
+    Forbidden,
     Incoming,
     InvalidRequest,
     NotFound,
     ParticipantAudio,
+    Reaction,
     Receive,
     Reconnected,
     Retry,
@@ -91,6 +93,26 @@ async def test_a_message_is_answered(client: Client) -> None:
     assert conversation.last_message.id == sent.message_id
     whole = await client.inbox.conversation(conversation.conversation_id)
     assert [message.text for message in whole.messages] == ["Hello?", "Good morning"]
+
+
+async def test_what_was_said_is_quoted_changed_reacted_to_and_taken_back(client: Client) -> None:
+    link = await client.invite()
+    async with person(link.url) as ann:
+        await ann.write("Which day?")
+        asked = await first(client, "2020-01-01T00:00:00Z")
+        sent = await client.inbox.send("web", "Fryday", reply_to=asked.message.id)
+        await client.inbox.edit(sent.message_id, "Friday")
+        await client.inbox.react(asked.message.id, "👍")
+        question, answer = (await client.inbox.conversation(asked.conversation_id)).messages
+        assert (question.reactions, question.sender_status) == ((Reaction("👍", ""),), "invited")
+        assert (answer.text, answer.reply_to) == ("Friday", asked.message.id)
+        assert answer.edited_at is not None
+        await client.inbox.react(asked.message.id, "👍", remove=True)
+        await client.inbox.delete(sent.message_id)
+        question, answer = (await client.inbox.conversation(asked.conversation_id)).messages
+        assert (question.reactions, answer.status) == ((), "deleted")
+        with pytest.raises(Forbidden):
+            await client.inbox.edit(asked.message.id, "Monday")
 
 
 async def first(client: Client, cursor: str | None = None) -> Incoming:

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import pytest
 
-from chamade_mcp.client import UnexpectedAnswer
+from chamade_mcp.client import CallDigit, OtherEvent, RecordingStopped, UnexpectedAnswer
+from chamade_mcp.client.events import event
 from chamade_mcp.client.reading import record
 
 
@@ -84,3 +85,11 @@ def test_what_does_not_fit_is_told_with_its_place(member: str, value: object, pl
 def test_a_missing_member_is_told() -> None:
     with pytest.raises(UnexpectedAnswer, match="Part has no name"):
         record(Part, {})
+
+
+def test_events_are_told_apart_by_their_type() -> None:
+    pressed = {"type": "call_dtmf", "digit": "#", "sender": "Ann", "participant": "p1", "seq": 7}
+    assert event(pressed) == CallDigit("#", "Ann", "p1", seq=7)
+    stopped = {"type": "recording_stopped", "recording_id": "rec_1", "reason": "call_ended", "duration_ms": 5}
+    assert event(stopped) == RecordingStopped("rec_1", "call_ended", 5)
+    assert event({"type": "news"}) == OtherEvent("news", {"type": "news"})
