@@ -34,6 +34,7 @@ class _Dashboard:
             Route(f"{HOME}/platforms", self._page(self._front)),
             Route(f"{HOME}/inbox", self._page(self._frame("inbox"))),
             Route(f"{HOME}/inbox/{{conversation_id}}", self._page(self._conversation)),
+            Route(f"{HOME}/people", self._page(self._frame("people"))),
             Route(f"{HOME}/connect", self._page(self._frame("connect"))),
             Route(f"{HOME}/webhooks", self._page(self._frame("webhooks"))),
             Route(f"{HOME}/webhooks/{{webhook_id}}", self._page(self._webhook)),

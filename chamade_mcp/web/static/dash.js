@@ -56,8 +56,12 @@ function connected(yes) {
 
 export const say = (text) => ($("said").textContent = text);
 
-/** Runs `look` now and every `everyMs` while the page is seen; returns a function that runs it at once. */
-export function keepLooking(everyMs, look) {
+/**
+ * Runs `look` now and every `every` ms (a number, or what gives it) while the page is seen; returns a function that
+ * runs it at once.
+ */
+export function keepLooking(every, look) {
+  const everyMs = typeof every === "function" ? every : () => every;
   let timer;
   let failures = 0;
   let running = null;
@@ -86,7 +90,7 @@ export function keepLooking(everyMs, look) {
         again = false;
         now();
       } else if (!document.hidden) {
-        timer = setTimeout(now, Math.min(everyMs * 2 ** failures, 30000));
+        timer = setTimeout(now, Math.min(everyMs() * 2 ** failures, 30000));
       }
     });
     return running;
@@ -94,6 +98,24 @@ export function keepLooking(everyMs, look) {
   document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : now()));
   now();
   return now;
+}
+
+/** Calls `look` the moment something happens, as the gateway tells it, while the page is seen; first `heed(type)`. */
+export function follow(look, heed = () => {}) {
+  let stream = null;
+  let timer = 0;
+  // Several at once are one: a message is an event, and so is what it changes.
+  const soon = () => (timer ||= setTimeout(() => ((timer = 0), look()), 100));
+  const open = () => {
+    stream?.close();
+    stream = document.hidden ? null : new EventSource("/api/events");
+    // Should it be refused, the page still looks from time to time.
+    if (stream) stream.onmessage = ({ data }) => (heed(JSON.parse(data).type), soon());
+  };
+  document.addEventListener("visibilitychange", open);
+  addEventListener("pagehide", () => stream?.close());
+  addEventListener("pageshow", ({ persisted }) => persisted && open());
+  open();
 }
 
 // --- lists ------------------------------------------------------------------------------------------------

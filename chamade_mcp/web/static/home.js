@@ -1,16 +1,19 @@
 // The home page: calls, the inbox, open links, and the two ways to let a person in.
-import { $, ago, api, conversationRow, day, el, fill, keepLooking, plural, shortDay, trouble, when } from "./dash.js";
+import { $, ago, api, conversationRow, day, el, fill, follow, keepLooking, plural, shortDay, trouble, when } from "./dash.js";
 import { agentSuffix, webAddress } from "./dom.js";
 import { readConnections, showConnections } from "./platforms.js";
 import { readRequests, showRequests } from "./requests.js";
+import { nameOf } from "./webhookname.js";
 
 const SHOWN = 5;
-const SLOW_TICKS = 3;
+const RARELY_MS = 12000; // links, keys, webhooks: what has no event of its own, or seldom one
 
 let titles = new Map();
 let keys = [];
 let links = [];
-let tick = 0;
+let webhooks = [];
+let live = false;
+let rarelyAt = -Infinity;
 
 // --- calls ------------------------------------------------------------------------------------------------
 
@@ -178,7 +181,7 @@ async function start(kind) {
     $("made-open").textContent = open;
     $("made-open").href = url;
     $("made").showModal();
-    tick = 0;
+    rarelyAt = -Infinity;
     lookNow();
   } catch (error) {
     trouble(error.message, 8000);
@@ -195,6 +198,18 @@ $("made").addEventListener("close", () => {
 $("start-room").addEventListener("click", () => start("room"));
 for (const button of [$("start-chat"), document.querySelector("[data-start=chat]")]) {
   button.addEventListener("click", () => start("chat"));
+}
+
+// --- webhooks that were switched off ----------------------------------------------------------------------
+
+function brokenRow({ id, name, reason }) {
+  const words = [el("b", {}, el("bdi", {}, name)), " was switched off: nothing that happens is posted there. ", el("bdi", {}, reason)];
+  return el("li", { class: "note warn broken" }, el("p", {}, ...words), el("a", { class: "button small", href: `/dashboard/webhooks/${id}`, "data-act": "open" }, "Look at it"));
+}
+
+function showBroken() {
+  const off = webhooks.filter(({ status }) => status === "disabled");
+  fill($("broken"), off.map((one) => ({ id: one.id, name: nameOf(one), reason: one.reason ?? "" })), (one) => one.id, brokenRow);
 }
 
 // --- the rest ---------------------------------------------------------------------------------------------
@@ -228,16 +243,19 @@ function showSummary(calls, waiting, used) {
 }
 
 async function readRarely() {
-  const [readLinks, readKeys, readTitles] = await Promise.all([api("GET", "/api/links"), api("GET", "/api/api-keys"), readConnections()]);
+  const read = [api("GET", "/api/links"), api("GET", "/api/api-keys"), api("GET", "/api/webhooks"), readConnections()];
+  const [readLinks, readKeys, readHooks, readTitles] = await Promise.all(read);
   titles = readTitles;
   links = readLinks.links;
   keys = readKeys.api_keys;
+  webhooks = readHooks.webhooks;
 }
 
 async function look() {
-  const rarely = tick % SLOW_TICKS === 0 ? readRarely() : null;
+  const rarely = performance.now() - rarelyAt > RARELY_MS ? readRarely() : null;
+  if (rarely) rarelyAt = performance.now();
   const [{ calls }, { conversations }] = await Promise.all([api("GET", "/api/calls"), api("GET", "/api/inbox?limit=50"), readRequests(), rarely]);
-  tick += 1;
+  live = calls.length > 0;
   const waiting = conversations.filter((one) => one.last_message?.direction === "inbound").length;
   greet();
   showSummary(calls, waiting, showAgent());
@@ -247,9 +265,12 @@ async function look() {
   showRequests(titles);
   showLinks();
   showConnections();
+  showBroken();
 }
 
 // What the address says of connecting a platform is on the page by now: reloading is not to say it again.
 if ($("returned")) history.replaceState(null, "", "/dashboard");
 
-const lookNow = keepLooking(4000, look);
+// Events tell of calls and messages at once; that people come to a call and go, and that strangers ask, no event tells.
+const lookNow = keepLooking(() => (live ? 4000 : 8000), look);
+follow(lookNow, (type) => ["webhook_disabled", "connection_state"].includes(type) && (rarelyAt = -Infinity));

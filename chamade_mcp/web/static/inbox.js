@@ -71,6 +71,12 @@ function row(message) {
     renderText(message.text),
     ...message.attachments.map(attachment),
   );
+  const notes = [
+    message.status === "deleted" && "This message was deleted",
+    message.edited_at && "Edited",
+    ...(message.reactions ?? []).map(({ emoji, sender }) => `${emoji} ${sender || "Your agent"}`),
+  ].filter(Boolean);
+  if (notes.length) node.append(el("p", { class: "muted small-print" }, el("bdi", {}, notes.join(" · "))));
   const status = ours && STATUS[message.status];
   if (status) node.append(el("p", { class: message.status === "failed" ? "error" : "muted small-print" }, status));
   return node;

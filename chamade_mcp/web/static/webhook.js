@@ -1,6 +1,7 @@
 // One webhook: what was sent to it and what became of that, and its settings.
 import { $, api, el, fill, keepLooking, plural, say, shortDay, trouble, when } from "./dash.js";
-import { askForWebhook, nameOf, onWebhook, showSecret, stateOf } from "./webhookform.js";
+import { askForWebhook, onWebhook, showSecret, stateOf } from "./webhookform.js";
+import { nameOf } from "./webhookname.js";
 
 const PAGE = 20;
 const STATES = { pending: ["", "On its way"], delivered: ["ok", "Delivered"], failed: ["warn", "Failed"] };

@@ -68,8 +68,6 @@ function forget() {
 $("fresh-done").addEventListener("click", forget);
 addEventListener("pagehide", forget);
 
-export const nameOf = ({ description, url }) => description || new URL(url).host;
-
 /** The tone of its dot, and its state in words. */
 export function stateOf({ status, reason, failing_since: since }) {
   if (status === "paused") return ["", "Paused: events wait as long as they are kept"];

@@ -1,6 +1,7 @@
 // All webhooks of the agent, and a new one.
 import { $, api, el, fill, keepLooking, plural } from "./dash.js";
-import { askForWebhook, nameOf, onWebhook, showSecret, stateOf } from "./webhookform.js";
+import { askForWebhook, onWebhook, showSecret, stateOf } from "./webhookform.js";
+import { nameOf } from "./webhookname.js";
 
 function row({ id, name, url, tone, state, events }) {
   return el(

@@ -438,7 +438,7 @@ async def test_everybody_can_use_it(
         await page.keyboard.press("Escape")
         await page.locator("#links button").first.click()
         await look("revoke a link")
-        for path in ("/inbox", "/connect", "/webhooks", "/keys"):
+        for path in ("/inbox", "/people", "/connect", "/webhooks", "/keys"):
             await desk.open(path)
             await look(path)
             assert await page.evaluate("window.shifted") < 0.01
