@@ -1,5 +1,7 @@
 """The live link: which rooms and chats are open, and what the core may do with them."""
 
+import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -23,7 +25,9 @@ from chamade_mcp.model.errors import NotFound, PlatformRefused
 from chamade_mcp.model.ids import CallId, ConversationRef, MessageRef, RoomRef
 from chamade_mcp.model.messages import Delivery, Outgoing
 
-MOST_LEFT: Final = 1000
+log = logging.getLogger(__name__)
+
+MOST_KEPT: Final = 1000
 """Rooms that people wrote in and left before an agent came, and which are kept for it."""
 
 
@@ -42,6 +46,8 @@ class Places:
         self.legs: set[Leg] = set()
         self._rooms: dict[RoomRef, Room] = {}
         self._chats: dict[ConversationRef, Chat] = {}
+        self._kept: dict[RoomRef, asyncio.Task[None]] = {}
+        """What ends with the link of a room that waits for an agent."""
         self._keys: dict[RoomRef, tuple[str, Invite]] = {}
 
     @property
@@ -53,7 +59,6 @@ class Places:
         return self.room(invite) if invite.kind is InviteKind.ROOM else self._chat(invite)
 
     def room(self, invite: Invite) -> Room:
-        self._sweep()
         ref = RoomRef(invite.ref)
         if ref not in self._rooms:
             self._rooms[ref] = Room(self.ctx, invite, self.uploads)
@@ -62,28 +67,41 @@ class Places:
     def open_chat(self, conversation: ConversationRef) -> Chat | None:
         return self._chats.get(conversation)
 
-    def release(self, place: Place) -> None:
-        """Forgets `place` when nobody is in it any more; a room only once an agent knows what was written."""
-        if not place.empty or (isinstance(place, Room) and place.untold and self._keep(place)):
+    def release(self, place: Place, token: str) -> None:
+        """Forgets `place` when nobody is in it any more. What people wrote in a room and no agent has been
+        told stays, for one that comes later, as long as its link, `token`, works."""
+        if not place.empty:
             return
+        if isinstance(place, Room) and place.untold and not self.closing and len(self._kept) < MOST_KEPT:
+            self._keep(place, token)
+        else:
+            self._forget(place)
+
+    def _keep(self, room: Room, token: str) -> None:
+        room.clear()
+        ref = RoomRef(room.invite.ref)
+        if ref not in self._kept:
+            self._kept[ref] = asyncio.create_task(self._until_gone(room, token), name="kept room")
+
+    async def _until_gone(self, room: Room, token: str) -> None:
+        try:
+            async with self.ctx.invites.watch(token) as gone:
+                await gone
+        except Exception:
+            log.exception("the link of a room that waits for an agent is not watched any more")
+        del self._kept[RoomRef(room.invite.ref)]
+        if room.empty:
+            self._forget(room)
+
+    def _forget(self, place: Place) -> None:
         ref = place.invite.ref
         if self._rooms.get(RoomRef(ref)) is place:
             del self._rooms[RoomRef(ref)]
+            kept = self._kept.pop(RoomRef(ref), None)
+            if kept is not None:
+                kept.cancel()
         elif self._chats.get(ConversationRef(ref)) is place:
             del self._chats[ConversationRef(ref)]
-
-    def _keep(self, room: Room) -> bool:
-        """Whether a room that people have left stays for an agent who comes later: not without bound."""
-        self._sweep()
-        left = [one for one in self._rooms.values() if one.empty and one is not room]
-        return len(left) < MOST_LEFT and room.invite.expires_at > self.ctx.clock.now()
-
-    def _sweep(self) -> None:
-        """Forgets rooms that nobody is in, when there is nothing to tell, or nobody who could come in."""
-        now = self.ctx.clock.now()
-        for ref, room in list(self._rooms.items()):
-            if room.empty and (not room.untold or room.invite.expires_at <= now):
-                del self._rooms[ref]
 
     def remember(self, token: str, invite: Invite) -> RoomRef:
         """Keeps a room's token, which its ref does not tell, as long as the link may live."""
@@ -112,6 +130,10 @@ class Places:
         for leg in list(self.legs):
             leg.end(EndReason.DISCONNECTED)
             await leg.stop()
+        kept = list(self._kept.values())
+        for task in kept:
+            task.cancel()
+        await asyncio.gather(*kept, return_exceptions=True)
 
     def _chat(self, invite: Invite) -> Chat:
         ref = ConversationRef(invite.ref)
@@ -161,7 +183,7 @@ class WebCalls:
                 yield leg
         finally:
             places.legs.discard(leg)
-            places.release(place)
+            places.release(place, token)
 
     async def refuse(self, room: RoomRef) -> None:
         self._places.bells.refuse(room)

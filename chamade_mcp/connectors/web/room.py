@@ -57,7 +57,7 @@ class AgentLeg(Protocol):
 
 
 class Room(Place):
-    """Its chat is kept here alone, and goes when the last one leaves; not before an agent has heard of it."""
+    """Its chat is kept here alone, and goes when the last one leaves."""
 
     def __init__(self, ctx: Context, invite: Invite, uploads: Uploads) -> None:
         super().__init__(ctx, invite, uploads)
@@ -131,6 +131,10 @@ class Room(Place):
 
     def keep(self, post: Post) -> None:
         self._chat.append(post)
+
+    def clear(self) -> None:
+        """What was written is shown to nobody who comes later."""
+        self._chat.clear()
 
     async def store(self, post: Post) -> None:
         """Once every agent in the room has it; where there is none, it is kept for the first who enters."""

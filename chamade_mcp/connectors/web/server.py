@@ -106,7 +106,7 @@ class Reception:
                 await guest.run(self._ctx.invites)
             finally:
                 await place.leave(guest)
-                self._places.release(place)
+                self._places.release(place, entry.token)
         except _Ended as ended:
             await farewell(socket, ended.goodbye, self._ctx.clock)
         except WebSocketDisconnect:
