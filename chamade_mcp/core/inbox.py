@@ -1,5 +1,6 @@
 """The inbox: direct messages in, and its three ways of looking at them. What goes out is in `sending`."""
 
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Unpack
