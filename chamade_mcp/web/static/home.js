@@ -252,8 +252,9 @@ async function readRarely() {
 }
 
 async function look() {
-  const rarely = performance.now() - rarelyAt > RARELY_MS ? readRarely() : null;
-  if (rarely) rarelyAt = performance.now();
+  const due = performance.now() - rarelyAt > RARELY_MS;
+  if (due) rarelyAt = performance.now();
+  const rarely = due && readRarely().catch((error) => ((rarelyAt = -Infinity), Promise.reject(error)));
   const [{ calls }, { conversations }] = await Promise.all([api("GET", "/api/calls"), api("GET", "/api/inbox?limit=50"), readRequests(), rarely]);
   live = calls.length > 0;
   const waiting = conversations.filter((one) => one.last_message?.direction === "inbound").length;
