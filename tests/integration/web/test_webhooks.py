@@ -117,6 +117,20 @@ async def test_from_the_address_to_the_log(desk: Desk, house: House, receiver: R
     await expect(page.locator("#webhook-state")).to_contain_text("it is tried again")
 
 
+async def test_the_home_page_says_at_once_that_one_was_switched_off(
+    desk: Desk, house: House, receiver: Receiver
+) -> None:
+    page = desk.page
+    await add(desk, receiver.url, PROBE)
+    await desk.open("")
+    await expect(page.locator("#broken li")).to_have_count(0)
+    receiver.status = 410
+    await happen(house, desk)
+    await expect(page.locator("#broken li")).to_contain_text(f"{PROBE} was switched off")
+    await page.click("#broken a")
+    await expect(page.locator("#webhook-state")).to_contain_text("Switched off")
+
+
 async def test_it_is_paused_changed_and_removed(desk: Desk, house: House, receiver: Receiver) -> None:
     page = desk.page
     first = await add(desk, receiver.url, "n8n")
