@@ -95,10 +95,6 @@ class Board:
         self._most = most
         self._posts: OrderedDict[str, Post] = OrderedDict()
 
-    @property
-    def posts(self) -> list[Post]:
-        return list(self._posts.values())
-
     def get(self, post_id: str) -> Post | None:
         return self._posts.get(post_id)
 

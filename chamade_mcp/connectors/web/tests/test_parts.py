@@ -8,14 +8,15 @@ import pytest
 from chamade_mcp.connectors.web import ledger
 from chamade_mcp.connectors.web import uploads as module
 from chamade_mcp.connectors.web.address import Addresses
+from chamade_mcp.connectors.web.lately import Lately
 from chamade_mcp.connectors.web.ledger import Ledger
 from chamade_mcp.connectors.web.pace import Window, within
 from chamade_mcp.connectors.web.passes import Passes
-from chamade_mcp.connectors.web.post import Kind, Post
+from chamade_mcp.connectors.web.post import MOST_REACTIONS, Board, Kind, Post, Reaction
 from chamade_mcp.connectors.web.tests.harness import ManualClock, eventually
 from chamade_mcp.connectors.web.uploads import Ticket, Uploads
 from chamade_mcp.model.errors import LimitReached
-from chamade_mcp.model.ids import FileId
+from chamade_mcp.model.ids import ConversationRef, FileId
 from chamade_mcp.model.messages import Attachment
 
 
@@ -169,3 +170,46 @@ def test_a_gateway_below_a_path() -> None:
     addresses = Addresses("https://example.org/voice/")
     assert addresses.room("t") == "https://example.org/voice/r/t"
     assert addresses.room_token("https://example.org/voice/r/t") == "t"
+
+
+def said(post_id: str, text: str = "hi") -> Post:
+    return Post(post_id, post_id, "Ann", "guest_1", Kind.PERSON, text, (), "2026-11-20T12:00:00Z")
+
+
+def test_a_board_shows_the_newest_as_they_are_now() -> None:
+    board = Board(2)
+    for post_id in "abc":
+        board.put(said(post_id))
+    board.put(said("b", "hi again"))
+    assert [board.get(post_id) for post_id in "abc"] == [None, said("b", "hi again"), said("c")]
+
+
+def test_what_is_taken_back_stays_so_and_says_nothing() -> None:
+    thumb = Reaction("👍", "guest_2", "Ben")
+    gone = said("a").edited("ho", "later").with_reaction(thumb, on=True).taken_back()
+    assert (gone.text, gone.edited_at, gone.reactions, gone.deleted) == ("", None, (), True)
+    assert gone.edited("again", "even later") is gone
+    assert gone.with_reaction(thumb, on=True) is gone
+
+
+def test_reactions_are_put_once_and_not_without_end() -> None:
+    post = said("a")
+    for n in range(MOST_REACTIONS + 1):
+        post = post.with_reaction(Reaction("👍", f"guest_{n}", "Ann"), on=True)
+    assert len(post.reactions) == MOST_REACTIONS
+    assert post.with_reaction(Reaction("👍", "guest_0", "Anna"), on=True) is post
+    assert (
+        len(post.with_reaction(Reaction("👍", "guest_0", "Anna"), on=False).reactions) == MOST_REACTIONS - 1
+    )
+
+
+def test_the_newest_changes_are_remembered_in_their_order() -> None:
+    lately, chat = Lately(), ConversationRef("chat_1")
+    lately.note(chat, "old", lambda post, _: post.taken_back())
+    for n in range(200):
+        lately.note(chat, "a", lambda post, agent, n=n: post.edited(f"{agent} {n}", "later"))
+    assert lately.of(chat, "old") == lately.of(ConversationRef("chat_2"), "a") == []
+    post = said("a")
+    for revise in lately.of(chat, "a"):
+        post = revise(post, "Ada")
+    assert post.text == "Ada 199"

@@ -33,6 +33,16 @@ def refusal(frame: str) -> Refused:
         ({"type": "chat", "key": "1", "text": "hi"}, said.Say("1", "hi", ())),
         ({"type": "chat", "key": "1", "text": "", "attachments": ["f_1"]}, said.Say("1", "", ("f_1",))),
         ({"type": "chat", "key": "1", "text": "a\r\nb\tc\x00\u2066"}, said.Say("1", "a\nb\tc", ())),
+        ({"type": "chat", "key": "1", "text": "hi", "reply_to": "m"}, said.Say("1", "hi", (), "m")),
+        ({"type": "chat", "key": "1", "text": "hi", "reply_to": None}, said.Say("1", "hi", ())),
+        ({"type": "edit", "key": "1", "id": "m", "text": "a\u202eb"}, said.Edit("1", "m", "ab")),
+        ({"type": "delete", "key": "1", "id": "m"}, said.Delete("1", "m")),
+        (
+            {"type": "react", "key": "1", "id": "m", "emoji": "👍🏽", "on": False},
+            said.React("1", "m", "👍🏽", False),
+        ),
+        ({"type": "receipt", "state": "read", "ids": ["m", "n"]}, said.Receipt(("m", "n"), True)),
+        ({"type": "receipt", "state": "delivered"}, said.Receipt((), False)),
         ({"type": "typing", "more": 1}, said.Typing()),
         ({"type": "mute", "muted": False}, said.Mute(False)),
         ({"type": "rename", "name": "\u200f"}, said.Rename("Guest")),
@@ -67,6 +77,19 @@ def test_parses(frame: dict[str, Any], parsed: said.FromPerson) -> None:
         '{"type":"rename"}',
         '{"type":"hello","name":7}',
         '{"type":"hello","guest":7}',
+        '{"type":"edit","key":"1","text":"hi"}',
+        '{"type":"edit","key":"1","id":"","text":"hi"}',
+        '{"type":"edit","id":"m","text":"hi"}',
+        '{"type":"edit","key":"1","id":"m","text":7}',
+        '{"type":"delete","key":"1","id":["m"]}',
+        '{"type":"react","key":"1","id":"m","on":true}',
+        '{"type":"react","key":"1","id":"m","emoji":"👍👍","on":true}',
+        '{"type":"react","key":"1","id":"m","emoji":"ok","on":true}',
+        '{"type":"react","key":"1","id":"m","emoji":"👍"}',
+        '{"type":"receipt","state":"sent","ids":["m"]}',
+        '{"type":"receipt","state":"read","ids":"m"}',
+        '{"type":"receipt","state":["read"]}',
+        '{"type":"chat","key":"1","text":"hi","reply_to":7}',
         '{"type":"chat","text":"hi"}',
         '{"type":"chat","key":"","text":"hi"}',
         '{"type":"chat","key":"\\ud800","text":"hi"}',
@@ -96,8 +119,18 @@ json_values = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=8,
 )
-types = st.sampled_from(["hello", "chat", "typing", "mute", "rename", "ping", "call", "hang_up"])
-fields = st.sampled_from(["name", "guest", "muted", "key", "text", "attachments", "t"])
+types = st.sampled_from(
+    [
+        *("hello", "chat", "edit", "delete", "react", "receipt", "typing"),
+        *("mute", "rename", "ping", "call", "hang_up"),
+    ]
+)
+fields = st.sampled_from(
+    [
+        *("name", "guest", "muted", "key", "text", "attachments", "t"),
+        *("id", "emoji", "on", "state", "ids", "reply_to"),
+    ]
+)
 
 
 @given(st.text() | st.builds(json.dumps, json_values))
