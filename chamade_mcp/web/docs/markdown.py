@@ -112,7 +112,7 @@ def _linked(children: Sequence[Token], explained: Explained) -> list[Token]:
 
 
 def _label(tokens: Sequence[Token]) -> None:
-    """Each cell is told its column: on a phone rows become blocks without a head above them."""
+    """Each cell of several is told its column: on a phone rows become blocks without a head above them."""
     columns, column = list[str](), 0
     for at, token in enumerate(tokens):
         if token.type == "table_open":
@@ -122,7 +122,7 @@ def _label(tokens: Sequence[Token]) -> None:
         elif token.type == "th_open":
             columns.append(_plain(tokens[at + 1]))
         elif token.type == "td_open":
-            if columns[column] and column:
+            if column and len(columns) > 2 and columns[column]:
                 token.attrSet("data-label", columns[column])
             column += 1
 

@@ -115,11 +115,15 @@ class Reference:
 
     def _told(self, one: Operation) -> str:
         wire = one.wire
-        access = "No credential is needed." if one.public else "Needs a credential."
+        notes, permission = _split(wire.get("description", ""))
+        who = "nobody is asked for a credential" if one.public else "any credential of the account"
+        if permission:
+            who = f"a credential with the permission `{permission}`"
         parts = [
             f"## {wire['summary']}",
             f"`{one.route}`",
-            " ".join(filter(None, (wire.get("description"), access))),
+            notes,
+            f"**Access**: {who}.",
             "\n".join(["```sh", sample(one.method, one.path, wire, self._whole), "```"]),
         ]
         parameters = [
@@ -143,6 +147,12 @@ class Reference:
         kinds = " or ".join(f"`{media}`" for media in content)
         shape = content.get("application/json", {}).get("schema", {})
         return [f"**Answer** {' or '.join(statuses)}, {kinds}", _members(members_of(shape, self._whole))]
+
+
+def _split(description: str) -> tuple[str, str]:
+    """What is said of an operation, and the permission that its last sentence names."""
+    found = re.fullmatch(r"(.*?) ?Permission: `(\w+)`\.", description, re.S)
+    return (found[1], found[2]) if found else (description, "")
 
 
 def _operations(document: Schema, tag: str) -> Iterator[Operation]:

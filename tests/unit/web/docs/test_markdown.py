@@ -17,7 +17,14 @@ def test_headings_have_the_anchors_of_github_and_each_its_own() -> None:
 
 
 def test_a_row_about_one_word_can_be_linked_to_once() -> None:
-    table = "| code | when |\n|---|---|\n| `GONE` | was there |\n| `GONE` | again |\n| `a b` | no name |\n"
+    rows = (
+        "code | when | fix",
+        "---|---|---",
+        "`GONE` | was there | none",
+        "`GONE` | again |",
+        "`a b` | x | y",
+    )
+    table = "".join(f"| {row} |\n" for row in rows)
     made = render(table, lambda _: None, {})
     assert list(made.rows) == ["GONE"]
     assert made.html.count('<tr id="GONE">') == 1
