@@ -121,6 +121,8 @@ def _label(tokens: Sequence[Token]) -> None:
             column = 0
         elif token.type == "th_open":
             columns.append(_plain(tokens[at + 1]))
+            if not columns[-1]:
+                token.tag = tokens[at + 2].tag = "td"  # a cell without a word is no heading
         elif token.type == "td_open":
             if column and len(columns) > 2 and columns[column]:
                 token.attrSet("data-label", columns[column])

@@ -14,17 +14,23 @@ from chamade_mcp.web.docs.highlight import highlighted
 
 ROUTE: Final = re.compile(r"(GET|POST|PATCH|PUT|DELETE|WS) (/.*)")
 
+_LONG: Final = 26
+"""A name that is longer may be broken behind an underscore, rather than make a column too wide."""
+
 
 class Renderer(RendererHTML):
     def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
-        code = highlighted(tokens[idx].content, tokens[idx].info.strip())
-        return f'<div class="code"><pre tabindex="0"><code>{code}</code></pre></div>\n'
+        return _block(highlighted(tokens[idx].content, tokens[idx].info.strip()))
+
+    def code_block(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        return _block(highlighted(tokens[idx].content, ""))
 
     def code_inline(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         content = tokens[idx].content
         route = ROUTE.fullmatch(content)
         if route is None:
-            return f"<code>{escape(content)}</code>"
+            text = escape(content)
+            return f"<code>{text.replace('_', '_<wbr>') if len(content) > _LONG else text}</code>"
         method, path = route.groups()
         return f'<code class="route"><b class="{method.lower()}">{method}</b> {escape(path)}</code>'
 
@@ -38,3 +44,8 @@ class Renderer(RendererHTML):
         """A head without a word is there only because Markdown has no table without one."""
         cells = takewhile(lambda token: token.type != "thead_close", tokens[idx:])
         return "<thead>\n" if any(cell.content for cell in cells) else "<thead hidden>\n"
+
+
+def _block(code: str) -> str:
+    """It can be scrolled, so the keyboard must come to it."""
+    return f'<div class="code"><pre tabindex="0"><code>{code}</code></pre></div>\n'

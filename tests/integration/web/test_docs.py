@@ -18,7 +18,12 @@ AXE_RUN = """async () => (await axe.run(document, { resultTypes: ["violations"] 
   ({ id, nodes }) => id + ": " + nodes.map(({ target }) => target.join(" ")).join(", "))"""
 WATCH = """document.addEventListener("securitypolicyviolation",
   ({ violatedDirective, blockedURI }) => console.error("CSP", violatedDirective, blockedURI));"""
+PAINTED = """() => new Promise((done) => new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (entry.name === "first-contentful-paint") done(entry.startTime);
+}).observe({ type: "paint", buffered: true }))"""
 PAINT_MS = 200
+SOME = ("/docs", "/docs/clients", "/docs/errors", "/docs/running", "/docs/platforms", "/docs/api/calls")
+"""All that there is on pages is on one of them: tables, code, lists, routes, long words."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -56,7 +61,8 @@ class Reader:
     async def paths(self) -> list[str]:
         """Every page, as the list of them says."""
         page = await self.open()
-        return await page.eval_on_selector_all("#docs-chapters a", "(all) => all.map((a) => a.pathname)")
+        every = await page.eval_on_selector_all("#docs-chapters a", "(all) => all.map((a) => a.pathname)")
+        return [path for path in every if path.startswith("/docs")]
 
 
 async def reader_of(chromium: Browser, house: House, **options: Any) -> Reader:
@@ -74,22 +80,20 @@ async def reader(chromium: Browser, house: House) -> AsyncGenerator[Reader]:
 
 
 @pytest.mark.parametrize(
-    ("scheme", "viewport"), [("light", DESKTOP), ("dark", PHONE), ("dark", DESKTOP), ("light", PHONE)]
+    ("scheme", "viewport", "whole"),
+    [("light", DESKTOP, True), ("dark", PHONE, True), ("dark", DESKTOP, False), ("light", PHONE, False)],
 )
-async def test_every_page_is_accessible_and_fits(
-    chromium: Browser, house: House, scheme: Any, viewport: ViewportSize
+async def test_pages_are_accessible_and_fit(
+    chromium: Browser, house: House, scheme: Any, viewport: ViewportSize, whole: bool
 ) -> None:
     reader = await reader_of(chromium, house, viewport=viewport, color_scheme=scheme)
-    paths = await reader.paths()
-    if scheme == "dark" or viewport is PHONE:  # the widths and colours of the rest are those of these
-        paths = [p for p in paths if not p.startswith("/docs/api/")] + ["/docs/api/calls"]
-    await reader.page.evaluate(AXE)
-    for path in dict.fromkeys(p for p in paths if p.startswith("/docs")):
+    for path in await reader.paths() if whole else SOME:
         page = await reader.open(path)
-        await page.evaluate(AXE)
-        assert await page.evaluate(AXE_RUN) == [], path
         width = await page.evaluate("document.documentElement.scrollWidth")
         assert width == viewport["width"], path
+        if path in SOME or (viewport is DESKTOP and not path.startswith("/docs/api/")):
+            await page.evaluate(AXE)
+            assert await page.evaluate(AXE_RUN) == [], path
     assert reader.complaints == []
     await reader.context.close()
 
@@ -145,7 +149,7 @@ async def test_search_by_keyboard(reader: Reader) -> None:
 async def test_where_on_the_page_one_is(reader: Reader) -> None:
     page = await reader.open("/docs/inbox#sending-once")
     await expect(page.locator("#docs-toc .here")).to_have_text("Sending once")
-    await page.keyboard.press("Home")
+    await page.evaluate("window.scrollTo(0, 0)")
     await expect(page.locator("#docs-toc .here")).to_have_count(0)
 
 
@@ -197,9 +201,5 @@ async def test_it_is_there_at_once(reader: Reader) -> None:
     """The best of some: what is measured is the page, not who else uses this machine."""
     paints: list[float] = []
     for path in ("/docs", "/docs/errors", "/docs/errors", "/docs/api/calls", "/docs/errors"):
-        page = await reader.open(path)
-        await page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
-        paints.append(
-            await page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
-        )
+        paints.append(await (await reader.open(path)).evaluate(PAINTED))
     assert min(paints) < PAINT_MS, paints
