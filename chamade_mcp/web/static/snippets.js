@@ -59,14 +59,14 @@ export function clients(url, key = PLACEHOLDER) {
     {
       id: "claude-ai",
       title: "claude.ai",
-      text: `claude.ai calls from Anthropic's servers. It needs a gateway at a public https address (this one is at ${url}) and signs in by OAuth, which this version of Chamade does not have yet. Claude Code and Claude Desktop work today.`,
+      text: `claude.ai calls from Anthropic's servers. It needs a gateway at a public https address (this one is at ${url}) and signs in by OAuth: Settings, Connectors, Add custom connector, with the address ${mcp}. It then sends you here to allow it.`,
     },
     {
       id: "rest",
       title: "REST",
       text: "Everything an agent can do is plain HTTP as well.",
       code: `curl -H "X-API-Key: ${key}" ${url}/api/account`,
-      actions: [{ label: "REST API reference", href: "/docs/api" }],
+      actions: [{ label: "REST API reference", href: "/docs/api" }, { label: "More clients", href: "/docs/clients" }],
     },
   ];
 }
