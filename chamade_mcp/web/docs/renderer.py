@@ -15,12 +15,13 @@ from chamade_mcp.web.docs.highlight import highlighted
 ROUTE: Final = re.compile(r"(GET|POST|PATCH|PUT|DELETE|WS) (/.*)")
 
 _LONG: Final = 26
-"""A name that is longer may be broken behind an underscore, rather than make a column too wide."""
+"""What is longer may be broken, behind an underscore if there is one, rather than make a column too wide."""
 
 
 class Renderer(RendererHTML):
     def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
-        return _block(highlighted(tokens[idx].content, tokens[idx].info.strip()))
+        language = tokens[idx].info.strip()
+        return _block(highlighted(tokens[idx].content, language), " prose" if language == "text" else "")
 
     def code_block(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         return _block(highlighted(tokens[idx].content, ""))
@@ -28,11 +29,12 @@ class Renderer(RendererHTML):
     def code_inline(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         content = tokens[idx].content
         route = ROUTE.fullmatch(content)
+        if route is None and len(content) <= _LONG:
+            return f"<code>{escape(content)}</code>"
         if route is None:
-            text = escape(content)
-            return f"<code>{text.replace('_', '_<wbr>') if len(content) > _LONG else text}</code>"
+            return f'<code class="long">{escape(content).replace("_", "_<wbr>")}</code>'
         method, path = route.groups()
-        return f'<code class="route"><b class="{method.lower()}">{method}</b> {escape(path)}</code>'
+        return f'<code class="route long"><b class="{method.lower()}">{method}</b> {escape(path)}</code>'
 
     def table_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         return '<div class="table"><table>\n'
@@ -46,6 +48,6 @@ class Renderer(RendererHTML):
         return "<thead>\n" if any(cell.content for cell in cells) else "<thead hidden>\n"
 
 
-def _block(code: str) -> str:
+def _block(code: str, kind: str = "") -> str:
     """It can be scrolled, so the keyboard must come to it."""
-    return f'<div class="code"><pre tabindex="0"><code>{code}</code></pre></div>\n'
+    return f'<div class="code{kind}"><pre tabindex="0"><code>{code}</code></pre></div>\n'
