@@ -61,6 +61,10 @@ class TelegramEmulator:
             bot.polling.set()
         return bot.token
 
+    def webhook_secret(self, token: str) -> str:
+        """What the bot has asked to be shown with each update; "" without a webhook."""
+        return self._world.bots[token].secret
+
     # --- people --------------------------------------------------------------------------------------------
 
     def person(self, first_name: str) -> Person:
