@@ -5,6 +5,7 @@ import hmac
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Final, cast
 from urllib.parse import quote, urlsplit
 
@@ -52,6 +53,15 @@ def cloud_of(nc_url: str) -> str:
     return f"{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    said: list[Said]
+    end: int
+    """The number to go on from."""
+    full: bool
+    """There may be more."""
+
+
 class Cloud:
     """One bot user. Methods raise `AuthNeeded`, `PlatformUnavailable`, `PlatformRefused` or `Unanswered`."""
 
@@ -84,8 +94,8 @@ class Cloud:
         told = await self._asked("GET", f"{SPREED}/v1/chat/{room}", params=asked, timeout_s=2.0)
         return _every(Said, told)
 
-    async def since(self, room: str, last: int) -> tuple[list[Said], int]:
-        """What came after message `last`, oldest first, and the number to go on from."""
+    async def since(self, room: str, last: int) -> Page:
+        """What came after message `last`, oldest first."""
         asked = {
             "lookIntoFuture": "1",
             "lastKnownMessageId": str(last),
@@ -95,10 +105,15 @@ class Cloud:
         }
         answer = await self._answer("GET", f"{SPREED}/v1/chat/{room}", params=asked)
         if answer.status_code == 304:
-            return [], last
-        found = _every(Said, _data(answer))
-        given = answer.headers.get("x-chat-last-given", "")
-        return found, max([last, int(given) if given.isdecimal() else 0, *(one.id for one in found)])
+            return Page([], last, full=False)
+        told = _data(answer)
+        found, given = _every(Said, told), answer.headers.get("x-chat-last-given", "")
+        end = max([last, int(given) if given.isdecimal() else 0, *(one.id for one in found)])
+        return Page(
+            found,
+            end,
+            full=end > last and isinstance(told, list) and len(cast("list[object]", told)) >= _PAGE,
+        )
 
     async def say(self, room: str, message: str, **more: object) -> int:
         """When its turn has come; the message's number. `more` are fields of the API."""

@@ -51,6 +51,8 @@ _WELCOME: Final = (
     "You are connected: what you write here goes to the agent. In other rooms I listen"
     " after you have written `/activate` there."
 )
+_READERS: Final = 4
+"""Rooms that are read at a time: one that is slow does not hold up the others."""
 _POLL_S: Final = 2.0
 _REASSURE_S: Final = 60.0
 """While webhooks come, the rooms are looked at so rarely: the addon repeats none that got lost."""
@@ -229,7 +231,8 @@ async def _open(ctx: Context) -> AsyncGenerator[TalkLink]:
             new = await link.begin()
         except (Unanswered, PlatformRefused) as error:
             raise PlatformUnavailable(str(error)) from None
-        async with holding(fate.sealed(), link.read(), link.watch(new)):
+        readers = (link.read() for _ in range(_READERS))
+        async with holding(fate.sealed(), *readers, link.watch(new)):
             yield link
 
 

@@ -51,6 +51,7 @@ class Ears:
         self._sealed: set[str] = set()
         """Rooms in which messages have come encrypted."""
         self._due: dict[str, None] = {}
+        self._reading: set[str] = set()
         self._wake = asyncio.Event()
 
     def sender(self, sender_id: str, name: str) -> Sender:
@@ -91,14 +92,21 @@ class Ears:
                 self.wake(room.token)
 
     async def read(self) -> None:
-        """Reads what there is, for ever. A message is done with once it is committed."""
+        """Reads what there is, for ever; several may, each a room of its own. A message is done with once it
+        is committed."""
         while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._due:
-                token = next(iter(self._due))
-                del self._due[token]
+            token = next((room for room in self._due if room not in self._reading), None)
+            if token is None:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            del self._due[token]
+            self._reading.add(token)
+            try:
                 await self._read_one(token)
+            finally:
+                self._reading.discard(token)
+                self._wake.set()
 
     async def _read_one(self, token: str) -> None:
         try:
@@ -118,14 +126,14 @@ class Ears:
             self._read[room.token] = await self._joined(room)
         last = self._read[room.token]
         while room.token in self._read:  # the bot may leave meanwhile
-            found, end = await self._cloud.since(room.token, last)
-            for said in found:
+            page = await self._cloud.since(room.token, last)
+            for said in page.said:
                 await self._hear(room, said)
                 self._done(room.token, said.id)
-            if end <= last:
+            self._done(room.token, page.end)
+            if not page.full:
                 return
-            self._done(room.token, end)
-            last = end
+            last = page.end
 
     def _done(self, room: str, number: int) -> None:
         if room in self._read:
