@@ -29,6 +29,8 @@ class Handovers:
         self._d = deps
         self._connections = connections
         self._ways: Ways[_Open] = Ways(deps.clock)
+        # Looked up once: it is asked of every webhook, and asking a protocol takes as long as reading one.
+        self._handing = {name: c for name, c in deps.connectors.items() if isinstance(c, HandsOver)}
 
     def host(self, platform: str, asked: Mapping[str, str]) -> str:
         """The place that a person is asked about. Raises `NotAvailable` and `ValidationFailed`."""
@@ -50,16 +52,16 @@ class Handovers:
 
     def refusal(self, platform: Platform, code: str) -> str:
         """What a code means that the platform sends a person's browser back with; "" for one it has not."""
-        connector = self._d.connectors.get(platform)
-        return connector.refusal(code) if isinstance(connector, HandsOver) else ""
+        connector = self._handing.get(platform)
+        return "" if connector is None else connector.refusal(code)
 
     async def take(self, platform: Platform, hook: Hook) -> HookReply | None:
         """Connects the bot that `hook` hands over; None when it is no such call.
 
         Raises `Forbidden` for a state that is unknown, used or expired (told alike, on purpose).
         """
-        connector = self._d.connectors.get(platform)
-        if not isinstance(connector, HandsOver) or (state := connector.state_of(hook)) is None:
+        connector = self._handing.get(platform)
+        if connector is None or (state := connector.state_of(hook)) is None:
             return None
         asking = self._ways.take(state)
         try:
@@ -77,7 +79,7 @@ class Handovers:
 
     def _connector(self, platform: str) -> HandsOver:
         manifest = self._d.platforms.require(platform)
-        connector = self._d.connectors.get(manifest.platform)
-        if not isinstance(connector, HandsOver):
+        connector = self._handing.get(manifest.platform)
+        if connector is None:
             raise NotAvailable(f"{manifest.title} hands over no bots", platform=manifest.platform)
         return connector

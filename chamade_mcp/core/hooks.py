@@ -25,6 +25,7 @@ class Hooks:
         handovers: Handovers,
     ) -> None:
         self._connectors = connectors
+        self._addressed = {name: c for name, c in connectors.items() if isinstance(c, HookAddress)}
         self.handovers = handovers
         self._roster = roster
         self._supervisor = supervisor
@@ -38,14 +39,13 @@ class Hooks:
         while the one it may be for is down: the platform tries again.
         """
         name = Platform(platform)
-        connector = self._connectors.get(name)
-        if connector is None:
+        if name not in self._connectors:
             raise NotFound("Platform not found", code="PLATFORM_NOT_FOUND")
         every = False
         if connection is None:
             if (taken := await self.handovers.take(name, hook)) is not None:
                 return taken
-            whom = self._addressee(connector, hook)
+            whom = self._addressee(name, hook)
             if isinstance(whom, HookReply):
                 return whom
             every = whom is EVERYBODY
@@ -67,10 +67,10 @@ class Hooks:
     def _named(self, platform: Platform, whom: str) -> list[ConnectionId]:
         return self._roster.by_hook_ref(platform, whom)[:_MOST_TRIED] if whom else []
 
-    @staticmethod
-    def _addressee(connector: Connector, hook: Hook) -> str | Literal[Whom.EVERYBODY] | HookReply:
+    def _addressee(self, platform: Platform, hook: Hook) -> str | Literal[Whom.EVERYBODY] | HookReply:
+        connector = self._addressed.get(platform)
         try:
-            return connector.addressee(hook) if isinstance(connector, HookAddress) else ""
+            return "" if connector is None else connector.addressee(hook)
         except HookRefused:
             return ""
 
