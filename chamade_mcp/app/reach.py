@@ -6,13 +6,15 @@ from chamade_mcp.core.hooks import Hooks
 from chamade_mcp.core.linking import Linking
 from chamade_mcp.core.pairings import Pairings
 from chamade_mcp.core.people import PairingLinks
+from chamade_mcp.core.standings import Standings
 
 
 class Reach:
     def __init__(self, deps: ConnectionDeps) -> None:
         self.connections = Connections(deps)
-        self.pairings = Pairings(deps.database, deps.clock, deps.roster, deps.supervisor)
-        self.links = PairingLinks(deps.database, deps.box, deps.clock, deps.roster)
+        standings = Standings(deps.database)
+        self.pairings = Pairings(deps.database, standings, deps.clock, deps.roster, deps.supervisor)
+        self.links = PairingLinks(deps.database, standings, deps.box, deps.clock, deps.roster)
         self.linking = Linking(deps, self.connections, self.links)
         handovers = Handovers(deps, self.connections)
         self.hooks = Hooks(deps.connectors, deps.roster, deps.supervisor, handovers)

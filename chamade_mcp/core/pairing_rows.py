@@ -49,20 +49,32 @@ class Person:
         return cls(Sender(sender.ref, plain_line(sender.name)[:_MOST_NAME]), conversation)
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    standing: Standing
+    until: datetime | None
+    """When a request expires; None for what stays."""
+
+
 def new_code() -> str:
     return "".join(secrets.choice(_LETTERS) for _ in range(_CODE_LENGTH))
 
 
-def standing(conn: Connection, connection: ConnectionId, sender: str, now: datetime) -> Standing | None:
-    """None for a stranger, and for one whose request has expired."""
+def standing(conn: Connection, connection: ConnectionId, sender: str) -> Found | None:
+    """None for a stranger."""
     row = conn.execute(
         select(pairings.c.state, pairings.c.expires_at).where(
             pairings.c.connection_id == connection, pairings.c.sender_ref == sender
         )
     ).one_or_none()
-    if row is None or (row.expires_at is not None and row.expires_at <= now):
+    return None if row is None else Found(Standing(row.state), row.expires_at)
+
+
+def as_of(found: Found | None, now: datetime) -> Standing | None:
+    """None for one whose request has expired, too."""
+    if found is None or (found.until is not None and found.until <= now):
         return None
-    return Standing(row.state)
+    return found.standing
 
 
 def ask(conn: Connection, listed: Listed, person: Person, now: datetime) -> Row[Any] | None:
@@ -72,7 +84,8 @@ def ask(conn: Connection, listed: Listed, person: Person, now: datetime) -> Row[
     pending = conn.execute(
         select(func.count()).where(mine, pairings.c.state == str(Standing.PENDING))
     ).scalar_one()
-    if pending >= MOST_PENDING or standing(conn, listed.id, person.sender.ref, now) is not None:
+    known = as_of(standing(conn, listed.id, person.sender.ref), now)
+    if pending >= MOST_PENDING or known is not None:
         return None
     return _insert(conn, listed, person, Standing.PENDING, now, code=new_code())
 

@@ -15,6 +15,7 @@ from chamade_mcp.core import pairing_rows as rows
 from chamade_mcp.core.limits import Attempts
 from chamade_mcp.core.pairing_rows import Person
 from chamade_mcp.core.roster import Listed, Roster
+from chamade_mcp.core.standings import Standings
 from chamade_mcp.core.supervisor import Supervisor, reaching
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.waiting import to_the_end
@@ -37,8 +38,16 @@ _PAGE: Final = 500
 
 
 class Pairings:
-    def __init__(self, database: Database, clock: Clock, roster: Roster, supervisor: Supervisor) -> None:
+    def __init__(
+        self,
+        database: Database,
+        standings: Standings,
+        clock: Clock,
+        roster: Roster,
+        supervisor: Supervisor,
+    ) -> None:
         self._database = database
+        self._standings = standings
         self._clock = clock
         self._roster = roster
         self._supervisor = supervisor
@@ -66,10 +75,7 @@ class Pairings:
         """
         if sender.ref == listed.identity.ref and listed.kind is ConnectionKind.OWN:
             return None  # the agent's own words come back
-        now = self._clock.now()
-        standing = await self._database.read(
-            partial(rows.standing, connection=listed.id, sender=sender.ref, now=now)
-        )
+        standing = await self._standings.of(listed.id, sender.ref, self._clock.now())
         agent = self._roster.is_bot(listed.platform, sender.ref)
         if standing is Standing.PAIRED:
             return Trust.AGENT if agent else Trust.PAIRED
@@ -88,7 +94,7 @@ class Pairings:
         except LimitReached:
             log.warning("a stranger at %s was not answered: too many ask", listed.id)
             return
-        request = await self._database.write(
+        request = await self._standings.change(
             partial(rows.ask, listed=listed, person=person, now=self._clock.now())
         )
         if request is not None:
@@ -97,7 +103,7 @@ class Pairings:
 
     async def _tell_how(self, listed: Listed, request: Row[Any]) -> None:
         if not await self._say(listed, request, ASKING.format(code=request.code), "asking"):
-            await self._database.write(partial(rows.withdraw, pairing=request.id))  # to be told again
+            await self._standings.change(partial(rows.withdraw, pairing=request.id))  # to be told again
 
     # --- the owner's acts ----------------------------------------------------------------------------------
 
@@ -143,14 +149,14 @@ class Pairings:
                 rows.remove(conn, row)
             return row is not None
 
-        if not await self._database.write(store):
+        if not await self._standings.change(store):
             raise _not_found()
         audit.info("pairing %s revoked by %s", pairing, _who(principal))
 
     async def add(self, principal: Principal, listed: Listed, sender: str, name: str) -> dict[str, object]:
         """Somebody who need not ask: `sender` is the platform's id of them."""
         person = Person.of(Sender(sender, name), ConversationRef(""))
-        row = await self._database.write(
+        row = await self._standings.change(
             partial(rows.pair, listed=listed, person=person, now=self._clock.now())
         )
         audit.info("pairing %s added at %s by %s", row.id, listed.id, _who(principal))
@@ -165,7 +171,7 @@ class Pairings:
                 return None if row is None else (row, False)
             return rows.settle(conn, row, state), True
 
-        settled = await self._database.write(store)
+        settled = await self._standings.change(store)
         if settled is None:
             raise _not_found()
         row, changed = settled

@@ -11,6 +11,7 @@ from chamade_mcp.core import connection_rows
 from chamade_mcp.core import pairing_rows as rows
 from chamade_mcp.core.pairing_rows import Person
 from chamade_mcp.core.roster import Listed, Roster
+from chamade_mcp.core.standings import Standings
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.waiting import to_the_end
 from chamade_mcp.model.access import Scope
@@ -29,8 +30,11 @@ _TOKEN_BYTES: Final = 32
 class PairingLinks:
     """Tokens that the owner hands out: whoever brings one is paired by that."""
 
-    def __init__(self, database: Database, box: SecretBox, clock: Clock, roster: Roster) -> None:
+    def __init__(
+        self, database: Database, standings: Standings, box: SecretBox, clock: Clock, roster: Roster
+    ) -> None:
         self._database = database
+        self._standings = standings
         self._box = box
         self._clock = clock
         self._roster = roster
@@ -56,7 +60,7 @@ class PairingLinks:
             return listed
 
         async def spend() -> Scope | None:
-            listed = await self._database.write(store)
+            listed = await self._standings.change(store)
             if listed is None:
                 return None
             if self._roster.get(listed.id) is None:
@@ -77,7 +81,7 @@ class PairingLinks:
             return listed
 
         async def settle() -> Listed:
-            listed = await self._database.write(store)
+            listed = await self._standings.change(store)
             if listed is None:
                 raise NotFound("Connection not found", code="CONNECTION_NOT_FOUND")
             if self._roster.get(listed.id) is None:

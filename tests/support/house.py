@@ -38,6 +38,7 @@ from chamade_mcp.core.probe import Listed, Probes
 from chamade_mcp.core.recordings import Recordings, RecordingsDeps
 from chamade_mcp.core.relay import PermissionRelay
 from chamade_mcp.core.roster import Roster
+from chamade_mcp.core.standings import Standings
 from chamade_mcp.core.studio import Studio
 from chamade_mcp.core.supervisor import Supervisor
 from chamade_mcp.core.webhooks.carrier import Carrier
@@ -243,11 +244,12 @@ def _build(
     probes = Probes(hub, Neighbours(database, notices), clock, keys=accounts.keys.list, grants=_no_grants)
     inbox = Inbox(InboxDeps(database, hub, clock, platforms, supervisor, files, probes, reply_timeout_s))
     operators = Operators(database, clock)
-    pairings = Pairings(database, clock, roster, supervisor)
+    standings = Standings(database)
+    pairings = Pairings(database, standings, clock, roster, supervisor)
     tied = ConnectionDeps(
         database, box, clock, hub, platforms, roster, supervisor, operators, connectors, PUBLIC_URL
     )
-    connections, links = Connections(tied), PairingLinks(database, box, clock, roster)
+    connections, links = Connections(tied), PairingLinks(database, standings, box, clock, roster)
     for leave in (
         connections.forget,
         engine.end_all,
