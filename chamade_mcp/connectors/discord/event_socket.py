@@ -189,6 +189,8 @@ class EventSocket:
                         one.result()
         except ConnectionClosed as closed:
             self._closed(closed.rcvd.code if closed.rcvd else None)
+        except Unreadable:
+            raise PlatformUnavailable("The server at the address of the Gateway is another") from None
         return pulse.begun
 
     async def _hello(self, pulse: _Pulse) -> float | None:
@@ -199,8 +201,6 @@ class EventSocket:
             return None if frame.op == Op.RECONNECT else read(Hello, frame.d).heartbeat_interval / 1000
         except TimeoutError:
             raise PlatformUnavailable(f"{TITLE} does not say hello") from None
-        except Unreadable:
-            raise PlatformUnavailable("The server at the address of the Gateway is another") from None
 
     def _closed(self, code: int | None) -> None:
         if code in _FINAL:

@@ -152,6 +152,19 @@ async def test_what_a_bot_says_of_itself(hall: Hall) -> None:
 RUBBISH: list[Any] = ["{", "[]", "1", '{"op": "0"}', '{"op": 99}', '{"op": 0, "t": "NEW", "d": 1, "s": 2}']
 
 
+async def test_a_gateway_that_is_none(hall: Hall) -> None:
+    """It says hello, and is ready without a session; then it is one again."""
+    gateway = hall.discord.gateway
+    token = hall.discord.new_bot("helper")
+    connection = await hall.connect(token)
+    await gateway.scribble(token, '{"op": 0, "t": "READY", "s": 2, "d": {"session_id": 1}}')
+    await hall.gateway.state(connection, "unavailable")
+    told = await hall.gateway.get(f"/api/connections/{connection}")
+    assert told["detail"] == "The server at the address of the Gateway is another"
+    await hall.gateway.state(connection, "ok")
+    await heard_over(hall, token, 0)
+
+
 async def test_rubbish_is_left_out(hall: Hall) -> None:
     gateway = hall.discord.gateway
     token = hall.discord.new_bot("helper")
