@@ -15,6 +15,9 @@ import httpx2
 from chamade_mcp.kit.clock import Clock
 
 WINDOW_S: Final = 24 * 3600.0
+_PAIR_S: Final = 6.0
+_BURST: Final = 45
+"""Between the same two: one message in so many seconds, and so many at once that are borrowed from later."""
 _REPEAT_S: Final = (0.2, 0.4, 0.8)
 """Meta tries a webhook again for a week; here from the start, and faster."""
 
@@ -53,6 +56,8 @@ class Number:
     chats: dict[str, list[dict[str, Any]]] = field(default_factory=dict[str, list[dict[str, Any]]])
     """All that was said, by the person's user id."""
     heard_at: dict[str, float] = field(default_factory=dict[str, float])
+    owed_until: dict[str, float] = field(default_factory=dict[str, float])
+    """When as many seconds have passed as the messages to a person are worth, by user id."""
     read: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
     """Messages marked as read, and whether typing was shown."""
 
@@ -92,6 +97,19 @@ class World:
     def open_window(self, number: Number, person: Person) -> bool:
         heard = number.heard_at.get(person.user_id)
         return heard is not None and self.clock.monotonic() - heard < WINDOW_S
+
+    def count(self, number: Number, person: Person) -> None:
+        now = self.clock.monotonic()
+        owed = max(0.0, number.owed_until.get(person.user_id, now) - now)
+        if owed > (_BURST - 1) * _PAIR_S:
+            raise Refusal(
+                400,
+                131056,
+                "(#131056) (Business Account, Consumer Account) pair rate limit hit",
+                "Message failed to send because there were too many messages sent from this phone number to"
+                " the same phone number in a short period of time",
+            )
+        number.owed_until[person.user_id] = now + owed + _PAIR_S
 
     def tell(self, number: Number, person: Person, **about: Any) -> bytes:
         """A webhook about a person, on its way; its body."""

@@ -206,6 +206,7 @@ class WhatsAppEmulator:
                 "Message failed to send because more than 24 hours have passed since the customer last "
                 "replied to this number.",
             )
+        self._world.count(number, person)
         message: dict[str, Any] = {"id": self._world.new_id("wamid."), "type": kind, kind: content}
         message["mine"] = True
         message |= {key: body[key] for key in ("context", "biz_opaque_callback_data") if key in body}

@@ -245,6 +245,7 @@ async def test_the_platforms_limits_are_kept(telegram: tuple[TelegramEmulator, s
 
 
 @requirement("R-169", "R-179")
+@requirement("R-180")
 async def test_the_shared_bot_is_found_by_its_link(
     telegram: tuple[TelegramEmulator, str], tmp_path: Path
 ) -> None:
@@ -260,15 +261,17 @@ async def test_the_shared_bot_is_found_by_its_link(
         link = (await gateway.post("/api/telegram/connect"))["deeplink"]
         assert link.startswith("https://t.me/shared_bot?start=TGLINK_")
         start = "/start " + link.partition("start=")[2]
-        emulator.say(token, ann, start)
+        emulator.say(token, ann, "before the link")
         await until(lambda: emulator.said(token, ann.id))
+        emulator.say(token, ann, start)
+        await until(lambda: len(emulator.said(token, ann.id)) == 2)
         assert (await gateway.get("/api/account"))["platforms"]["telegram"]["status"] == "ok"
         emulator.say(token, bob, start)  # it is used
         emulator.say(token, ann, "hello")
         (message,) = await gateway.heard()
         assert (message["text"], message["sender"]) == ("hello", "Ann")
         await gateway.answer(message, text="hi")
-        await until(lambda: len(emulator.said(token, ann.id)) == 2)
+        await until(lambda: len(emulator.said(token, ann.id)) == 3)
         await until(lambda: len(emulator.said(token, bob.id)) == 2)
 
 

@@ -264,6 +264,20 @@ async def test_a_bad_message_does_not_hide_a_good_one(whatsapp: WhatsApp, gatewa
     assert [m["text"] for m in await gateway.heard()] == ["good"]
 
 
+async def test_too_many_messages_to_one_person_have_to_wait(whatsapp: WhatsApp, gateway: Hosted) -> None:
+    emulator, url = whatsapp
+    number, _ = await connect(gateway, emulator)
+    ann = emulator.person("Ann")
+    emulator.write(number, ann, "hello")
+    (message,) = await gateway.heard()
+    body = {"messaging_product": "whatsapp", "to": ann.wa_id, "type": "text", "text": {"body": "fast"}}
+    async with httpx2.AsyncClient(headers={"authorization": "Bearer EAAG-token"}) as hasty:
+        said = [await hasty.post(f"{url}/{number}/messages", json=body) for _ in range(60)]
+    refused = next(answer for answer in said if answer.status_code != 200)
+    assert (said.index(refused) >= 45, refused.json()["error"]["code"]) == (True, 131056)
+    assert (await gateway.answer(message, "too fast for Meta", 202))["status"] == "pending"
+
+
 @requirement("R-268")
 async def test_limits_and_refusals(whatsapp: WhatsApp, gateway: Hosted) -> None:
     emulator, _ = whatsapp
