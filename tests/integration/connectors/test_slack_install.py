@@ -126,3 +126,16 @@ async def test_slack_sends_nobody_where_the_app_is_not(open_shop: Shop) -> None:
     url = await open_shop.begin()
     for wrong in (url.replace("slack%2Fcallback", "evil"), url.replace("client_id=", "client_id=0")):
         assert (await open_shop.browser.get(wrong)).status_code == 400
+
+
+async def test_nonsense_in_the_address_is_an_old_state(open_shop: Shop) -> None:
+    for query in (
+        "",
+        "?state=",
+        "?state=%00%ff&code=%00",
+        "?code=x",
+        "?error=" + "x" * 3000,
+        "?state=a&state=b",
+    ):
+        end = await open_shop.come_back(f"/connect/slack/callback{query}")
+        assert end == "/dashboard/platforms?error=slack_expired"

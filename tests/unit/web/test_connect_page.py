@@ -64,3 +64,21 @@ async def test_nobody_elses_page_can_say_yes(http: httpx2.AsyncClient) -> None:
 async def test_what_cannot_be_connected(http: httpx2.AsyncClient, address: str, status: int) -> None:
     await Person(http, URL).sign_in()
     assert (await http.get(address, headers=SAFE)).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("/connect/nothing/callback?state=x&code=y", 422),
+        ("/connect/%00/callback", 422),
+        ("/connect/telegram/callback?state=x&code=y", 501),
+        ("/connect/slack/callback?state=x&code=y", 501),  # whose app nobody has set up here
+    ],
+)
+async def test_nobody_comes_back_from_where_nobody_is_sent(
+    http: httpx2.AsyncClient, address: str, status: int
+) -> None:
+    stranger = await http.get(address, headers=SAFE)
+    assert (stranger.status_code, stranger.headers["location"].partition("?")[0]) == (303, "/sign-in")
+    await Person(http, URL).sign_in()
+    assert (await http.get(address, headers=SAFE)).status_code == status
