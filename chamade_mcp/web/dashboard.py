@@ -35,6 +35,8 @@ class _Dashboard:
             Route(f"{HOME}/inbox", self._page(self._frame("inbox"))),
             Route(f"{HOME}/inbox/{{conversation_id}}", self._page(self._conversation)),
             Route(f"{HOME}/people", self._page(self._frame("people"))),
+            Route(f"{HOME}/calls", self._page(self._frame("calls"))),
+            Route(f"{HOME}/calls/{{call_id}}", self._page(self._call)),
             Route(f"{HOME}/connect", self._page(self._frame("connect"))),
             Route(f"{HOME}/webhooks", self._page(self._frame("webhooks"))),
             Route(f"{HOME}/webhooks/{{webhook_id}}", self._page(self._webhook)),
@@ -66,12 +68,17 @@ class _Dashboard:
         conversation = request.path_params["conversation_id"]
         # Asked here only for the honest 404; the page reads it by the API.
         await self._core.inbox.conversation(visitor.principal, conversation, limit=1)
-        return await self._render("inbox", visitor, conversation=conversation)
+        return await self._render("inbox", visitor, subject=conversation)
+
+    async def _call(self, request: Request, visitor: Visitor) -> Response:
+        call = request.path_params["call_id"]
+        await self._core.history.get(visitor.principal, call)  # for the honest 404, as above
+        return await self._render("call", visitor, section="calls", subject=call)
 
     async def _webhook(self, request: Request, visitor: Visitor) -> Response:
         webhook = request.path_params["webhook_id"]
         await self._core.webhooks.get(visitor.principal, webhook)  # for the honest 404, as above
-        return await self._render("webhook", visitor, section="webhooks", webhook=webhook)
+        return await self._render("webhook", visitor, section="webhooks", subject=webhook)
 
     async def _render(
         self,
@@ -79,8 +86,7 @@ class _Dashboard:
         visitor: Visitor,
         *,
         section: str = "",
-        conversation: str = "",
-        webhook: str = "",
+        subject: str = "",
         returned: Returned | None = None,
     ) -> Response:
         profile = await self._core.accounts.profile(visitor.principal)
@@ -88,14 +94,13 @@ class _Dashboard:
             f"dash_{page}.html",
             page=page,
             section=section or page,
-            conversation=conversation,
-            webhook=webhook,
             returned=returned,
             event_types=tuple(EventType),
             email=profile["email"],
             name=profile["name"],
             public_url=self._core.public_url,
             sign_out_token=visitor.form_token,
+            subject=subject,
         )
 
     async def _nothing(self, request: Request) -> Response:

@@ -25,6 +25,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "style-src 'self'",
         "connect-src 'self'",
         "img-src 'self' blob:",
+        "media-src 'self'",
         "worker-src 'self'",
         "form-action 'self'",
         "base-uri 'none'",

@@ -5,78 +5,24 @@ import json
 import re
 import shlex
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page, ViewportSize, expect
+from playwright.async_api import Browser, ViewportSize, expect
 
 from chamade_mcp.kit.clock import SystemClock
 from chamade_mcp.kit.registry import Registry, discover
 from chamade_mcp.kit.testing_bots import BOTS, ScriptedBots
+from tests.support.desk import DESKTOP, EMAIL, LOADED, PASSWORD, PHONE, Desk, desk_in
 from tests.support.requirement import requirement
 from tests.support.visitors import BOUND_S, House, calling, open_house, visit
 from tests.support.waiting import until
 
-EMAIL, PASSWORD = "owner@example.org", "correct horse battery"
 PROBE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
-DESKTOP, PHONE = ViewportSize(width=1280, height=800), ViewportSize(width=390, height=844)
-LOADED = "main:not([data-loading])"
-AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
-AXE_RUN = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations.map(
-  ({ id, nodes }) => id + ": " + nodes.map(({ target }) => target.join(" ")).join(", "))"""
-WATCH = """
-document.addEventListener("securitypolicyviolation",
-  ({ violatedDirective, blockedURI }) => console.error("CSP", violatedDirective, blockedURI));
-window.shifted = 0;
-new PerformanceObserver((list) => {
-  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
-}).observe({ type: "layout-shift", buffered: true });
-"""
-
 expect.set_options(timeout=BOUND_S * 1000)
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """The owner's browser, signed in, and everything that its pages complained about."""
-
-    page: Page
-    url: str
-    complaints: list[str]
-
-    async def open(self, path: str) -> None:
-        await self.page.goto(f"{self.url}/dashboard{path}")
-        await self.page.wait_for_selector(LOADED)
-
-    async def text_of(self, selector: str) -> str:
-        return await self.page.locator(selector).inner_text()
-
-
-async def desk_in(browser: Browser, house: House, **options: Any) -> Desk:
-    context = await browser.new_context(permissions=["clipboard-read", "clipboard-write"], **options)
-    await context.add_init_script(WATCH)
-    page = await context.new_page()
-    page.set_default_timeout(BOUND_S * 1000)
-    complaints: list[str] = []
-
-    def listen(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            complaints.append(message.text)
-
-    page.on("console", listen)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    await page.goto(house.url)
-    await page.fill("#email", EMAIL)
-    await page.fill("#password", PASSWORD)
-    await page.press("#password", "Enter")
-    await page.wait_for_selector(LOADED)
-    return Desk(page, house.url, complaints)
 
 
 @pytest.fixture
@@ -218,8 +164,7 @@ async def test_strangers_are_let_in_and_kept_out(mute_browser: Browser, tmp_path
         first = card.locator("li", has=page.get_by_text("u-1", exact=True))
         await expect(first.locator("b")).to_have_text(PROBE)
         assert await first.locator(".code code").inner_text() in bots.heard("u-1")[0]
-        await page.evaluate(AXE)
-        assert await page.evaluate(AXE_RUN) == []
+        assert await desk.violations("requests") == []
 
         await first.get_by_role("button", name="Let in").click()
         await expect(card.locator("li")).to_have_count(1)
@@ -423,10 +368,7 @@ async def test_everybody_can_use_it(
         found: list[str] = []
 
         async def look(where: str) -> None:
-            await page.evaluate(AXE)
-            found.extend(f"{where}: {violation}" for violation in await page.evaluate(AXE_RUN))
-            if await page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-                found.append(f"{where}: wider than the screen")
+            found.extend(await desk.violations(where))
 
         await desk.open("")
         await expect(page.locator("#calls")).to_contain_text("Nobody else is there yet")

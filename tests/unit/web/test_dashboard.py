@@ -24,7 +24,9 @@ from chamade_mcp.web.views import Views
 
 EMAIL, PASSWORD = "ann@example.org", "correct horse battery"
 PLAIN, SECURE = "http://127.0.0.1:8000", "https://voice.example.org"
-PAGES = tuple(f"/dashboard{path}" for path in ("", "/inbox", "/people", "/connect", "/webhooks", "/keys"))
+PAGES = tuple(
+    f"/dashboard{path}" for path in ("", "/inbox", "/calls", "/people", "/connect", "/webhooks", "/keys")
+)
 HTML = {"accept": "text/html,application/xhtml+xml"}
 PAGE_LIMIT_BYTES = 100_000
 RECEIVER = "127.0.0.1:9"
