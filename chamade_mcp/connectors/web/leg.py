@@ -74,6 +74,9 @@ class Leg:
     async def caption(self, speaker: str, text: str) -> None:
         self._room.broadcast(wire.caption(speaker, text[:CAPTION_CHARS]))
 
+    async def show_recording(self, on: bool) -> None:
+        self._room.show_recording(self, on=on)
+
     async def ended(self) -> EndReason:
         return await asyncio.shield(self._end)
 

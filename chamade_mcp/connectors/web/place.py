@@ -58,6 +58,11 @@ class Place(ABC):
     @abstractmethod
     def agents(self) -> list[Participant]: ...
 
+    @property
+    def recorded(self) -> bool:
+        """What is said here is kept."""
+        return False
+
     def participants(self) -> list[Participant]:
         return [*self.agents(), *(guest.participant for guest in self.guests.values())]
 
@@ -105,6 +110,7 @@ class Place(ABC):
             posts=posts,
             file_bytes=self.ctx.files.max_bytes,
             can=self.can,
+            recorded=self.recorded,
         ).message()
 
     def hear(self, guest: Guest, samples: Samples) -> None:

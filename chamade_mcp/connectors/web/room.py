@@ -62,6 +62,8 @@ class Room(Place):
     def __init__(self, ctx: Context, invite: Invite, uploads: Uploads) -> None:
         super().__init__(ctx, invite, uploads)
         self.legs: dict[str, AgentLeg] = {}
+        self._recording: set[str] = set()
+        """Legs of agents that record."""
         self._chat: deque[Post] = deque(maxlen=SHOWN_MESSAGES)
         self._untold: deque[Post] = deque(maxlen=SHOWN_MESSAGES)
         """What people wrote while no agent was here: the first who enters is told."""
@@ -82,6 +84,10 @@ class Room(Place):
     def untold(self) -> bool:
         """Whether there is something to tell an agent who enters."""
         return bool(self._untold)
+
+    @property
+    def recorded(self) -> bool:
+        return bool(self._recording)
 
     def agents(self) -> list[Participant]:
         return [leg.participant for leg in self.legs.values()]
@@ -114,9 +120,17 @@ class Room(Place):
         if self.legs.pop(leg.participant.id, None) is None:
             return
         self._mixer.remove(leg.participant.id)
+        self.show_recording(leg, on=False)
         self.broadcast(wire.left(leg.participant.id))
         self._tell_legs()
         self._rest_if_empty()
+
+    def show_recording(self, leg: AgentLeg, *, on: bool) -> None:
+        """Everybody sees whether anything is recorded; by how many agents does not matter to them."""
+        before = self.recorded
+        (self._recording.add if on else self._recording.discard)(leg.participant.id)
+        if self.recorded != before:
+            self.broadcast(wire.recorded(self.recorded))
 
     def hear(self, guest: Guest, samples: Samples) -> None:
         self._seats[guest.id].microphone.push(samples, self._now())

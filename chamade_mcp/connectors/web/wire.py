@@ -75,6 +75,7 @@ class Welcome:
     file_bytes: int
     can: Sequence[str] = ()
     """What may be done to messages here."""
+    recorded: bool = False
 
     def message(self) -> str:
         return _message(
@@ -90,6 +91,7 @@ class Welcome:
             frame_ms=FRAME_MS,
             limits={"text": MAX_TEXT, "file_bytes": self.file_bytes},
             can=list(self.can),
+            recorded=self.recorded,
         )
 
 
@@ -128,6 +130,10 @@ def levels(of: Mapping[str, float]) -> str:
 
 def caption(speaker: str, text: str) -> str:
     return _message("caption", speaker=speaker, text=text)
+
+
+def recorded(on: bool) -> str:
+    return _message("recorded", on=on)
 
 
 def calling(state: CallingState, room_url: str | None = None) -> str:

@@ -197,6 +197,12 @@ setInterval(() => {
   $("elapsed").textContent = hours ? `${hours}:${rest}` : rest;
 }, 500);
 
+function showRecorded(on) {
+  if ($("recorded").hidden === !on) return;
+  $("recorded").hidden = !on;
+  thread.note(on ? "This call is recorded from here on." : "It is not recorded any more.");
+}
+
 // ---- chat
 
 function say(text, attachments) {
@@ -245,12 +251,14 @@ wire
     here();
     const first = thread.empty;
     const fresh = welcome.messages.filter((message) => thread.add(message));
+    showRecorded(welcome.recorded);
     if (first) thread.scrollToEnd();
     else if (fresh.length && (!chatOpen() || document.hidden)) countUnread(fresh.length);
   })
   .on("joined", ({ participant }) => (stage.put(participant), here()))
   .on("changed", ({ participant }) => stage.put(participant))
   .on("left", ({ id }) => (stage.remove(id), thread.stopTyping(id), here()))
+  .on("recorded", ({ on }) => showRecorded(on))
   .on("levels", ({ levels }) => stage.levels(levels))
   .on("chat", ({ message }) => {
     const mine = message.sender_id === you;

@@ -144,6 +144,15 @@ export class Thread {
     if (words) this.#spoken.textContent = words;
   }
 
+  /** A line of the page's own among the messages; read out, too. */
+  note(text) {
+    const wasAtEnd = this.#atEnd();
+    this.#list.append(el("li", { class: "remark" }, text));
+    if (this.#last) this.#last.from = ""; // whoever writes next gets a heading
+    this.#spoken.textContent = text;
+    if (wasAtEnd) this.scrollToEnd();
+  }
+
   typing(id, name) {
     clearTimeout(this.#typists.get(id)?.timer);
     const timer = setTimeout(() => this.stopTyping(id), TYPING_MS);

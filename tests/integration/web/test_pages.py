@@ -251,3 +251,22 @@ async def test_a_refused_call_is_told(house: House, browser: Browser) -> None:
         await page.wait_for_selector("#ringing:has-text('cannot take a call now')")
         await page.click("#dismiss")
         assert await page.is_enabled("#call")
+
+
+async def test_everybody_is_told_that_it_is_recorded(house: House, mute_browser: Browser) -> None:
+    async with house.agent() as agent, calling(house) as call:
+        ann = await visit(mute_browser, call.meeting_url, "Ann")
+        await ann.click("#join-quiet")
+        await ann.wait_for_selector("#room .who")
+        await expect(ann.locator("#recorded")).to_be_hidden()
+        here = f"/api/call/{call.call_id}"
+        begun = (await agent.post(f"{here}/start_recording")).raise_for_status().json()
+        assert begun["announced"] is True
+        await expect(ann.locator("#recorded")).to_be_visible()
+        await expect(ann.locator(".remark")).to_have_text("This call is recorded from here on.")
+        late = await visit(mute_browser, call.meeting_url, "Ben")
+        await late.click("#join-quiet")
+        await expect(late.locator("#recorded")).to_be_visible()
+        (await agent.post(f"{here}/stop_recording")).raise_for_status()
+        await expect(ann.locator("#recorded")).to_be_hidden()
+        await expect(ann.locator(".remark").last).to_have_text("It is not recorded any more.")

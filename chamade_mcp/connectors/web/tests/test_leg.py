@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from chamade_mcp.connectors.web.tests.harness import PUBLIC_URL, SCOPE, Page, World, eventually
-from chamade_mcp.kit.connector import CallLeg, EndReason
+from chamade_mcp.kit.connector import CallLeg, EndReason, ShowsRecording
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.errors import InvalidRequest, NotFound
 from chamade_mcp.model.facts import ChatPosted, ParticipantJoined, ParticipantLeft
@@ -172,6 +172,23 @@ async def test_the_agents_chat_is_shown_once_per_key_and_told_to_other_agents(wo
         assert await ann.until_ping("chat") == []
         [told] = world.core.of(ChatPosted)
         assert (told.call, told.sender.name, told.ref) == ("call_2", "Ada the helper", first.ref)
+
+
+async def test_people_see_whether_any_agent_records(world: World) -> None:
+    token = await world.room()
+    async with person(world, token) as ann, agent(world, token) as ada:
+        assert isinstance(ada, ShowsRecording)
+        async with agent(world, token, "Bob", call=CallId("call_2"), scope=OTHER) as bob:
+            assert isinstance(bob, ShowsRecording)
+            assert ann.welcome["recorded"] is False
+            await ada.show_recording(True)
+            await bob.show_recording(True)
+            assert await ann.until_ping("recorded") == [{"type": "recorded", "on": True}]
+            async with person(world, token, "Ben") as late:
+                assert late.welcome["recorded"] is True
+            await ada.show_recording(False)
+            assert await ann.until_ping("recorded") == []
+        assert (await ann.expect("recorded"))["on"] is False, "the last one who recorded has left"
 
 
 async def test_the_room_outlives_its_guests_while_an_agent_is_in_it(world: World) -> None:
