@@ -2,9 +2,9 @@
 import { $, api, day, el, fill, keepLooking, readPlatforms, trouble } from "./dash.js";
 import { fileSize } from "./dom.js";
 import { agentOf, isAlive, lengthOf, span, stateOf, toneOf, whoOf } from "./pastcall.js";
+import { attachment, clock } from "./message.js";
 import { Player, trackRows } from "./player.js";
 import { renderText } from "./text.js";
-import { attachment, clock } from "./thread.js";
 
 const PAGE = 500;
 const path = `/api/calls/history/${$("call").dataset.id}`;
