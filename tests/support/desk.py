@@ -9,6 +9,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, ViewportSize
 from tests.support.visitors import BOUND_S, House
 
 EMAIL, PASSWORD = "owner@example.org", "correct horse battery"
+PROBE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
 DESKTOP, PHONE = ViewportSize(width=1280, height=800), ViewportSize(width=390, height=844)
 LOADED = "main:not([data-loading])"
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()

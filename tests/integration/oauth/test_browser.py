@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -13,14 +12,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from tests.support.desk import AXE, AXE_RUN
 from tests.support.oauth import EMAIL, PASSWORD, Program, parameters_of
 from tests.support.requirement import requirement
 from tests.support.server import serve
 from tests.support.visitors import BOUND_S, House
 
-AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
-AXE_RUN = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations.map(
-  ({ id, nodes }) => id + ": " + nodes.map(({ target }) => target.join(" ")).join(", "))"""
 SIZES = {"wide": ViewportSize(width=1280, height=800), "phone": ViewportSize(width=390, height=844)}
 
 expect.set_options(timeout=BOUND_S * 1000)

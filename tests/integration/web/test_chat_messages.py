@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import httpx2
 from playwright.async_api import Browser, Page, expect
 
-from tests.integration.web.test_dashboard import AXE, AXE_RUN
+from tests.support.desk import AXE, AXE_RUN
 from tests.support.visitors import House, relayed, visit
 from tests.support.waiting import until_told
 

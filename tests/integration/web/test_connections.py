@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.integration.web.test_dashboard import AXE, AXE_RUN, DESKTOP, Desk, desk_in
+from tests.support.desk import AXE, AXE_RUN, DESKTOP, Desk, desk_in
 from tests.support.requirement import requirement
 from tests.support.slack_app import Shop, shop
 from tests.support.visitors import House

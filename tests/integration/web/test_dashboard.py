@@ -16,12 +16,11 @@ from playwright.async_api import Browser, ViewportSize, expect
 from chamade_mcp.kit.clock import SystemClock
 from chamade_mcp.kit.registry import Registry, discover
 from chamade_mcp.kit.testing_bots import BOTS, ScriptedBots
-from tests.support.desk import DESKTOP, EMAIL, LOADED, PASSWORD, PHONE, Desk, desk_in
+from tests.support.desk import DESKTOP, EMAIL, LOADED, PASSWORD, PHONE, PROBE, Desk, desk_in
 from tests.support.requirement import requirement
 from tests.support.visitors import BOUND_S, House, calling, open_house, visit
 from tests.support.waiting import until
 
-PROBE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
 expect.set_options(timeout=BOUND_S * 1000)
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 import pytest
 from playwright.async_api import Browser, ViewportSize, expect
 
-from tests.support.desk import DESKTOP, LOADED, PHONE, Desk, desk_in
+from tests.support.desk import DESKTOP, LOADED, PHONE, PROBE, Desk, desk_in
 from tests.support.visitors import BOUND_S, House, calling, tone, visit
 
 LOADED_SOUND = """() => new Promise((done) => {
@@ -18,7 +18,6 @@ HEARD = """(least) => new Promise((done) => {
   const sound = document.querySelector("#sound");
   sound.addEventListener("timeupdate", () => sound.currentTime > least && done());
 })"""
-PROBE = '<img src=x onerror="window.hacked=1">'
 
 expect.set_options(timeout=BOUND_S * 1000)
 
@@ -28,7 +27,7 @@ async def call(house: House, mute_browser: Browser) -> str:
     """One that is over: Ann and the agent wrote, a line was said, and two seconds are recorded."""
     async with house.agent() as agent, calling(house) as call:
         here = f"/api/call/{call.call_id}"
-        person = await visit(mute_browser, call.meeting_url, f"Ann {PROBE}")
+        person = await visit(mute_browser, call.meeting_url, PROBE[:40])
         await person.click("#join-quiet")
         await person.wait_for_selector("#room .who")
         recording = (await agent.post(f"{here}/start_recording")).raise_for_status().json()
@@ -64,14 +63,14 @@ async def test_a_call_is_found_read_heard_and_forgotten(desk: Desk) -> None:
     await page.wait_for_selector(LOADED)
     row = page.locator("#past li")
     await expect(row).to_have_count(1)
-    await expect(row.locator("b")).to_have_text(f"Ann {PROBE}")
+    await expect(row.locator("b")).to_have_text(PROBE[:40])
     await expect(row).to_contain_text("recorded")
     await expect(row).to_contain_text("2 messages")
     await row.locator("a").click()
     await page.wait_for_selector(LOADED)
 
     course = page.locator("#course > li")
-    await expect(page.locator("#call-who")).to_have_text(f"Ann {PROBE}")
+    await expect(page.locator("#call-who")).to_have_text(PROBE[:40])
     kinds = [await li.get_attribute("class") for li in await course.all()]
     assert kinds == ["state", "recording", "speech", "chat", "chat", "recording", "state"]
     await expect(course.nth(2)).to_contain_text(f"I say {PROBE}")

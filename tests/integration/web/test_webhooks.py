@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from chamade_mcp.app.server import Server, listen
 from chamade_mcp.app.settings import Settings
-from tests.integration.web.test_dashboard import AXE, AXE_RUN, DESKTOP, PHONE, PROBE, Desk, desk_in
+from tests.support.desk import AXE, AXE_RUN, DESKTOP, PHONE, PROBE, Desk, desk_in
 from tests.support.visitors import BOUND_S, House, open_house
 from tests.support.waiting import until
 
