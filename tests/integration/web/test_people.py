@@ -13,7 +13,7 @@ from playwright.async_api import Browser, Locator, ViewportSize, expect
 from chamade_mcp.kit.registry import Registry, discover
 from chamade_mcp.kit.testing_bots import BOTS, ScriptedBots
 from chamade_mcp.model.ids import ConnectionId
-from tests.integration.web.test_dashboard import AXE, AXE_RUN, DESKTOP, PHONE, PROBE, Desk, desk_in
+from tests.support.desk import AXE, AXE_RUN, DESKTOP, PHONE, PROBE, Desk, desk_in
 from tests.support.visitors import House, open_house
 from tests.support.waiting import until
 
