@@ -60,16 +60,19 @@ def _whom(party: Party, conversation: ConversationId) -> Correspondent:
 
 def _placed(conn: Connection, arrivals: Sequence[Arrival]) -> list[Said]:
     """Each in its conversation, which is made on the first message."""
-    known = conversations_of(conn, list(dict.fromkeys(one.party for one in arrivals)))
+    made: dict[Party, ConversationId] = {}
     said: list[Said] = []
-    for one in arrivals:
+    found = conversations_of(conn, [one.party for one in arrivals])
+    for one, known in zip(arrivals, found, strict=True):
         party, new = one.party, one.new
-        if party not in known:
+        conversation = known or made.get(party)
+        if conversation is None:
             is_group = new.group is not None
-            known[party] = add_conversation(conn, party, new.remote_name, new.at, is_group=is_group)
+            conversation = add_conversation(conn, party, new.remote_name, new.at, is_group=is_group)
+            made[party] = conversation
         if one.quotes is not None:
-            new = replace(new, reply_to=_quoted(conn, known[party], one.quotes, said))
-        said.append(Said(party.scope, known[party], new))
+            new = replace(new, reply_to=_quoted(conn, conversation, one.quotes, said))
+        said.append(Said(party.scope, conversation, new))
     return said
 
 

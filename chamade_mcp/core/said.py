@@ -78,14 +78,14 @@ class Said:
     new: NewMessage
 
 
-def conversations_of(conn: Connection, parties: Sequence[Party]) -> dict[Party, ConversationId]:
-    """The conversations there are."""
-    found = _CONVERSATIONS.run(conn, [(number, *_key(one)) for number, one in enumerate(parties)])
-    return {parties[number]: ConversationId(conversation) for number, conversation in found}
-
-
-def _key(party: Party) -> tuple[str, ...]:
-    return party.scope.account, party.scope.agent, party.platform, party.connection, party.ref
+def conversations_of(conn: Connection, parties: Sequence[Party]) -> list[ConversationId | None]:
+    """The conversation with each; None where there is none yet."""
+    wanted = [
+        (number, one.scope.account, one.scope.agent, one.platform, one.connection, one.ref)
+        for number, one in enumerate(parties)
+    ]
+    found = dict(_CONVERSATIONS.run(conn, wanted))
+    return [found.get(number) for number in range(len(parties))]
 
 
 def add_conversation(
@@ -143,7 +143,9 @@ def _row(said: Said, seq: int) -> tuple[object, ...]:
         new.ref,
         new.sender_name,
         new.text,
-        json.dumps([{**a.to_wire(), "file_id": a.file_id} for a in new.attachments]),
+        json.dumps([{**a.to_wire(), "file_id": a.file_id} for a in new.attachments])
+        if new.attachments
+        else "[]",
         new.status,
         iso(new.at),
         new.reply_to,
@@ -157,15 +159,12 @@ def _row(said: Said, seq: int) -> tuple[object, ...]:
 
 def _touch(conn: Connection, stored: Sequence[Said]) -> None:
     """What messages change of their conversations; of several in one the last counts."""
-    touched: dict[ConversationId, tuple[object, ...]] = {}
+    touched: dict[ConversationId, tuple[str | None, ...]] = {}
     for one in stored:
         place, new = one.conversation, one.new
-        _, spoken_at, status, heard_at, name = touched.get(place, (place, None, None, None, None))
+        before = touched.get(place, (place, None, None, None, None))
         # Or the conversation would become the most recent one, where an agent's answer to somebody else goes.
-        if not new.past_the_agent:
-            spoken_at, status = iso(new.at), ACTIVE
-        if new.direction == INBOUND:
-            heard_at, name = iso(new.heard_at or new.at), new.remote_name
-        if spoken_at or heard_at:
-            touched[place] = place, spoken_at, status, heard_at, name
+        spoken = before[1:3] if new.past_the_agent else (iso(new.at), ACTIVE)
+        heard = (iso(new.heard_at or new.at), new.remote_name) if new.direction == INBOUND else before[3:]
+        touched[place] = (place, *spoken, *heard)
     _TOUCH.run(conn, list(touched.values()))

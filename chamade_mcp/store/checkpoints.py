@@ -14,8 +14,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 log = logging.getLogger(__name__)
 
-_EVERY = 128
-"""Transactions: about the thousand pages after which SQLite would do it."""
+_EVERY = 512
+"""Transactions: about the thousand pages after which SQLite would do it, where many are in one commit."""
+_LONG_PAGES = 4_000
+"""16 MB. While somebody always writes, something is always left to move, and the log only grows."""
+_WAIT_MS = 50
+"""How long writers may be kept waiting then."""
 
 
 class Checkpoints:
@@ -44,8 +48,12 @@ class Checkpoints:
     def _run(self) -> None:
         with self.alone:
             try:
-                self._conn = self._conn or self._connect()
-                self._conn.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
-                self._conn.rollback()
+                conn = self._conn = self._conn or self._connect()
+                pages = conn.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").one()[1]
+                if pages >= _LONG_PAGES:
+                    # The little that is left, without writers: the next one begins the log anew.
+                    conn.exec_driver_sql(f"PRAGMA busy_timeout={_WAIT_MS}")
+                    conn.exec_driver_sql("PRAGMA wal_checkpoint(FULL)")
+                conn.rollback()
             except SQLAlchemyError as error:  # the log grows meanwhile, and is moved with the next one
                 log.warning("the write-ahead log was not moved: %s", error)
