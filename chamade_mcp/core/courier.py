@@ -188,12 +188,11 @@ class Courier:
         while True:
             note = _Note(errand, delivery, self._told(errand, delivery), self._d.clock.now())
             try:
-                envelopes = await self._d.database.write_together(_store, note)
+                await self._d.database.write_together(_store, note, self._d.hub.announce)
             except Unavailable as error:
                 log.warning("message %s is %s, which is not stored yet: %s", message, delivery.state, error)
                 await self._d.clock.sleep(_NOTE_AGAIN_S)
             else:
-                self._d.hub.announce(envelopes)
                 return
 
     def _told(self, errand: Errand, delivery: Delivery) -> list[Event]:

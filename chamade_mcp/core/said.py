@@ -38,7 +38,7 @@ _ADD: Final = insertion(
         *("attachments", "status", "created_at", "reply_to", "thread", "mentions_me", "sent_at"),
         *("sender_ref", "trust"),
     ),
-    "ON CONFLICT (conversation_id, direction, ref) DO NOTHING RETURNING account_id, seq",
+    "ON CONFLICT (ref, conversation_id, direction) DO NOTHING RETURNING account_id, seq",
 )
 _TAKE: Final = Prepared(
     update(accounts)

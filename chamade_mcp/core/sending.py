@@ -14,7 +14,7 @@ from chamade_mcp.core import dms, sent
 from chamade_mcp.core.composing import compose, incomplete, texts_of
 from chamade_mcp.core.courier import Courier, promise
 from chamade_mcp.core.cursors import Heads
-from chamade_mcp.core.departures import Departure, Departures
+from chamade_mcp.core.departures import Departed, Departure, Departures
 from chamade_mcp.core.inbox_deps import InboxDeps
 from chamade_mcp.core.outbox import Errand, Settled
 from chamade_mcp.core.patience import Patience
@@ -134,16 +134,14 @@ class Sending:
             reply_to=None if quoted is None else quoted.platform_ref,
             thread=None if thread is None else ThreadRef(thread),
         )
-        beginning = self._begin(to, outgoing, quoted, keep_typing=how.get("keep_typing", False))
-        # A caller who goes away does not stop a message half-way.
-        whom, told = await to_the_end(beginning)
+        whom, told = await self._begin(to, outgoing, quoted, keep_typing=how.get("keep_typing", False))
         keys = [one.key for one in outgoing]
         more = {"message_ids": keys} if how.get("split") else {}
         if outgoing[0].attachments and not _held(told):
             body = {"status": "pending", "message_id": keys[0], "delivery": "async"}
             return SendResult(200, body | more)
         result = await self._result(whom, keys, told)
-        return replace(result, body=result.body | more)
+        return replace(result, body=result.body | more) if more else result
 
     async def retry(self, principal: Principal, message: str) -> SendResult:
         """Raises `Conflict` for a message that is not failed, and what `send` raises."""
@@ -230,7 +228,7 @@ class Sending:
         self._d.messages(*whom.link)
         said = worded(self._d.platforms.require(whom.platform), text)
         outgoing = Outgoing(new_message_id(self._d.clock.now()), said, sender_name=dms.GATEWAY, markdown=text)
-        await to_the_end(self._begin(whom, [outgoing]))
+        await self._begin(whom, [outgoing])
 
     async def tell_no_reply(self, whom: Correspondent) -> None:
         try:
@@ -268,28 +266,37 @@ class Sending:
 
         answers = parts[0].sender_name != dms.GATEWAY
         departure = Departure(to, new, answers)
-        departed = await self._d.database.write_together(self._departures.store, departure)
-        whom, numbers, held = departed.whom, departed.numbers, departed.held
+        departing = partial(self._depart, departure, parts, keep_typing=keep_typing)
+        # A caller who goes away does not stop a message half-way.
+        whom, told = await self._d.database.write_together(self._departures.store, departure, departing)
+        return whom, [
+            one or await to_the_end(self._known(whom.scope, part.key))
+            for one, part in zip(told, parts, strict=True)
+        ]
+
+    def _depart(
+        self, departure: Departure, parts: Sequence[Outgoing], departed: Departed, *, keep_typing: bool
+    ) -> tuple[Correspondent, list[asyncio.Future[Settled] | None]]:
+        """What is stored goes on its way. None for a part that was stored before."""
+        whom, numbers = departed.whom, departed.numbers
         if numbers[-1] is not None:
-            self._heads.advance(whom.scope, new[-1])
-        if held:
+            self._heads.advance(whom.scope, departure.new[-1])
+        if departed.held:
             self.windows.ask(whom, parts[0].key)
-        told: list[asyncio.Future[Settled]] = []
+            return whom, [None if seq is None else _settled(WindowClosed()) for seq in numbers]
+        told: list[asyncio.Future[Settled] | None] = []
         for at, (seq, part) in enumerate(zip(numbers, parts, strict=True)):
             if seq is None:
-                told.append(await self._known(whom.scope, part.key))
-                continue
-            if held:
-                told.append(_settled(WindowClosed()))
+                told.append(None)
                 continue
             more = at + 1 < len(parts)
             errand = Errand(
                 seq,
                 whom,
                 part,
-                now,
+                departure.new[at].at,
                 keep_typing=keep_typing and not more,
-                answers=answers,
+                answers=departure.answers,
                 after=parts[at - 1].key if at else None,
                 more=more,
             )

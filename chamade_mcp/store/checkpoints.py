@@ -14,8 +14,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 log = logging.getLogger(__name__)
 
-_EVERY = 512
-"""Transactions: about the thousand pages after which SQLite would do it, where many are in one commit."""
+_EVERY_PAGES = 1_000
+"""As SQLite would do it. Nobody tells how many a commit has written: about `_SHARED`, and `_OWN` for each
+transaction in it."""
+_SHARED, _OWN = 8, 2
 _LONG_PAGES = 4_000
 """16 MB. While somebody always writes, something is always left to move, and the log only grows."""
 _WAIT_MS = 50
@@ -30,13 +32,14 @@ class Checkpoints:
         self.alone = threading.Lock()
         """Held while one runs: SQLite refuses a second one instead of waiting."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="chamade-checkpoint")
-        self._written = 0
+        self._pages = 0
+        """Written since the last time."""
 
     def written(self, transactions: int) -> None:
-        """So many more are committed. Called by the writer alone, before `close`; never blocks."""
-        self._written += transactions
-        if self._written >= _EVERY and not self.alone.locked():
-            self._written = 0
+        """So many are committed together. Called by the writer alone, before `close`; never blocks."""
+        self._pages += _SHARED + _OWN * transactions
+        if self._pages >= _EVERY_PAGES and not self.alone.locked():
+            self._pages = 0
             self._thread.submit(self._run)
 
     def close(self) -> None:

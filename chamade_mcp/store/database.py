@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import OperationalError
@@ -28,6 +28,7 @@ from chamade_mcp.store.watch import Watch
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+R = TypeVar("R")
 ItemT = TypeVar("ItemT")
 Transaction = Callable[[Connection], T]
 Together = Callable[[Connection, Sequence[ItemT]], Sequence[T | Exception]]
@@ -56,6 +57,7 @@ class _Job:
     loop: asyncio.AbstractEventLoop
     together: Together[Any, Any] | None = field(default=None)
     item: Any = field(default=None)
+    then: Callable[[Any], Any] | None = field(default=None)
     result: Any = field(default=None)
     error: BaseException | None = field(default=None)
 
@@ -153,11 +155,22 @@ class Database:
         # A caller that goes away cancels the future; the commit happens all the same.
         return await self._queue(_Job(fn, loop.create_future(), loop))
 
-    async def write_together(self, fn: Together[ItemT, T], item: ItemT) -> T:
+    @overload
+    async def write_together(self, fn: Together[ItemT, T], item: ItemT) -> T: ...
+
+    @overload
+    async def write_together(self, fn: Together[ItemT, T], item: ItemT, then: Callable[[T], R]) -> R: ...
+
+    async def write_together(
+        self, fn: Together[ItemT, Any], item: ItemT, then: Callable[[Any], Any] | None = None
+    ) -> Any:
         """The same for what many callers do at once: one call of `fn` has the items of all that wait, in
-        order. Should it raise, it is called again for each alone: none fails by another's fault."""
+        order. Should it raise, it is called again for each alone: none fails by another's fault.
+
+        What came of it is handed to `then`, on the event loop, even when the caller has gone away by then.
+        """
         loop = asyncio.get_running_loop()
-        return await self._queue(_Job(None, loop.create_future(), loop, fn, item))
+        return await self._queue(_Job(None, loop.create_future(), loop, fn, item, then))
 
     def _queue(self, job: _Job) -> asyncio.Future[Any]:
         with self._gate:
@@ -335,6 +348,11 @@ def _answer(batch: list[_Job]) -> None:
 def _resolve(jobs: list[_Job]) -> None:
     """On the event loop."""
     for job in jobs:
+        if job.then is not None and job.error is None:
+            try:
+                job.result = job.then(job.result)
+            except Exception as error:
+                job.error = error
         if job.future.done():
             continue
         if job.error is None:

@@ -170,6 +170,37 @@ async def test_none_fails_by_the_fault_of_another(database: Database) -> None:
         await database.write_together(together, 3)
 
 
+async def test_what_follows_a_commit_needs_no_caller(database: Database) -> None:
+    followed: list[int] = []
+
+    def then(number: int) -> str:
+        followed.append(number)
+        if number == 3:
+            raise KeyError(number)
+        return f"stored {number}"
+
+    def together(conn: Connection, wanted: Sequence[int]) -> list[int]:
+        return [insert(number)(conn) for number in wanted]
+
+    latch = Latch()
+    held = await latch.close(database)
+    gone, stays, fails = (
+        asyncio.create_task(database.write_together(together, number, then)) for number in (1, 2, 3)
+    )
+    await asyncio.sleep(0)
+    gone.cancel()
+    latch.open()
+    await held
+    assert await stays == "stored 2"
+    with pytest.raises(KeyError):
+        await fails
+    assert gone.cancelled()
+    assert followed == await database.read(numbers) == [1, 2, 3]
+    with pytest.raises(IntegrityError):
+        await database.write_together(together, 3, then)
+    assert followed == [1, 2, 3]
+
+
 async def test_answers_come_after_the_commit(database: Database) -> None:
     for number in range(20):
         await database.write(insert(number))
