@@ -1,11 +1,11 @@
 """`chamade serve`: from settings to a server that answers, and back down in order."""
 
-import gc
 import logging
 import socket
 
 import uvloop
 
+from chamade_mcp.app.collector import settle
 from chamade_mcp.app.first_start import make_owner, tell
 from chamade_mcp.app.locks import alone, without_workers
 from chamade_mcp.app.secret_key import prepare_data_dir
@@ -35,9 +35,6 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             drain=gateway.drain,
             ready=lambda: tell(settings, welcome),
         )
-        # What is built now lives until the end: no collection need walk through it again.
-        gc.collect()
-        gc.freeze()
-        gc.enable()
+        settle()
         await server.serve([listener])
         log.info("stopped")

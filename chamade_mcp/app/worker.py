@@ -6,7 +6,6 @@ client's connection comes to serves it.
 """
 
 import asyncio
-import gc
 import logging
 import socket
 from collections.abc import AsyncGenerator
@@ -18,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from chamade_mcp.app.collector import settle
 from chamade_mcp.app.front import Front
 from chamade_mcp.app.locks import among_workers
 from chamade_mcp.app.problems import SettingsError
@@ -59,9 +59,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             drain=worker.drain,
             ready=lambda: print(f"Chamade serves MCP at {where}, for {settings.core_url}", flush=True),
         )
-        gc.collect()
-        gc.freeze()  # what is built now lives until the end
-        gc.enable()
+        settle()
         await server.serve([listener])
         log.info("stopped")
 

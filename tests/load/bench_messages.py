@@ -5,6 +5,8 @@ costs as the store fills.
 
     inbound   a platform's webhook: JSON parsed, message and event committed, pushed; answered after that
     outbound  POST /api/dm/chat: key checked, message committed, sent on the platform, its state committed
+    floor     the same webhook, where a thread commits a row for the message and one for the event by the bare
+              driver, and nothing else is done
 
 Both go to fifty conversations in turn: those of one conversation wait for each other, to keep their order.
 
@@ -15,7 +17,6 @@ platform is the scripted one, which answers at once: what is measured is the gat
 
 import argparse
 import asyncio
-import gc
 import itertools
 import json
 import os
@@ -42,11 +43,13 @@ from starlette.types import Receive, Scope, Send
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from chamade_mcp.app.collector import settle
 from chamade_mcp.app.server import Server, listen
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import build
 from chamade_mcp.kit.registry import Registry
 from chamade_mcp.kit.testing import SCRIPTED, ScriptedConnector
+from tests.load.messages_floor import floor_app
 from tests.load.messages_plot import draw
 
 EMAIL = "bench@example.org"
@@ -59,15 +62,24 @@ _SENT = re.compile(rb"sent at (\d+\.\d+)")
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
+async def nothing_to_drain() -> None:
+    return None
+
+
+async def serve_floor(data_dir: Path) -> None:
+    listener, app = listen(Settings(port=0)), floor_app(data_dir, CONVERSATIONS)
+    settle()
+    print(listener.getsockname()[1], "-", flush=True)
+    await Server(app, drain=nothing_to_drain).serve([listener])
+
+
 async def serve_baseline() -> None:
     async def empty(request: Request) -> JSONResponse:
         del request
         return JSONResponse({})
 
-    async def nothing_to_drain() -> None:
-        return None
-
     listener = listen(Settings(port=0))
+    settle()
     print(listener.getsockname()[1], "-", flush=True)
     app = Starlette(routes=[Route("/{path:path}", empty, methods=["POST"])])
     await Server(app, drain=nothing_to_drain).serve([listener])
@@ -98,8 +110,7 @@ async def serve_gateway(data_dir: Path) -> None:
         async def app(asgi: Scope, receive: Receive, send: Send) -> None:
             await (hooks if asgi["path"] == "/hook" else gateway.app)(asgi, receive, send)
 
-        gc.collect()
-        gc.freeze()  # as `chamade serve` does
+        settle()  # as `chamade serve` does
         print(listener.getsockname()[1], key.value, flush=True)
         await Server(app, drain=gateway.drain).serve([listener])
 
@@ -311,27 +322,31 @@ def run(folder: Path, most: int, seconds: float) -> list[dict[str, float]]:
     stored = 1_000
     while stored <= most:
         fill(folder / "chamade.db", stored)
-        with running("baseline") as (bare, bare_pid, _), running("gateway", *arguments) as (port, pid, key):
+        with (
+            running("baseline") as (bare, bare_pid, _),
+            running("floor", *arguments) as (low, low_pid, _),
+            running("gateway", *arguments) as (port, pid, key),
+        ):
             people = _conversations(port, key)
             baseline = Target("empty route", bare, bare_pid, _outbound(bare, "", people))
+            floor = Target("floor", low, low_pid, _inbound(low))
             inbound = Target("inbound", port, pid, _inbound(port))
             outbound = Target("outbound", port, pid, _outbound(port, key, people))
-            uvloop.run(measure([baseline, inbound, outbound], seconds))
+            uvloop.run(measure([baseline, floor, inbound, outbound], seconds))
             waits = uvloop.run(paced(inbound, key, statistics.median(inbound.rates) / 2))
-        points.append(_point(stored, baseline, inbound, outbound, waits))
+        points.append(_point(stored, [baseline, floor, inbound, outbound], waits))
+        (folder / "floor.db").unlink()
         stored *= 10
     return points
 
 
-def _point(
-    stored: int, baseline: Target, inbound: Target, outbound: Target, waits: list[float]
-) -> dict[str, float]:
-    rates = {t.name: statistics.median(t.rates) for t in (baseline, inbound, outbound)}
-    cpu_us = {t.name: statistics.median(t.cpu_us) for t in (baseline, inbound, outbound)}
+def _point(stored: int, targets: Sequence[Target], waits: list[float]) -> dict[str, float]:
+    rates = {t.name: statistics.median(t.rates) for t in targets}
+    cpu_us = {t.name: statistics.median(t.cpu_us) for t in targets}
     p99 = statistics.quantiles(waits, n=100)[98] * 1000
     print(f"{stored:>9,} stored messages")
     for name, rate in rates.items():
-        ratio = rate / rates[baseline.name]
+        ratio = rate / rates[targets[0].name]
         cost = f"{cpu_us[name]:6.1f} us of processor each"
         print(f"  {name:>12}: {rate:8,.0f}/s, {cost}, {ratio:.2f} of the empty route")
     p50 = statistics.median(waits) * 1000
@@ -341,7 +356,7 @@ def _point(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--serve", choices=["baseline", "gateway"], help=argparse.SUPPRESS)
+    parser.add_argument("--serve", choices=["baseline", "floor", "gateway"], help=argparse.SUPPRESS)
     parser.add_argument("--data-dir", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--most", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=float, default=2.0)
@@ -349,6 +364,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.serve == "baseline":
         uvloop.run(serve_baseline())
+    elif options.serve == "floor":
+        uvloop.run(serve_floor(options.data_dir))
     elif options.serve == "gateway":
         uvloop.run(serve_gateway(options.data_dir))
     else:

@@ -7,7 +7,6 @@ Tells its port (and key) as a line of JSON; for each line it reads, how late eac
 """
 
 import asyncio
-import gc
 import json
 import os
 import sys
@@ -23,6 +22,7 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from chamade_mcp.app.collector import settle
 from chamade_mcp.app.server import Server, listen
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import build
@@ -87,8 +87,7 @@ _PLAIN = uvicorn.Config(
 async def serve(app: ASGIApp, about: dict[str, object], late_s: list[float], *, plain: bool = False) -> None:
     listener = listen(Settings(host="127.0.0.1", port=0))
     server = uvicorn.Server(_PLAIN) if plain else Server(app, drain=nothing)
-    gc.collect()  # as `chamade serve` does; walking through all that was built takes 100 ms
-    gc.freeze()
+    settle()  # as `chamade serve` does; walking through all that was built takes 100 ms
     serving = asyncio.create_task(server.serve([listener]))
     print(json.dumps({"port": listener.getsockname()[1], **about}), flush=True)
     lines = asyncio.StreamReader()
