@@ -4,8 +4,8 @@ import gc
 from typing import Final
 
 _YOUNG: Final = 10_000
-"""Objects more than have gone, until the young are walked through. Of a handful of requests under way there are
-more than the 700 that Python begins with: it would look at them all the time and find next to nothing."""
+"""Objects made and not gone again, until the young are walked through. A handful of requests under way has
+more of them than the 700 that Python begins with: it would look at them all the time, and find nothing."""
 
 
 def settle() -> None:

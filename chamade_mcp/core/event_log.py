@@ -47,7 +47,7 @@ def append(conn: Connection, happened: Sequence[Event], at: datetime) -> list[En
     counts = Counter(event.account for event in happened)
     numbers = {account: _take(conn, account, count) for account, count in counts.items()}
     envelopes = [Envelope(Cursor(next(numbers[event.account])), event) for event in happened]
-    _ADD.run(conn, [_row(one.cursor, one.event, iso(at)) for one in envelopes])
+    _ADD.count(conn, [_row(one.cursor, one.event, iso(at)) for one in envelopes])
     return envelopes
 
 

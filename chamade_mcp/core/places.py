@@ -23,7 +23,7 @@ _COLUMNS: Final = (
 )
 _NAMED: Final = Rows(
     "WITH given (n, account_id, agent_id, id) AS ({rows}) "
-    "SELECT n, id, platform, ref, connection_id, status "
+    "SELECT json_group_array(json_array(n, id, platform, ref, connection_id, status)) "
     "FROM given JOIN conversations USING (account_id, agent_id, id)",
     4,
 )
@@ -62,7 +62,7 @@ def find(conn: Connection, wanted: Sequence[Destination]) -> list[Place | None]:
         for n, to in enumerate(wanted)
         if to.conversation is not None
     ]
-    found = {row[0]: row[1:] for row in _NAMED.run(conn, named)}
+    found = {row[0]: row[1:] for row in _NAMED.found(conn, named)}
     return [
         _place(to, found.get(n) if to.conversation is not None else _most_recent(conn, to))
         for n, to in enumerate(wanted)
@@ -74,7 +74,7 @@ def _most_recent(conn: Connection, to: Destination) -> tuple[Any, ...] | None:
     return _ACTIVE.row(conn, whose)
 
 
-def _place(to: Destination, row: tuple[Any, ...] | None) -> Place | None:
+def _place(to: Destination, row: Sequence[Any] | None) -> Place | None:
     if row is None:
         return None
     conversation, platform, ref, connection, status = row

@@ -26,7 +26,7 @@ from chamade_mcp.store.schema import accounts, conversations
 
 _CONVERSATIONS: Final = Rows(
     "WITH given (n, account_id, agent_id, platform, connection_id, ref) AS ({rows}) "
-    "SELECT n, found.id FROM given JOIN conversations AS found "
+    "SELECT json_group_array(json_array(n, found.id)) FROM given JOIN conversations AS found "
     "USING (account_id, agent_id, platform, connection_id, ref)",
     6,
 )
@@ -38,7 +38,12 @@ _ADD: Final = insertion(
         *("attachments", "status", "created_at", "reply_to", "thread", "mentions_me", "sent_at"),
         *("sender_ref", "trust"),
     ),
-    "ON CONFLICT (ref, conversation_id, direction) DO NOTHING RETURNING account_id, seq",
+    "ON CONFLICT (ref, conversation_id, direction) DO NOTHING",
+)
+_STORED: Final = Rows(
+    "WITH given (account_id, seq) AS ({rows}) SELECT json_group_array(json_array(account_id, seq)) "
+    "FROM given JOIN messages USING (account_id, seq)",
+    2,
 )
 _TAKE: Final = Prepared(
     update(accounts)
@@ -84,7 +89,7 @@ def conversations_of(conn: Connection, parties: Sequence[Party]) -> list[Convers
         (number, one.scope.account, one.scope.agent, one.platform, one.connection, one.ref)
         for number, one in enumerate(parties)
     ]
-    found = dict(_CONVERSATIONS.run(conn, wanted))
+    found = {number: ConversationId(key) for number, key in _CONVERSATIONS.found(conn, wanted)}
     return [found.get(number) for number in range(len(parties))]
 
 
@@ -116,11 +121,13 @@ def add_messages(conn: Connection, said: Sequence[Said]) -> list[int | None]:
     counts = Counter(one.scope.account for one in said)
     left = {account: _take(conn, account, count) for account, count in counts.items()}
     numbers = [next(left[one.scope.account], None) for one in said]
-    numbered = list(zip(said, numbers, strict=True))
-    stored = set(_ADD.run(conn, [_row(one, seq) for one, seq in numbered if seq is not None]))
-    news = [(one.scope.account, seq) in stored for one, seq in numbered]
-    _touch(conn, [one for one, is_news in zip(said, news, strict=True) if is_news])
-    return [seq if is_news else None for seq, is_news in zip(numbers, news, strict=True)]
+    rows = [_row(one, seq) for one, seq in zip(said, numbers, strict=True) if seq is not None]
+    if _ADD.count(conn, rows) < len(rows):
+        given = [(one.scope.account, seq) for one, seq in zip(said, numbers, strict=True)]
+        stored = {(account, seq) for account, seq in _STORED.found(conn, given)}
+        numbers = [seq if (account, seq) in stored else None for account, seq in given]
+    _touch(conn, [one for one, seq in zip(said, numbers, strict=True) if seq is not None])
+    return numbers
 
 
 def add_message(conn: Connection, said: Said) -> int | None:
@@ -167,4 +174,4 @@ def _touch(conn: Connection, stored: Sequence[Said]) -> None:
         spoken = before[1:3] if new.past_the_agent else (iso(new.at), ACTIVE)
         heard = (iso(new.heard_at or new.at), new.remote_name) if new.direction == INBOUND else before[3:]
         touched[place] = (place, *spoken, *heard)
-    _TOUCH.run(conn, list(touched.values()))
+    _TOUCH.count(conn, list(touched.values()))

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, case, select, update
+from sqlalchemy import Connection, Row, case, select
 
 from chamade_mcp.core.dms import ASIDE, INBOUND, OUTBOUND, mine
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.ids import ConversationId, MessageId, MessageRef
 from chamade_mcp.model.messages import DeliveryState
-from chamade_mcp.store.prepared import Prepared
 from chamade_mcp.store.rows import Rows
 from chamade_mcp.store.schema import conversations, messages
 
@@ -43,17 +42,16 @@ _REPLACES: Final = {
 
 
 _SET_STATE: Final = Rows(
-    "WITH given (id, status, detail, sent_ref, replaces) AS ({rows}) UPDATE messages SET "
-    "status = given.status, detail = given.detail, "
+    "UPDATE messages SET "
+    "status = iif(instr(replaces, ' ' || messages.status || ' '), given.status, messages.status), "
+    "detail = iif(instr(replaces, ' ' || messages.status || ' '), given.detail, messages.detail), "
     "sent_ref = coalesce(given.sent_ref, messages.sent_ref) "
-    "FROM given WHERE messages.id = given.id AND instr(given.replaces, ' ' || messages.status || ' ') "
-    "RETURNING messages.id",
+    "FROM (SELECT column1 AS id, column2 AS status, column3 AS detail, column4 AS sent_ref,"
+    " column5 AS replaces FROM ({rows})) AS given WHERE messages.id = given.id "
+    "AND (given.sent_ref IS NOT NULL OR instr(replaces, ' ' || messages.status || ' '))",
     5,
 )
 _BEFORE: Final = {state: f" {' '.join(before)} " for state, before in _REPLACES.items()}
-_SET_REF: Final = Prepared(
-    update(messages).where(messages.c.id == bindparam("message")).values(sent_ref=bindparam("sent"))
-)
 
 
 def outbound(conn: Connection, scope: Scope, message: str) -> Row[Any] | None:
@@ -84,18 +82,15 @@ class Became:
     """The platform's id of it."""
 
 
-def set_states(conn: Connection, became: Sequence[Became]) -> list[bool]:
-    """Of different messages. Whether each was news: an earlier state that comes late changes nothing."""
+def set_states(conn: Connection, became: Sequence[Became]) -> None:
+    """Of different messages. An earlier state that comes late changes nothing; its `ref` is kept."""
     rows = [(one.message, str(one.state), one.detail, one.ref, _BEFORE[one.state]) for one in became]
-    news = {message for (message,) in _SET_STATE.run(conn, rows)}
-    for one in became:
-        if one.message not in news and one.ref is not None:
-            _SET_REF.run(conn, {"message": one.message, "sent": one.ref})
-    return [one.message in news for one in became]
+    _SET_STATE.count(conn, rows)
 
 
 def set_state(conn: Connection, message: MessageId, state: DeliveryState, detail: str | None = None) -> bool:
-    return set_states(conn, [Became(message, state, detail)])[0]
+    """Whether that was news."""
+    return _SET_STATE.count(conn, [(message, str(state), detail, None, _BEFORE[state])]) == 1
 
 
 def any_message(conn: Connection, scope: Scope, message: str) -> Row[Any] | None:

@@ -1,10 +1,12 @@
 """Statements that carry out many rows at once.
 
 The driver lets go of the interpreter for each row that it steps through, and then contends with the event
-loop for it. As one statement, a batch of rows costs that once.
+loop for it: that takes longer than the row. Here a batch of rows is one step, and so is what they find.
 """
 
-from collections.abc import Sequence
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, Final
 
@@ -27,22 +29,28 @@ class Rows:
             statement.format(rows=f"VALUES {', '.join([row] * count)}") for count in range(1, _MOST + 1)
         ]
 
-    def run(self, conn: Connection, rows: Sequence[Sequence[object]]) -> list[tuple[Any, ...]]:
-        """All that it selects or returns, in no order. Raises what `Connection.execute` does."""
-        if len(rows) <= _MOST:
-            return self._execute(conn, rows) if rows else []
-        pages = (rows[first : first + _MOST] for first in range(0, len(rows), _MOST))
-        return [found for page in pages for found in self._execute(conn, page)]
+    def count(self, conn: Connection, rows: Sequence[Sequence[object]]) -> int:
+        """How many rows it changed, where it begins with what it does: of `WITH` the driver does not tell.
 
-    def _execute(self, conn: Connection, rows: Sequence[Sequence[object]]) -> list[tuple[Any, ...]]:
+        Raises what `Connection.execute` does.
+        """
+        return sum(cursor.rowcount for cursor in self._executed(conn, rows))
+
+    def found(self, conn: Connection, rows: Sequence[Sequence[object]]) -> list[list[Any]]:
+        """What it selects, in no order: a statement that makes one JSON array of arrays of it."""
+        return [row for cursor in self._executed(conn, rows) for row in json.loads(cursor.fetchone()[0])]
+
+    def _executed(self, conn: Connection, rows: Sequence[Sequence[object]]) -> Iterator[sqlite3.Cursor]:
         driver = conn.connection.driver_connection
-        assert driver is not None, "the connection is closed"
-        statement = self._statements[len(rows) - 1]
-        try:
-            return driver.execute(statement, list(chain.from_iterable(rows))).fetchall()
-        except conn.dialect.loaded_dbapi.Error as error:
-            # Without the values: they are what people write, and errors are logged.
-            raise DBAPIError.instance(statement, None, error, conn.dialect.loaded_dbapi.Error) from error
+        assert isinstance(driver, sqlite3.Connection)
+        for first in range(0, len(rows), _MOST):
+            page = rows[first : first + _MOST]
+            statement = self._statements[len(page) - 1]
+            try:
+                yield driver.execute(statement, list(chain.from_iterable(page)))
+            except sqlite3.Error as error:
+                # Without the values: they are what people write, and errors are logged.
+                raise DBAPIError.instance(statement, None, error, sqlite3.Error) from error
 
 
 def insertion(table: str, columns: Sequence[str], ending: str = "") -> Rows:

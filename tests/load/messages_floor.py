@@ -21,9 +21,9 @@ from chamade_mcp.store.migrate import migrate
 _MOST: Final = 64
 _Waiting = tuple[dict[str, str], asyncio.Future[None]]
 _MESSAGE: Final = (
-    "INSERT INTO messages (id, account_id, conversation_id, seq, direction, ref, sender_name, text, attachments,"
-    " status, created_at, sender_ref, trust) SELECT ?, 'acct_floor', id, ?, 'inbound', ?, ref, ?, '[]',"
-    " 'received', ?, ref, 'invited' FROM conversations WHERE id = ?"
+    "INSERT INTO messages (id, account_id, conversation_id, seq, direction, ref, sender_name, text,"
+    " attachments, status, created_at, sender_ref, trust) SELECT ?, 'acct_floor', id, ?, 'inbound', ?, ref,"
+    " ?, '[]', 'received', ?, ref, 'invited' FROM conversations WHERE id = ?"
 )
 _EVENT: Final = "INSERT INTO events VALUES ('acct_floor', ?, 'agent_floor', 'dm_chat', NULL, ?, ?)"
 _TOUCH: Final = "UPDATE conversations SET last_message_at = ?, last_inbound_at = ? WHERE id = ?"
@@ -87,7 +87,8 @@ def _opened(path: Path, conversations: int) -> sqlite3.Connection:
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
         db.execute(f"PRAGMA {pragma}")
     db.execute(
-        "INSERT INTO accounts (id, email, name, password_hash, created_at) VALUES ('acct_floor', '', '', '', '')"
+        "INSERT INTO accounts (id, email, name, password_hash, created_at)"
+        " VALUES ('acct_floor', '', '', '', '')"
     )
     db.executemany(
         "INSERT INTO conversations (id, account_id, agent_id, platform, ref, remote_name, status, created_at,"
