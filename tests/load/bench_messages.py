@@ -1,7 +1,7 @@
 """Direct messages in and out against an empty Starlette JSON route: one run, two processes; and what one
 costs as the store fills.
 
-    .venv/bin/python tests/load/bench_messages.py [--most 1000000] [--plot docs/img/messages.svg]
+    .venv/bin/python tests/load/bench_messages.py [--most 1000000] [--core 3] [--plot docs/img/messages.svg]
 
     inbound   a platform's webhook: JSON parsed, message and event committed, pushed; answered after that
     outbound  POST /api/dm/chat: key checked, message committed, sent on the platform, its state committed
@@ -292,12 +292,14 @@ def _post(path: str, port: int, key: str, body: object) -> bytes:
 
 
 @contextmanager
-def running(name: str, *arguments: str) -> Generator[tuple[int, int, str]]:
-    """Port, process and key of a server."""
+def running(name: str, core: int | None, *arguments: str) -> Generator[tuple[int, int, str]]:
+    """Port, process and key of a server; on that core alone, if there is one."""
     command = [sys.executable, __file__, "--serve", name, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
+            if core is not None:
+                os.sched_setaffinity(process.pid, {core})
             port, key = process.stdout.readline().split()
             yield int(port), process.pid, key
         finally:
@@ -314,18 +316,18 @@ async def measure(targets: list[Target], seconds: float) -> None:
             await flood(target, seconds)
 
 
-def run(folder: Path, most: int, seconds: float) -> list[dict[str, float]]:
+def run(folder: Path, most: int, seconds: float, core: int | None) -> list[dict[str, float]]:
     points: list[dict[str, float]] = []
     arguments = ("--data-dir", str(folder))
-    with running("gateway", *arguments):
+    with running("gateway", core, *arguments):
         pass  # makes the account and the store
     stored = 1_000
     while stored <= most:
         fill(folder / "chamade.db", stored)
         with (
-            running("baseline") as (bare, bare_pid, _),
-            running("floor", *arguments) as (low, low_pid, _),
-            running("gateway", *arguments) as (port, pid, key),
+            running("baseline", core) as (bare, bare_pid, _),
+            running("floor", core, *arguments) as (low, low_pid, _),
+            running("gateway", core, *arguments) as (port, pid, key),
         ):
             people = _conversations(port, key)
             baseline = Target("empty route", bare, bare_pid, _outbound(bare, "", people))
@@ -360,6 +362,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--most", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--core", type=int, help="for the servers; those that ask them run anywhere")
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
     if options.serve == "baseline":
@@ -370,7 +373,7 @@ def main() -> None:
         uvloop.run(serve_gateway(options.data_dir))
     else:
         with tempfile.TemporaryDirectory() as folder:
-            points = run(Path(folder), options.most, options.seconds)
+            points = run(Path(folder), options.most, options.seconds, options.core)
         if options.plot is not None:
             options.plot.write_text(draw(points))
 
