@@ -18,10 +18,6 @@ _EVERY_PAGES = 1_000
 """As SQLite would do it. Nobody tells how many a commit has written: about `_SHARED`, and `_OWN` for each
 transaction in it."""
 _SHARED, _OWN = 8, 2
-_LONG_PAGES = 4_000
-"""16 MB. While somebody always writes, something is always left to move, and the log only grows."""
-_WAIT_MS = 50
-"""How long writers may be kept waiting then."""
 
 
 class Checkpoints:
@@ -51,12 +47,8 @@ class Checkpoints:
     def _run(self) -> None:
         with self.alone:
             try:
-                conn = self._conn = self._conn or self._connect()
-                pages = conn.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").one()[1]
-                if pages >= _LONG_PAGES:
-                    # The little that is left, without writers: the next one begins the log anew.
-                    conn.exec_driver_sql(f"PRAGMA busy_timeout={_WAIT_MS}")
-                    conn.exec_driver_sql("PRAGMA wal_checkpoint(FULL)")
-                conn.rollback()
+                self._conn = self._conn or self._connect()
+                self._conn.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+                self._conn.rollback()
             except SQLAlchemyError as error:  # the log grows meanwhile, and is moved with the next one
                 log.warning("the write-ahead log was not moved: %s", error)
