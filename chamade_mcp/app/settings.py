@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from chamade_mcp.app.problems import SettingsError
-from chamade_mcp.kit.manifest import described
+from chamade_mcp.kit.manifest import FILES_ENABLE, described
 from chamade_mcp.model.audio import Engine
 from chamade_mcp.model.ids import Platform
 from chamade_mcp.store.bucket import driver
@@ -32,6 +32,10 @@ SECRET_KEY_CHARS: Final = 32
 """The least length of a secret key: 128 bits, were it only hexadecimal digits."""
 
 _PLACE: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9_.-]*[a-z0-9])?)(?P<port>:[1-9][0-9]{0,4})?")
+
+_SWITCH: Final = {
+    "1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False,
+}  # fmt: skip
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -235,7 +239,7 @@ class _Environment(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         values: dict[str, Any] = {name: _read(name) for name in VARIABLES}
         values["platforms"] = {
-            platform: {name: value for name in names if (value := _read(f"{platform}_{name}"))}
+            platform: {name: value for name in names if (value := _told(platform, name))}
             for platform, names in platform_settings().items()
         }
         return {name: value for name, value in values.items() if value is not None}
@@ -279,6 +283,22 @@ def variable_of(field: str) -> str:
     return PREFIX + field.upper()
 
 
+def field_of(platform: Platform, name: str) -> str:
+    """What a setting of a platform's is called among the gateway's."""
+    return f"{name}_{platform}" if name == FILES_ENABLE else f"{platform}_{name}"
+
+
+def _told(platform: Platform, name: str) -> str | None:
+    """The value of a platform's setting; of a switch that is off, none."""
+    field = field_of(platform, name)
+    value = _read(field)
+    if name != FILES_ENABLE or value is None:
+        return value
+    if (word := value.strip().lower()) not in _SWITCH:
+        raise SettingsError(_origin(field, {}), f"must be true or false (got {value!r})")
+    return word if _SWITCH[word] else None
+
+
 def _read(field: str) -> str | None:
     variable = variable_of(field)
     value, path = os.environ.get(variable), os.environ.get(variable + FILE_SUFFIX)
@@ -299,7 +319,9 @@ def _read(field: str) -> str | None:
 def _refuse_unknown_variables() -> None:
     known = {variable_of(name) for name in VARIABLES}
     known |= {
-        variable_of(f"{platform}_{name}") for platform, names in platform_settings().items() for name in names
+        variable_of(field_of(platform, name))
+        for platform, names in platform_settings().items()
+        for name in names
     }
     known |= {name + FILE_SUFFIX for name in known}
     for name in sorted(os.environ):

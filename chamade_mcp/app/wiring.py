@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from starlette.types import ASGIApp
 
@@ -82,7 +82,7 @@ async def build(
     await asyncio.to_thread(migrate, settings.database_path)
     database = Database(settings.database_path)
     try:
-        found, guard = registry or replace(discover(), settings=settings.platforms), outbound or Outbound()
+        found, guard = registry or discover().configured(settings.platforms), outbound or Outbound()
         house = _House(settings, clock or SystemClock(), found, database, box, guard)
         async with house.open() as gateway:
             yield gateway

@@ -22,7 +22,7 @@ from chamade_mcp.core.places import Destination
 from chamade_mcp.core.replies import Correspondent, ReplyClock
 from chamade_mcp.core.supervisor import reaching
 from chamade_mcp.core.windows import Flushed, Windows
-from chamade_mcp.core.wording import require_feature, worded
+from chamade_mcp.core.wording import require_feature, require_files, worded
 from chamade_mcp.kit.connector import WindowClosed
 from chamade_mcp.kit.manifest import Manifest
 from chamade_mcp.kit.waiting import to_the_end
@@ -124,6 +124,7 @@ class Sending:
         target = how.get("conversation_id") if quoted is None else quoted.conversation_id
         to = Destination(scope, manifest.platform, target)
         if how.get("attachments"):  # before anything is fetched
+            require_files(manifest)
             await self._d.database.read(partial(self._departures.find_reachable, to=to))
         texts = await texts_of(manifest, text, may_split=how.get("split", False))
         outgoing = compose(

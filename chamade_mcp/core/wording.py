@@ -32,6 +32,14 @@ def require_feature(manifest: Manifest, feature: MessageFeature) -> None:
         raise no_such_feature(manifest, feature)
 
 
+def require_files(manifest: Manifest) -> None:
+    """Raises `InvalidRequest` where the platform takes none, or is not let to."""
+    if not manifest.files:
+        raise InvalidRequest(
+            f"There are no files on {manifest.title}", code="CAPABILITY_MISSING", platform=manifest.platform
+        )
+
+
 def no_such_feature(manifest: Manifest, feature: MessageFeature) -> InvalidRequest:
     return InvalidRequest(
         f"Messages on {manifest.title} have no {feature!s}",

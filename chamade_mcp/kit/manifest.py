@@ -15,6 +15,9 @@ from chamade_mcp.model.audio import MAX_RATE_HZ, MIN_RATE_HZ
 from chamade_mcp.model.capabilities import VOICE, Capability, MessageFeature
 from chamade_mcp.model.ids import Platform
 
+FILES_ENABLE = "files_enable"
+"""The gateway setting behind which a platform's files stand: CHAMADE_FILES_ENABLE_TEAMS for ``teams``."""
+
 T = TypeVar("T")
 Named = TypeVar("Named", bound=StrEnum)
 
@@ -63,6 +66,11 @@ class GatewaySettings:
     """"" for one that nobody can guess."""
     shared: tuple[str, ...]
     """With all of these the gateway runs a bot for everybody. No other bot is told them."""
+
+    @property
+    def gates_files(self) -> bool:
+        """The platform takes files, once who runs the gateway lets it."""
+        return FILES_ENABLE in self.defaults
 
 
 @dataclass(frozen=True, slots=True)

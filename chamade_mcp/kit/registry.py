@@ -1,14 +1,15 @@
 """Which platforms there are: the folders below ``connectors/`` and the entry points of other packages."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.metadata import entry_points
 from types import MappingProxyType
 
 from chamade_mcp.kit.connector import Connector
-from chamade_mcp.kit.manifest import Manifest, described
+from chamade_mcp.kit.manifest import FILES_ENABLE, Manifest, described
 from chamade_mcp.kit.oauth import BY_OAUTH, SignsIn
+from chamade_mcp.model.capabilities import Capability
 from chamade_mcp.model.ids import Platform
 
 ENTRY_POINT_GROUP = "chamade_mcp.connectors"
@@ -23,6 +24,16 @@ class Registry:
         default_factory=dict[Platform, Mapping[str, str]], repr=False
     )
     """What who runs the gateway has set, where that is not what a manifest has."""
+
+    def configured(self, settings: Mapping[Platform, Mapping[str, str]]) -> "Registry":
+        """With what who runs the gateway has set: a platform whose files they let through has files."""
+        manifests = {
+            name: _with_files(manifest)
+            if manifest.gateway.gates_files and settings.get(name, {}).get(FILES_ENABLE)
+            else manifest
+            for name, manifest in self.manifests.items()
+        }
+        return replace(self, manifests=MappingProxyType(manifests), settings=settings)
 
     @property
     def shared(self) -> frozenset[Platform]:
@@ -80,3 +91,7 @@ def discover() -> Registry:
         manifests[platform] = connector.manifest
         connectors[platform] = connector
     return Registry(MappingProxyType(manifests), MappingProxyType(connectors))
+
+
+def _with_files(manifest: Manifest) -> Manifest:
+    return replace(manifest, capabilities=manifest.capabilities | {Capability.FILES}, files=True)

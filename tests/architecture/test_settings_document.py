@@ -5,7 +5,14 @@ from pathlib import Path
 
 from pydantic_core import PydanticUndefined
 
-from chamade_mcp.app.settings import CLIENT_VARIABLES, VARIABLES, Settings, platform_settings, variable_of
+from chamade_mcp.app.settings import (
+    CLIENT_VARIABLES,
+    VARIABLES,
+    Settings,
+    field_of,
+    platform_settings,
+    variable_of,
+)
 from chamade_mcp.kit.manifest import described
 
 DOCUMENT = (Path(__file__).parents[2] / "docs/settings.md").read_text(encoding="utf-8")
@@ -14,7 +21,9 @@ ROWS = {name: cell.strip() for name, cell in re.findall(r"^\| `(CHAMADE_\w+)` \|
 
 def test_every_setting_has_its_row_in_the_order_of_the_code() -> None:
     platforms = [
-        variable_of(f"{platform}_{name}") for platform, names in platform_settings().items() for name in names
+        variable_of(field_of(platform, name))
+        for platform, names in platform_settings().items()
+        for name in names
     ]
     assert list(ROWS) == [*(variable_of(name) for name in VARIABLES), *platforms]
 
@@ -22,7 +31,7 @@ def test_every_setting_has_its_row_in_the_order_of_the_code() -> None:
 def test_defaults_of_platforms_are_those_of_their_manifests() -> None:
     for platform, manifest in described().items():
         for name, default in manifest.gateway.defaults.items():
-            told = ROWS[variable_of(f"{platform}_{name}")]
+            told = ROWS[variable_of(field_of(platform, name))]
             assert told == (f"`{default}`" if default else "")
 
 

@@ -72,4 +72,4 @@ async def test_what_a_platform_can_is_told(api: httpx2.AsyncClient) -> None:
     platforms = (await api.get("/api/account")).json()["platforms"]
     everything = ["reply", "threads", "edit", "delete", "react", "read_receipts"]
     assert platforms["scripted"]["messages"] == everything
-    assert platforms["teams"]["messages"] == ["reply", "threads", "edit", "delete"]
+    assert platforms["sip"]["messages"] == []
