@@ -31,7 +31,7 @@ _DIALECTS: dict[Format, Dialect] = {
 }
 _SOURCE = Source()
 _PARSER = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
-_LINKABLE = re.compile(r"(?:https?://|mailto:)[^\s\x00-\x20\x7f\"]+", re.IGNORECASE)
+LINKABLE = re.compile(r"(?:https?://|mailto:)[^\s\x00-\x20\x7f\"]+", re.IGNORECASE)
 # The full stop after an address, or the bracket around it, belongs to the sentence.
 _BARE = re.compile(r"(https?://[^\s<>\"\x00-\x20]*[^\s<>\"\x00-\x20.,;:!?'*_~)\]}])", re.IGNORECASE)
 # As character references they come within a line.
@@ -159,7 +159,7 @@ class _Walk:
         return self._link("" if label == url else self._say.text(label), url)
 
     def _link(self, label: str, url: str) -> str:
-        return self._say.link(label, url) if _LINKABLE.fullmatch(url) else label
+        return self._say.link(label, url) if LINKABLE.fullmatch(url) else label
 
     def _text(self, raw: str) -> str:
         line = ""

@@ -4,7 +4,10 @@ from pathlib import Path
 import pytest
 
 from chamade_mcp.app.problems import SettingsError
-from chamade_mcp.app.settings import Settings, default_data_dir, load, variable_of
+from chamade_mcp.app.settings import Settings, default_data_dir, load, platform_settings, variable_of
+from chamade_mcp.kit.manifest import FILES_ENABLE
+from chamade_mcp.kit.registry import discover
+from chamade_mcp.model.capabilities import Capability
 
 SetEnv = Callable[..., None]
 
@@ -226,3 +229,21 @@ def test_every_field_has_its_variable() -> None:
         "CHAMADE_MAX_CONCURRENT_CALLS",
         "CHAMADE_REPLY_TIMEOUT_S",
     }
+
+
+@pytest.mark.parametrize(("text", "on"), [("true", True), (" ON ", True), ("0", False), ("no", False)])
+def test_files_of_a_platform_are_switched_by_a_variable_that_begins_with_files(
+    env: SetEnv, text: str, on: bool
+) -> None:
+    platform = next(name for name, names in platform_settings().items() if FILES_ENABLE in names)
+    variable = f"CHAMADE_FILES_ENABLE_{platform.upper()}"
+    env(**{variable: text})
+    settings = load()
+    assert (FILES_ENABLE in settings.platforms[platform]) == on
+    manifest = discover().configured(settings.platforms).manifests[platform]
+    assert (manifest.files, Capability.FILES in manifest.capabilities) == (on, on)
+    env(**{f"CHAMADE_FILES_ENABLE_{platform.upper()}": "maybe"})
+    with pytest.raises(
+        SettingsError, match=rf"^CHAMADE_FILES_ENABLE_{platform.upper()}: must be true or false"
+    ):
+        load()
