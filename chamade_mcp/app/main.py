@@ -32,6 +32,7 @@ from chamade_mcp.web.connect_page import connect_routes
 from chamade_mcp.web.consent import consent_routes
 from chamade_mcp.web.dashboard import dashboard_routes
 from chamade_mcp.web.docs.site import docs_routes
+from chamade_mcp.web.downloads import download_routes
 from chamade_mcp.web.rooms import room_routes
 
 WEB = Platform("web")
@@ -71,6 +72,7 @@ def create_app(
         *AuthorizationServer(places, core.clients, core.grants, clock).routes(),
         *consent_routes(core, places, Documents(outbound, clock), door, assets),
         *connect_routes(core, door, assets),
+        *download_routes(core, door, assets),
         *room_routes(core.invitations.of(WEB), assets),
         *dashboard_routes(core, door, assets),
         *docs_routes(core.public_url, core.platforms.manifests, lambda: api.reference.document, assets),

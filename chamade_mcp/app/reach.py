@@ -4,6 +4,7 @@ from chamade_mcp.core.connections import ConnectionDeps, Connections
 from chamade_mcp.core.handovers import Handovers
 from chamade_mcp.core.hooks import Hooks
 from chamade_mcp.core.linking import Linking
+from chamade_mcp.core.packages import Packages
 from chamade_mcp.core.pairings import Pairings
 from chamade_mcp.core.people import PairingLinks
 from chamade_mcp.core.standings import Standings
@@ -16,5 +17,6 @@ class Reach:
         self.pairings = Pairings(deps.database, standings, deps.clock, deps.roster, deps.supervisor)
         self.links = PairingLinks(deps.database, standings, deps.box, deps.clock, deps.roster)
         self.linking = Linking(deps, self.connections, self.links)
+        self.packages = Packages(deps.connectors, deps.platforms, deps.roster, deps.public_url)
         handovers = Handovers(deps, self.connections)
         self.hooks = Hooks(deps.connectors, deps.roster, deps.supervisor, handovers)

@@ -147,8 +147,7 @@ class _House:
         url, self._metrics_port = settings.public_url, settings.metrics_port
         self._clock, self._database, self._box, self._public_url = clock, database, box, url
         self._ticker, self._outbound, self._draining = Ticker(), outbound, False
-        bots = registry.connectors
-        self._supervisor = links = Supervisor(bots, clock, registry.shared)
+        self._supervisor = links = Supervisor(bots := registry.connectors, clock, registry.shared)
         self._front = front = Front(url, database, box, clock)
         hub, accounts, grants = front.hub, front.accounts, front.grants
         platforms, operators = Platforms(registry, roster := Roster()), Operators(database, clock)
@@ -183,6 +182,7 @@ class _House:
             pairings=reach.pairings,
             hooks=reach.hooks,
             linking=reach.linking,
+            packages=reach.packages,
             hub=hub,
             clients=front.clients,
             consents=Consents(database, clock),

@@ -17,6 +17,7 @@ from chamade_mcp.core.invitations import Invitations
 from chamade_mcp.core.linking import Linking
 from chamade_mcp.core.operators import Operators
 from chamade_mcp.core.overview import Overview
+from chamade_mcp.core.packages import Packages
 from chamade_mcp.core.pairings import Pairings
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.probe import Probes
@@ -66,6 +67,7 @@ class Core:
     pairings: Pairings
     hooks: Hooks
     linking: Linking
+    packages: Packages
     hub: EventHub
     clients: ClientRegistry
     consents: Consents

@@ -63,6 +63,9 @@ class Platforms:
             platform=manifest.platform,
         )
 
+    def has_shared_bot(self, platform: Platform) -> bool:
+        return platform in self._shared
+
     def missing(self, manifest: Manifest) -> NotAvailable:
         return NotAvailable(f"This gateway has no {manifest.title} connector yet", platform=manifest.platform)
 

@@ -173,3 +173,27 @@ class People(Protocol):
     async def scope_of(self, sender: str) -> Scope | None:
         """On the shared bot: the agent whom this person wrote with last; None for a stranger."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A file to download."""
+
+    name: str
+    media_type: str
+    body: bytes = field(repr=False)
+
+
+@runtime_checkable
+class Packs(Protocol):
+    """A connector whose people install something of a bot's own before they can write to it."""
+
+    @property
+    def packs(self) -> str:
+        """The last part of its address, ``/download/<packs>``: it is the platform's alone."""
+        ...
+
+    def pack(self, settings: Mapping[str, str], bot: Identity | None, public_url: str) -> Package:
+        """What belongs to `bot`, one of somebody's own; None: to the shared one. `settings` are those of who
+        runs the gateway. Nothing in it is secret: who is to write to a bot gets it from whoever has it."""
+        ...

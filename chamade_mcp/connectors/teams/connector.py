@@ -9,6 +9,8 @@ from typing import Final
 
 import httpx2
 
+from chamade_mcp.connectors.teams import sign_in
+from chamade_mcp.connectors.teams.app_package import package_of
 from chamade_mcp.connectors.teams.client import BotConnector
 from chamade_mcp.connectors.teams.ears import TAKEN, Ears
 from chamade_mcp.connectors.teams.login import Login
@@ -18,12 +20,13 @@ from chamade_mcp.connectors.teams.places import Places
 from chamade_mcp.connectors.teams.signing import METADATA_PATH, Guard, Keys, audience
 from chamade_mcp.connectors.teams.wire import TEAMS, Unreadable, read_activity
 from chamade_mcp.kit.clock import SystemClock
-from chamade_mcp.kit.connection import Hook, HookRefused, HookReply
+from chamade_mcp.kit.connection import Hook, HookRefused, HookReply, Package
 from chamade_mcp.kit.connector import Context, Link
 from chamade_mcp.kit.guarded import guarded_client
 from chamade_mcp.kit.holding import Fate, holding
 from chamade_mcp.kit.http import platform_client
 from chamade_mcp.kit.manifest import read_manifest
+from chamade_mcp.kit.oauth import Agreed, Asking
 from chamade_mcp.kit.rates import Rates
 from chamade_mcp.model.connections import Identity
 from chamade_mcp.model.errors import FieldError, ValidationFailed
@@ -38,7 +41,9 @@ _MICROSOFT_KEYS: Final = "https://login.botframework.com"
 
 
 class TeamsConnector:
-    """With the facets `OwnBots` and `HookAddress`."""
+    """With the facets `OwnBots`, `HookAddress`, `SignsIn` and `Packs`."""
+
+    packs = "teams-app"
 
     def __init__(self) -> None:
         self.manifest = read_manifest(files("chamade_mcp.connectors.teams"))
@@ -55,6 +60,19 @@ class TeamsConnector:
 
     def addressee(self, hook: Hook) -> str:
         return audience(hook.headers.get("authorization", ""))
+
+    def authorize_url(self, settings: Mapping[str, str], asking: Asking) -> str:
+        return sign_in.authorize_url(settings, asking)
+
+    async def exchange(self, settings: Mapping[str, str], asking: Asking, code: str) -> Agreed:
+        async with platform_client(settings["login_url"]) as http:
+            return await sign_in.exchange(http, settings, asking, code, _tenants(settings, shared=True))
+
+    def pack(self, settings: Mapping[str, str], bot: Identity | None, public_url: str) -> Package:
+        app_id = bot.hook_ref if bot else settings["app_id"].lower()
+        name = bot.name if bot else settings["bot_name"]
+        body = package_of(app_id, name, public_url, has_files=bool(settings["files_enable"]))
+        return Package("teams-app.zip", "application/zip", body)
 
 
 connector = TeamsConnector()
@@ -73,7 +91,7 @@ class TeamsLink:
         self._api = api
         self._places = places
         self._guard = guard
-        self._tenants = _tenants(ctx)
+        self._tenants = _tenants(ctx.settings, shared=ctx.connection is None)
 
     async def receive(self, hook: Hook) -> HookReply:
         vouched = await self._guard.admit(hook.headers.get("authorization", ""))
@@ -124,11 +142,11 @@ def _keys(http: httpx2.AsyncClient, ctx: Context) -> Keys:
     return Keys(http, settings["openid_url"] or base + METADATA_PATH, ctx.clock)
 
 
-def _tenants(ctx: Context) -> frozenset[str]:
+def _tenants(settings: Mapping[str, str], *, shared: bool) -> frozenset[str]:
     """Whose people may write; empty: everybody's. A bot of one organisation hears that one alone."""
-    named = ctx.settings["tenants"] if ctx.connection is None else ""
-    if not named and _GUID.fullmatch(ctx.settings["tenant_id"]):
-        named = ctx.settings["tenant_id"]
+    named = settings["tenants"] if shared else ""
+    if not named and _GUID.fullmatch(settings["tenant_id"]):
+        named = settings["tenant_id"]
     return frozenset(one.strip().lower() for one in named.split(",") if one.strip())
 
 

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import mimetypes
 import re
-from collections import OrderedDict
 from typing import Final
 
 from chamade_mcp.connectors.teams.client import BotConnector
@@ -14,6 +13,7 @@ from chamade_mcp.connectors.teams.reactions import emoji_of
 from chamade_mcp.connectors.teams.wire import Activity, Attachment, Unreadable, read_consent
 from chamade_mcp.kit.connection import HookReply
 from chamade_mcp.kit.connector import AuthNeeded, Context, PlatformUnavailable
+from chamade_mcp.kit.greeter import Greeter
 from chamade_mcp.kit.http import Unanswered
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.errors import GatewayError, TooLarge
@@ -25,10 +25,6 @@ from chamade_mcp.model.messages import Sender
 log = logging.getLogger(__name__)
 
 _TOKEN: Final = re.compile(rf"{TOKEN_PREFIX}([A-Za-z0-9_-]{{20,60}})")
-_WELCOME: Final = "You are connected: what you write here goes to the agent."
-_SPENT: Final = "This link has expired or was used. Ask for a new one."
-_STRANGER: Final = "This app speaks for agents of a gateway. Ask whoever runs yours for a link to open."
-_STRANGERS: Final = 1000
 _FETCH_S: Final = 8.0
 """Teams waits 15 s for an answer, and its files cannot be had later."""
 TAKEN: Final = HookReply(body=b"{}", media_type="application/json")
@@ -45,7 +41,7 @@ class Ears:
         self._mouth = mouth
         self._offers = offers
         self._files = files
-        self._told: OrderedDict[str, None] = OrderedDict()
+        self._greeter = Greeter(ctx.people, "This app")
 
     async def hear(self, activity: Activity) -> HookReply:
         """Returns once it is committed. Hearing it again is harmless."""
@@ -72,8 +68,7 @@ class Ears:
         text = activity.said(self._me)
         token = _TOKEN.search(text)
         if token is not None and activity.group is None:
-            scope = await self._ctx.people.redeem(token[1], sender, place)
-            await self._mouth.tell(place, _SPENT if scope is None else _WELCOME)
+            await self._mouth.tell(place, await self._greeter.redeem(token[1], sender, place))
             return
         scope = await self._scope(sender, activity)
         if scope is None:
@@ -181,12 +176,8 @@ class Ears:
 
     async def _turn_away(self, sender: Sender, activity: Activity) -> None:
         """Tells a stranger how to get in, once."""
-        if activity.group is not None or sender.ref in self._told:
-            return
-        self._told[sender.ref] = None
-        while len(self._told) > _STRANGERS:
-            self._told.popitem(last=False)
-        await self._mouth.tell(ConversationRef(activity.place), _STRANGER)
+        if activity.group is None and (words := self._greeter.turn_away(sender)):
+            await self._mouth.tell(ConversationRef(activity.place), words)
 
 
 def _sender(activity: Activity) -> Sender | None:

@@ -67,11 +67,9 @@ class Api:
         return {"id": ref}
 
     def delete(self, bot: Bot, chat: Chat, ref: str) -> None:
-        self._world.count(bot, chat)
         self._own(bot, chat, ref)["gone"] = True
 
     def react(self, bot: Bot, chat: Chat, ref: str, kind: str, *, on: bool) -> None:
-        self._world.count(bot, chat)
         found = chat.find(ref)
         if found is None:
             raise Refusal(404, "ActivityNotFoundInConversation", "Activity not found in conversation")

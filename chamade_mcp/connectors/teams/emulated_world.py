@@ -87,6 +87,7 @@ class World:
         self.url = ""
         """Where it is served, without a trailing slash."""
         self.bots: dict[str, Bot] = {}
+        self.people: list[Person] = []
         self.chats: dict[str, Chat] = {}
         self.files: dict[str, bytes] = {}
         """What lies at /files/<name>, and what was put to /upload/<name>."""
@@ -122,7 +123,9 @@ class World:
     # --- tokens --------------------------------------------------------------------------------------------
 
     def give_token(self, bot: Bot) -> str:
-        token = f"token-{bot.app_id[-6:]}-{next(self.ids)}"
+        now = int(self.clock.now().timestamp())
+        claims = {"aud": ISSUER, "appid": bot.app_id, "iat": now, "exp": now + _TOKEN_S, "jti": self.new_id()}
+        token = jwt.encode({"alg": "RS256", "kid": self.kid}, claims, self.key)
         bot.tokens[token] = self.clock.monotonic() + _TOKEN_S
         return token
 

@@ -8,7 +8,6 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
-from urllib.parse import parse_qsl
 
 import httpx2
 from joserfc.jwk import RSAKey
@@ -18,7 +17,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from chamade_mcp.connectors.teams.emulated_api import Api
-from chamade_mcp.connectors.teams.emulated_world import ISSUER, Bot, Chat, Person, Refusal, World
+from chamade_mcp.connectors.teams.emulated_login import Login
+from chamade_mcp.connectors.teams.emulated_world import Bot, Chat, Person, Refusal, World
 from chamade_mcp.kit.clock import Clock, SystemClock
 
 TENANT: Final = "72f988bf-0000-41af-91ab-2d7cd011db47"
@@ -35,16 +35,15 @@ class TeamsEmulator:
         """What people sent, and what they were given, by name."""
         self.calls: dict[str, int] = defaultdict(int)
         """By kind: token, keys, say, create, change, delete, react, file."""
-        self.down = False
+        self.login = Login(world, self.calls)
+        self._down = False
         self.next_errors: list[Refusal] = []
         """What the connector refuses requests with, in this order, before it looks at them."""
         base = "/{region}/v3/conversations"
         one = f"{base}/{{cid}}/activities/{{ref}}"
         self.app = Starlette(
             routes=[
-                Route("/v1/.well-known/openidconfiguration", self._metadata),
-                Route("/v1/.well-known/keys", self._keys),
-                Route("/{tenant}/oauth2/v2.0/token", self._token, methods=["POST"]),
+                *self.login.routes(),
                 Route(base, self._create, methods=["POST"]),
                 Route(f"{base}/{{cid}}/activities", self._say, methods=["POST"]),
                 Route(one, self._activity, methods=["POST", "PUT", "DELETE"]),
@@ -54,6 +53,15 @@ class TeamsEmulator:
                 Route("/upload/{name}", self._upload, methods=["PUT"]),
             ]
         )
+
+    @property
+    def down(self) -> bool:
+        """An outage of all of it."""
+        return self._down
+
+    @down.setter
+    def down(self, value: bool) -> None:
+        self._down = self.login.down = value
 
     def at(self, url: str) -> None:
         """Where it is served."""
@@ -95,7 +103,8 @@ class TeamsEmulator:
     # --- people --------------------------------------------------------------------------------------------
 
     def person(self, name: str, *, tenant: str = TENANT) -> Person:
-        return Person(name, tenant, self._world.new_guid())
+        self._world.people.append(person := Person(name, tenant, self._world.new_guid()))
+        return person
 
     def direct(self, app_id: str, person: Person) -> Chat:
         """The chat of this person with the bot; the app is installed for them."""
@@ -230,36 +239,6 @@ class TeamsEmulator:
     def signed(self, app_id: str, **claims: Any) -> str:
         return self._world.signed(self.bot(app_id), **claims)
 
-    # --- Microsoft's login ---------------------------------------------------------------------------------
-
-    async def _metadata(self, request: Request) -> Response:
-        del request
-        told = {"issuer": ISSUER, "jwks_uri": f"{self._world.url}/v1/.well-known/keys"}
-        return JSONResponse({**told, "id_token_signing_alg_values_supported": ["RS256"]})
-
-    async def _keys(self, request: Request) -> Response:
-        del request
-        self.calls["keys"] += 1
-        if self.down:
-            return Response(status_code=503)
-        return JSONResponse(self._world.key_set())
-
-    async def _token(self, request: Request) -> Response:
-        self.calls["token"] += 1
-        if self.down:
-            return Response(status_code=503)
-        form = dict(parse_qsl((await request.body()).decode()))
-        bot = self._world.bots.get(form.get("client_id", ""))
-        if form.get("grant_type") != "client_credentials" or form.get("scope") != f"{ISSUER}/.default":
-            return _denied(400, "invalid_scope", "AADSTS1002012: The provided value for scope is not valid.")
-        if bot is None or bot.tenant != request.path_params["tenant"]:
-            words = "AADSTS700016: Application with identifier was not found in the directory."
-            return _denied(400, "unauthorized_client", words)
-        if form.get("client_secret") != bot.secret:
-            return _denied(401, "invalid_client", "AADSTS7000215: Invalid client secret provided.")
-        token = self._world.give_token(bot)
-        return JSONResponse({"token_type": "Bearer", "expires_in": 3599, "access_token": token})
-
     # --- the connector -------------------------------------------------------------------------------------
 
     async def _create(self, request: Request) -> Response:
@@ -299,7 +278,7 @@ class TeamsEmulator:
     ) -> Response:
         self.calls[kind] += 1
         try:
-            if self.down:
+            if self._down:
                 raise Refusal(503, "ServiceUnavailable", "Service unavailable")
             bot = self._world.holder_of(request.headers.get("authorization", ""))
             if self.next_errors:
@@ -349,8 +328,3 @@ async def _object(request: Request) -> dict[str, Any]:
     except ValueError:
         told = None
     return cast("dict[str, Any]", told) if isinstance(told, dict) else {}
-
-
-def _denied(status: int, error: str, words: str) -> Response:
-    trace = " Trace ID: 1 Correlation ID: 2 Timestamp: 2026-11-20 10:00:00Z"
-    return JSONResponse({"error": error, "error_description": words + trace}, status)

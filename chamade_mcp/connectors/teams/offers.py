@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import json
 import logging
-from collections import OrderedDict
 from typing import Any, Final, cast
 
 from chamade_mcp.connectors.teams.client import BotConnector
@@ -15,6 +14,7 @@ from chamade_mcp.connectors.teams.places import Places
 from chamade_mcp.connectors.teams.wire import Activity, Consent, UploadInfo
 from chamade_mcp.kit.connector import Context, PlatformUnavailable
 from chamade_mcp.kit.http import Unanswered
+from chamade_mcp.kit.recent import Recent
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.errors import GatewayError
 from chamade_mcp.model.facts import DeliveryChanged
@@ -41,7 +41,7 @@ class Offers:
         self._accepted: asyncio.Queue[tuple[Scope, str, dict[str, Any], UploadInfo]] = asyncio.Queue(
             _MOST_WAITING
         )
-        self._done: OrderedDict[str, None] = OrderedDict()
+        self._done: Recent[str, None] = Recent(_REMEMBERED)
 
     def card(self, place: str, key: str, attachment: Attachment, size_bytes: int) -> dict[str, Any]:
         """The attachment that asks for consent."""
@@ -76,8 +76,6 @@ class Offers:
         if offer in self._done:
             return
         self._done[offer] = None
-        while len(self._done) > _REMEMBERED:
-            self._done.popitem(last=False)
         if consent.action != "accept":
             await self._tell(scope, about, DeliveryState.FAILED, "The person declined the file")
         elif consent.upload_info is None or not self._places.is_store(consent.upload_info.upload_url):

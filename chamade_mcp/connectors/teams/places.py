@@ -1,8 +1,9 @@
 """Where conversations are answered. Activities name an address; it is believed with Microsoft's word only."""
 
-from collections import OrderedDict
 from typing import Final
 from urllib.parse import urlsplit
+
+from chamade_mcp.kit.recent import Recent
 
 _REMEMBERED: Final = 10_000
 _SERVICES: Final = ("smba.trafficmanager.net",)
@@ -20,7 +21,7 @@ class Places:
         self._common = api_url.rstrip("/")
         self._tenant = tenant
         self._origin = _origin(api_url)
-        self._known: OrderedDict[str, tuple[str, str]] = OrderedDict()
+        self._known: Recent[str, tuple[str, str]] = Recent(_REMEMBERED)
 
     @property
     def trusted(self) -> frozenset[str]:
@@ -33,9 +34,6 @@ class Places:
         if not self.is_service(service_url):
             return
         self._known[place] = service_url.rstrip("/"), tenant or self._tenant
-        self._known.move_to_end(place)
-        if len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
 
     def service_of(self, place: str) -> str:
         return self._known[place][0] if place in self._known else self._common
