@@ -113,7 +113,8 @@ class Attachment(_Wire):
         if self.content_type == "text/html" and isinstance(self.content, str):
             found = _REPLY.search(self.content[:20_000])
             return found[1] if found else ""
-        return self._told("messageId") if self.content_type == "messageReference" else ""
+        found = self._told("messageId") if self.content_type == "messageReference" else ""
+        return found if len(found) <= 190 else ""
 
     def _told(self, name: str) -> str:
         content: object = self.content
@@ -122,7 +123,7 @@ class Attachment(_Wire):
 
 
 class _Quote(_Wire):
-    message_id: Text = ""
+    message_id: Text = Field(default="", max_length=190)
 
 
 class Entity(_Wire):
