@@ -80,6 +80,15 @@ class BotConnector:
         path = f"{_activities(place, ref)}/reactions/{quote(name, safe='')}"
         await self._ask("PUT" if on else "DELETE", place, path)
 
+    async def team(self, channel: str, team: str) -> tuple[str, dict[str, str]]:
+        """The name of a team, and those of its channels by their ids; "" for one without."""
+        path = f"/v3/teams/{quote(team, safe='')}"
+        name = (await self._ask("GET", channel, path)).get("name")
+        told: object = (await self._ask("GET", channel, f"{path}/conversations")).get("conversations")
+        listed = cast("list[object]", told) if isinstance(told, list) else []
+        channels = [cast("dict[str, Any]", one) for one in listed if isinstance(one, dict)]
+        return str(name or ""), {str(one.get("id")): str(one.get("name") or "") for one in channels}
+
     async def upload(self, url: str, content: Content) -> None:
         """Puts a file where its receiver wants it; `url` is vouched for, and is asked without a token."""
         size = content.size_bytes

@@ -8,6 +8,7 @@ from typing import Final
 
 from chamade_mcp.connectors.teams.client import BotConnector
 from chamade_mcp.connectors.teams.messages import TOKEN_PREFIX, TeamsMessages
+from chamade_mcp.connectors.teams.names import Names
 from chamade_mcp.connectors.teams.offers import INVOKE, Offers
 from chamade_mcp.connectors.teams.reactions import emoji_of
 from chamade_mcp.connectors.teams.wire import Activity, Attachment, Unreadable, read_consent
@@ -41,6 +42,7 @@ class Ears:
         self._mouth = mouth
         self._offers = offers
         self._files = files
+        self._names = Names(api, ctx.clock)
         self._greeter = Greeter(ctx.people, "This app")
 
     async def hear(self, activity: Activity) -> HookReply:
@@ -87,7 +89,7 @@ class Ears:
             tuple(attachments),
             reply_to=MessageRef(quoted) if quoted else None,
             thread=ThreadRef(thread) if thread else None,
-            group=activity.group,
+            group=await self._names.group_of(activity),
             mentions_me=activity.mentions(self._me),
             sent_at=activity.timestamp,
         )

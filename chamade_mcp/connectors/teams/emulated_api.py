@@ -44,6 +44,16 @@ class Api:
             )
         return chat
 
+    def team(self, bot: Bot, ref: str) -> dict[str, Any]:
+        """GET v3/teams/<id>."""
+        return {"id": ref, "name": self.chat(bot, ref.removesuffix("-team")).team}
+
+    def channels(self, bot: Bot, ref: str) -> dict[str, Any]:
+        """GET v3/teams/<id>/conversations: the first has no name."""
+        chat = self.chat(bot, ref.removesuffix("-team"))
+        name = None if chat.name == "General" else chat.name
+        return {"conversations": [{"id": chat.id, "name": name}]}
+
     def say(self, bot: Bot, chat: Chat, thread: str, activity: dict[str, Any]) -> dict[str, Any]:
         self._world.count(bot, chat)
         if activity.get("type") == "typing":

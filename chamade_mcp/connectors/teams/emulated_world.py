@@ -172,8 +172,7 @@ class World:
         if chat.kind == "groupChat" and chat.name:
             conversation["name"] = chat.name
         if chat.kind == "channel":
-            data |= {"team": {"id": f"{chat.id}-team", "name": chat.team}}
-            data["channel"] = {"id": chat.id, "name": chat.name}
+            data |= {"team": {"id": f"{chat.id}-team"}, "channel": {"id": chat.id}}
         activity = {
             "id": self.new_id(),
             "timestamp": self.clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),

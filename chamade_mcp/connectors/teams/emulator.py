@@ -34,7 +34,7 @@ class TeamsEmulator:
         self.files = world.files
         """What people sent, and what they were given, by name."""
         self.calls: dict[str, int] = defaultdict(int)
-        """By kind: token, keys, say, create, change, delete, react, file."""
+        """By kind: token, keys, say, create, change, delete, react, team, file."""
         self.login = Login(world, self.calls)
         self._down = False
         self.next_errors: list[Refusal] = []
@@ -48,6 +48,8 @@ class TeamsEmulator:
                 Route(f"{base}/{{cid}}/activities", self._say, methods=["POST"]),
                 Route(one, self._activity, methods=["POST", "PUT", "DELETE"]),
                 Route(f"{one}/reactions/{{kind}}", self._react, methods=["PUT", "DELETE"]),
+                Route("/{region}/v3/teams/{team}", self._team),
+                Route("/{region}/v3/teams/{team}/conversations", self._channels),
                 Route("/{region}/v3/attachments/{name}/views/original", self._picture),
                 Route("/files/{name}", self._file),
                 Route("/upload/{name}", self._upload, methods=["PUT"]),
@@ -265,6 +267,12 @@ class TeamsEmulator:
         return self._do(
             request, "say", lambda bot: self.api.say(bot, self.api.chat(bot, cid), thread, body), 201
         )
+
+    async def _team(self, request: Request) -> Response:
+        return self._do(request, "team", lambda bot: self.api.team(bot, request.path_params["team"]))
+
+    async def _channels(self, request: Request) -> Response:
+        return self._do(request, "team", lambda bot: self.api.channels(bot, request.path_params["team"]))
 
     async def _react(self, request: Request) -> Response:
         cid, ref, kind = (request.path_params[name] for name in ("cid", "ref", "kind"))

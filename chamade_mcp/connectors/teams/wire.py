@@ -202,6 +202,12 @@ class Activity(_Wire):
             return " / ".join(named.name for named in (data.team, data.channel) if named and named.name)
         return self.conversation.name
 
+    @property
+    def team(self) -> str:
+        """The id of the team that its channel belongs to; "" elsewhere."""
+        told = self.channel_data.team if self.channel_data else None
+        return told.id if told and self.conversation.conversation_type == "channel" else ""
+
     def mentions(self, bot: str) -> bool:
         return any(_mentioned(entity) == bot for entity in self._entities())
 

@@ -129,6 +129,7 @@ async def test_channels_threads_and_mentions(here: Office) -> None:
     ]
     assert [m["remote_name"] for m in heard] == ["Sales / General", "Sales / General", "Lunch"]
     assert heard[0]["conversation_id"] == heard[1]["conversation_id"] != heard[2]["conversation_id"]
+    assert teams.calls["team"] == 2  # once for both messages
     await gateway.answer(heard[1], "in the thread", reply_to=heard[1]["id"])
     sent = await gateway.answer(heard[0], "a post of its own")
     await gateway.answer(heard[2], "yes")
@@ -243,3 +244,16 @@ async def test_a_link_that_has_heard_nothing_yet_answers(here: Office) -> None:
         await gateway.answer(message, "good morning")
     assert [one["text"] for one in teams.said(teams.direct(helper, ann))] == ["good morning"]
     assert [one["text"] for one in teams.said(channel)] == ["good morning"]
+
+
+async def test_a_channel_whose_name_is_not_told_is_heard_all_the_same(here: Office) -> None:
+    teams, gateway = here.teams, here.gateway
+    helper = teams.new_bot()
+    await here.connect(helper)
+    plans = teams.channel(helper, "Sales", "Plans")
+    teams.next_errors.append(Refusal(403, "ForbiddenOperationException", "not allowed"))
+    teams.write(helper, teams.person("Ann"), "hello", chat=plans)
+    (message,) = await gateway.heard()
+    assert message["text"] == "hello"
+    await gateway.answer(message, "hi", reply_to=message["id"])
+    assert teams.said(plans)[0]["text"] == "hi"
