@@ -23,8 +23,10 @@ class Guarded(httpx2.AsyncBaseTransport):
         self._trusted = trusted
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        # What comes after the host goes nowhere else, and may be longer than an address of a stranger's.
+        place = request.url.copy_with(raw_path=b"/", fragment=None)
         try:
-            addresses = await self._outbound.addresses(str(request.url), trusted=self._trusted)
+            addresses = await self._outbound.addresses(str(place), trusted=self._trusted)
         except (Refused, Failed) as error:
             raise httpx2.ConnectError(str(error)) from None
         # The certificate is checked for the name, the connection goes to the address.
