@@ -104,6 +104,11 @@ class _Site:
         return self._copies[name]
 
 
+async def _first(request: Request) -> Response:
+    del request
+    return RedirectResponse(twin(""), 308)
+
+
 def _asked(path: str) -> tuple[str, bool]:
     """The page, and whether its twin in Markdown is meant by name."""
     name = path.removesuffix(".md")
@@ -138,6 +143,7 @@ def docs_routes(
     site = _Site(library, Layout(library, assets))
     return [
         Route("/docs", views.guarded(site.page)),
+        Route("/docs.md", views.guarded(_first)),
         Route("/docs/search.json", views.guarded(site.search)),
         Route("/docs/files/{path:path}", views.guarded(site.file)),
         Route("/docs/{path:path}", views.guarded(site.page)),

@@ -157,6 +157,8 @@ async def test_what_is_not_there_is_told_so(reader: httpx2.AsyncClient) -> None:
     for path in ("/docs/", "/docs/index", "/docs/index/"):
         led = await reader.get(path)
         assert (led.status_code, led.headers["location"]) == (308, "/docs"), path
+    led = await reader.get("/docs.md")
+    assert (led.status_code, led.headers["location"]) == (308, "/docs/index.md")
     led = await reader.get("/docs/inbox/")
     assert (led.status_code, led.headers["location"]) == (308, "/docs/inbox")
 
