@@ -1,5 +1,6 @@
 """The Gateway of Discord: connections end in every way, and nothing that is written is lost or doubled."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -174,3 +175,24 @@ async def test_rubbish_is_left_out(hall: Hall) -> None:
     await gateway.scribble(token, '{"op": 0, "t": "MESSAGE_CREATE", "s": 2, "d": {"id": "1", "content": 7}}')
     await heard_over(hall, token, 0)
     assert (gateway.resumed, len(gateway.identified[token])) == (0, 1)
+
+
+async def test_an_event_that_comes_again_is_one(hall: Hall) -> None:
+    discord, gateway = hall.discord, hall.gateway
+    token = discord.new_bot("helper")
+    await hall.connect(token)
+    ann = discord.person("Ann")
+    direct = discord.direct(token, ann)
+    first, second = discord.say(ann, direct, "first"), discord.say(ann, direct, "second")
+    await gateway.heard(2)
+    for message in discord.messages(direct):
+        again = {"op": 0, "t": "MESSAGE_CREATE", "s": None, "d": message}
+        await discord.gateway.scribble(token, json.dumps(again))
+    about = {"ids": [first, second, "5"], "channel_id": direct}  # one of them nobody knows
+    for _ in range(2):
+        gone = {"op": 0, "t": "MESSAGE_DELETE_BULK", "s": None, "d": about}
+        await discord.gateway.scribble(token, json.dumps(gone))
+    discord.say(ann, direct, "third")
+    heard = await gateway.heard(3)
+    assert [(m["text"], m["status"]) for m in heard[:2]] == [("", "deleted"), ("", "deleted")]
+    assert [m["text"] for m in heard[2:]] == ["third"]
