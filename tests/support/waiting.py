@@ -13,7 +13,7 @@ async def until(condition: Callable[[], object], *, bound_s: float = BOUND_S) ->
             await asyncio.sleep(0.001)
 
 
-async def until_told(ask: Callable[[], Awaitable[object]], *, bound_s: float = BOUND_S) -> None:
+async def until_told(ask: Callable[[], Awaitable[object]], *, bound_s: float = 2 * BOUND_S) -> None:
     """Asks again until what is told is true, a few times a second; raises `TimeoutError` when it never is."""
     async with asyncio.timeout(bound_s):
         while not await ask():  # noqa: ASYNC110 - what it is about happens in another program

@@ -1,5 +1,5 @@
 // All conversations, and one of them as the agent reads it.
-import { $, api, conversationRow, el, fill, icon, keepLooking, readPlatforms } from "./dash.js";
+import { $, api, conversationRow, el, fill, follow, icon, keepLooking, readPlatforms } from "./dash.js";
 import { attachment, clock } from "./message.js";
 import { renderText } from "./text.js";
 import { dayName } from "./thread.js";
@@ -114,4 +114,6 @@ async function look() {
   if (whole) showThread(whole);
 }
 
+// What the agent itself says is no event of its own; what people do is shown at once.
 const lookNow = keepLooking(3000, look);
+follow(lookNow);

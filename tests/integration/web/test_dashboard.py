@@ -104,6 +104,14 @@ async def test_a_private_chat_is_read_here_as_it_happens(
     await expect(ours).to_contain_text("I have it.")
     await expect(ours).to_contain_text("AI agent")
     await expect(page.locator("#inbox")).not_to_contain_text("Not answered")
+
+    await person.locator(".message.agent > .more").click()
+    await person.click(".deeds >> role=button[name='React with 👍']")
+    await expect(ours).to_contain_text("👍 Mira <b>Lund</b>")
+    await person.locator(".message.person > .more").click()
+    await person.click(".deeds >> role=button[name='Delete']")
+    await person.click(".deeds >> role=button[name='Delete']")
+    await expect(page.locator("#messages .message.person")).to_contain_text("This message was deleted")
     assert await person.evaluate("window.hacked") is None
 
 
