@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
+from urllib.parse import quote
 
 import httpx2
 from joserfc.jwk import RSAKey
@@ -154,7 +155,7 @@ class TeamsEmulator:
     ) -> str:
         self._world.files[name] = body
         content = {
-            "downloadUrl": url or f"{self._world.url}/files/{name}",
+            "downloadUrl": url or f"{self._world.url}/files/{quote(name)}",
             "uniqueId": self._world.new_guid(),
             "fileType": name.rpartition(".")[2],
         }
@@ -210,7 +211,7 @@ class TeamsEmulator:
             value["uploadInfo"] = {
                 "contentUrl": f"https://x.sharepoint.com/{offer['name']}",
                 "name": offer["name"],
-                "uploadUrl": url or f"{self._world.url}/upload/{offer['name']}",
+                "uploadUrl": url or f"{self._world.url}/upload/{quote(offer['name'])}",
                 "uniqueId": self._world.new_guid(),
                 "fileType": offer["name"].rpartition(".")[2],
             }

@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 from chamade_mcp.kit.recent import Recent
 
 _REMEMBERED: Final = 10_000
+_LONGEST: Final = 8000
+"""Those of files bear a token each."""
 _SERVICES: Final = ("smba.trafficmanager.net",)
 _SERVICE_DOMAINS: Final = (".teams.microsoft.com", ".teams.microsoft.us", ".botframework.com")
 _FILE_DOMAINS: Final = (".sharepoint.com", ".sharepoint.us", ".sharepoint-mil.us", ".sharepoint.cn")
@@ -60,7 +62,8 @@ def _origin(url: str) -> tuple[str, str, int]:
     """Scheme, host and port; none of them for what is no plain address."""
     try:
         parts = urlsplit(url)
-        if parts.username is not None or parts.password is not None or "\\" in url or not url.isprintable():
+        plain = len(url) <= _LONGEST and url.isascii() and url.isprintable() and "\\" not in url
+        if not plain or parts.username is not None or parts.password is not None:
             return "", "", 0
         port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
         return parts.scheme, parts.hostname or "", port

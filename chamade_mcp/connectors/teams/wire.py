@@ -15,6 +15,8 @@ TEAMS: Final = "msteams"
 FILE: Final = "application/vnd.microsoft.teams.file.download.info"
 _THREAD: Final = ";messageid="
 _MOST_PARTS: Final = 100
+_LONGEST_KEPT: Final = 2000
+"""Of an address that is remembered."""
 _AT: Final = re.compile(r"</?at(?:\s[^<>]*)?>")
 _QUOTED: Final = re.compile(r"<quoted\s[^<>]*/>")
 _REPLY: Final = re.compile(r"""itemtype=["'][^"']*/Reply["'][^>]*?itemid=["']([^"']{1,190})["']""")
@@ -105,7 +107,7 @@ class Attachment(_Wire):
     @property
     def picture(self) -> bool:
         """Put into the text by the person: it lies where the bot's token is needed."""
-        return self.content_type.startswith("image/") and bool(self.content_url)
+        return self.content_type.startswith("image/") and 0 < len(self.content_url) <= _LONGEST_KEPT
 
     @property
     def quoted(self) -> str:

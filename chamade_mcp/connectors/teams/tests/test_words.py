@@ -117,6 +117,8 @@ def places(api_url: str = "https://smba.trafficmanager.net/teams") -> Places:
         ("https://x@contoso.sharepoint.com/", False, False),
         ("https://evil.example\\.sharepoint.com/", False, False),
         ("https://evil.example/\n.sharepoint.com", False, False),
+        ("https://\u2603.sharepoint.com/", False, False),
+        ("https://contoso.sharepoint.com/" + "x" * 8000, False, False),
         ("https://169.254.169.254/", False, False),
         ("https://[::1/", False, False),
         ("file:///etc/passwd", False, False),
