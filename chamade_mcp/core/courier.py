@@ -165,7 +165,8 @@ class Courier:
             return
         self._replies.answered(errand.whom.conversation)
         message = errand.outgoing.key
-        await self._d.database.write(partial(held.hold, message=message, states=(DeliveryState.PENDING,)))
+        hold = partial(self._windows.hold, message=message, states=(DeliveryState.PENDING,))
+        await self._d.database.write(hold)
         self._windows.ask(errand.whom, message)
 
     async def _settle(self, errand: Errand, delivery: Delivery, stopped: Stopped | None) -> None:

@@ -9,18 +9,28 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, select, update
 
 from chamade_mcp.core import dms, sent
 from chamade_mcp.kit.clock import iso
 from chamade_mcp.kit.manifest import Window
 from chamade_mcp.model.ids import ConversationId, Platform
 from chamade_mcp.model.messages import DeliveryState
+from chamade_mcp.store.prepared import Prepared
 from chamade_mcp.store.schema import conversations, messages
 
 ARRIVED: Final = frozenset({DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.READ})
 _PAGE: Final = 500
 """What is given up in one transaction: other writers wait for it."""
+_ANY: Final = Prepared(select(messages.c.id).where(messages.c.held).limit(1))
+_ANY_HERE: Final = Prepared(
+    select(messages.c.id)
+    .where(messages.c.conversation_id == bindparam("conversation"), messages.c.held)
+    .limit(1)
+)
+_FORGET: Final = Prepared(
+    update(conversations).where(conversations.c.id == bindparam("conversation")).values(nudged_for=None)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,18 @@ def is_held(conn: Connection, message: str) -> bool:
     return conn.execute(select(messages.c.held).where(messages.c.id == message)).scalar_one_or_none() is True
 
 
+def is_any(conn: Connection, conversation: ConversationId | None = None) -> bool:
+    """Whether anything is, out already or not; of all conversations without one."""
+    if conversation is None:
+        return _ANY.value(conn, {}) is not None
+    return _ANY_HERE.value(conn, {"conversation": conversation}) is not None
+
+
+def forget_nudge(conn: Connection, conversation: ConversationId) -> None:
+    """Who was asked to write again has done so."""
+    _FORGET.run(conn, {"conversation": conversation})
+
+
 def waiting(conn: Connection, conversation: ConversationId) -> Sequence[Row[Any]]:
     """In order, as `sent.outbound` gives them."""
     return conn.execute(sent.TO_SEND.where(_held_in(conversation)).order_by(messages.c.seq)).all()
@@ -67,13 +89,13 @@ def position(conn: Connection, conversation: ConversationId, message: str) -> in
 
 def release(conn: Connection, conversation: ConversationId, *, still_closed: bool) -> Released:
     """The person wrote. `still_closed`: the platform says that nothing may go out all the same."""
+    if not is_any(conn, conversation):
+        return Released()
     free = update(messages).where(messages.c.conversation_id == conversation, messages.c.held)
     if still_closed:
         free = free.where(messages.c.status != DeliveryState.PENDING)
     rows = conn.execute(free.values(held=False).returning(messages.c.id, messages.c.seq, messages.c.status))
     freed = sorted(rows, key=lambda row: row.seq)
-    if not still_closed:
-        conn.execute(update(conversations).where(conversations.c.id == conversation).values(nudged_for=None))
     return Released(
         [row.id for row in freed if row.status in ARRIVED],
         [row.id for row in freed if row.status == DeliveryState.PENDING],

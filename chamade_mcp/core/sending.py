@@ -199,12 +199,17 @@ class Sending:
         self, scope: Scope, link: tuple[Platform, ConnectionId], fact: MessageReceived
     ) -> Flushed | None:
         """Before what a person wrote is stored: sends what waits for it. None: nothing could."""
-        if self.windows.of(link[0]) is None:
+        if self.windows.is_late(link, fact):
             return None
-        read = self._d.database.read
-        conversation = await read(partial(self.windows.opens, scope=scope, link=link, fact=fact))
-        if conversation is None:
+        if self.windows.nothing_waits():  # as a rule
+            return Flushed()
+        look = partial(self.windows.opens, scope=scope, link=link, fact=fact)
+        opened = await self._d.database.read(look)
+        if opened is None:
             return None
+        conversation, waits = opened
+        if not waits:
+            return Flushed()
         await self.windows.drop(link[0])
         return await self._courier.flush(conversation)
 

@@ -54,6 +54,9 @@ class Windows:
         self._d = deps
         self._time = SteadyTime(deps.clock)
         """Or windows would close early or late when the wall clock is set."""
+        self._quiet = False
+        """Nothing is held, for nobody: then no message of a person's asks for it. Changed by the writer's
+        thread alone, in the order of what it commits."""
         self._asking: dict[ConversationId, asyncio.Task[None]] = {}
         self._sweeping: asyncio.Task[None] | None = None
 
@@ -89,7 +92,9 @@ class Windows:
         window = self.of(whom.platform)
         if window is None or not new:
             return False
-        return held.hold_if_closed(conn, window, whom.conversation, new, self._time.now())
+        held_now = held.hold_if_closed(conn, window, whom.conversation, new, self._time.now())
+        self._quiet = self._quiet and not held_now
+        return held_now
 
     def hold_again(self, conn: Connection, place: Row[Any], row: Row[Any], fact: DeliveryChanged) -> bool:
         """Whether a message that was sent waits now, because the platform tells that the window was closed.
@@ -102,7 +107,12 @@ class Windows:
             return False
         if dms.heard_since(conn, row):
             return False
-        return held.hold(conn, row.id, (DeliveryState.SENT, DeliveryState.UNKNOWN))
+        return self.hold(conn, row.id, (DeliveryState.SENT, DeliveryState.UNKNOWN))
+
+    def hold(self, conn: Connection, message: str, states: Sequence[DeliveryState]) -> bool:
+        """The platform says that the window is closed. Whether the message, in one of `states`, waits now."""
+        self._quiet = False
+        return held.hold(conn, message, states)
 
     def queued(self, conn: Connection, whom: Correspondent, messages: Sequence[str]) -> dict[str, Any]:
         """What a send is told of messages that wait for the person (CONTRACT section 4.4)."""
@@ -114,23 +124,38 @@ class Windows:
             "queue_position": held.position(conn, whom.conversation, messages[0]),
         }
 
+    def nothing_waits(self) -> bool:
+        """Of a thing that is held at this moment `release` will know."""
+        return self._quiet
+
+    def is_late(self, link: tuple[Platform, ConnectionId], fact: MessageReceived) -> bool:
+        """Whether a message that is new here is too old to open its window."""
+        window = self.of(link[0])
+        if window is None or fact.sent_at is None:
+            return window is None
+        return self._time.now() - fact.sent_at >= timedelta(seconds=window.open_s)
+
     def opens(
         self, conn: Connection, scope: Scope, link: tuple[Platform, ConnectionId], fact: MessageReceived
-    ) -> ConversationId | None:
-        """The conversation whose window a person's message opens; None for one told before, or too late."""
-        window = self.of(link[0])
-        if window is None:
-            return None
-        if fact.sent_at and self._time.now() - fact.sent_at >= timedelta(seconds=window.open_s):
+    ) -> tuple[ConversationId, bool] | None:
+        """The conversation whose window a person's message opens, and whether something waits in it; None for
+        one told before, or too late."""
+        if self.is_late(link, fact):
             return None
         row = dms.find_by_ref(conn, scope, link, fact.conversation)
-        return None if row is None or dms.heard(conn, row.id, fact.ref) else ConversationId(row.id)
+        if row is None or dms.heard(conn, row.id, fact.ref):
+            return None
+        return ConversationId(row.id), held.is_any(conn, row.id)
 
     def release(
         self, conn: Connection, whom: Correspondent, flushed: Flushed | None
     ) -> tuple[Released, list[Event]]:
         """The person wrote: what is left to be sent, and what the agent has to hear before that."""
         if flushed is None:
+            return Released(), []
+        if not flushed.still_closed:
+            held.forget_nudge(conn, whom.conversation)
+        if self._quiet:
             return Released(), []
         released = held.release(conn, whom.conversation, still_closed=flushed.still_closed)
         left = [message for message in released.pending if message not in flushed.messages]
@@ -184,6 +209,10 @@ class Windows:
             await self.drop(platform)
             for row in await self._d.database.read(partial(held.unasked, platform=platform)):
                 await self.ask(Correspondent.of(row), row.id)
+        await self._d.database.write(self._listen)
+
+    def _listen(self, conn: Connection) -> None:
+        self._quiet = not held.is_any(conn)
 
     async def drop(self, platform: Platform) -> None:
         """Gives up what nobody wrote for, and tells the agents."""

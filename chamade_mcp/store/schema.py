@@ -154,6 +154,10 @@ messages = Table(
         sqlite_where=text("status = 'pending'"),
         postgresql_where=text("status = 'pending'"),
     ),
+    # Looked for with every message of a person, where there are windows.
+    Index(
+        "ix_messages_held", "conversation_id", sqlite_where=text("held = 1"), postgresql_where=text("held")
+    ),
 )
 
 repeats = Table(

@@ -5,12 +5,15 @@ import base64
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chamade_mcp.core import event_log
+from chamade_mcp.core.inbox_deps import InboxDeps
+from chamade_mcp.core.windows import Windows
 from chamade_mcp.kit.connector import PlatformUnavailable, WindowClosed
 from chamade_mcp.kit.manifest import Window
 from chamade_mcp.kit.testing import ScriptedConnector
@@ -26,6 +29,7 @@ from tests.support.waiting import until
 
 WHATSAPP = Platform("whatsapp")
 HOUR_S = 3600.0
+LOOKS_EVERY_S = 600.0
 DAY_S = 24 * HOUR_S
 FILE = {"bytes_b64": base64.b64encode(b"abc").decode(), "name": "a.txt", "mime": "text/plain"}
 
@@ -401,3 +405,43 @@ async def test_other_platforms_have_no_window(database_path: Path) -> None:
         assert [name for name in found if name.endswith("window")] == []
         await house.clock.advance(DAY_S)
         assert (await house.inbox.send(owner, "scripted", "hi")).status == 200
+
+
+async def test_a_send_that_crosses_a_person_is_not_left_waiting(house: House, owner: Principal) -> None:
+    """Whoever of the two is stored first."""
+    for number in range(10):
+        await asyncio.gather(
+            house.inbox.send(owner, WHATSAPP, f"answer {number}"),
+            house.platform.write(owner.scope, f"back {number}"),
+        )
+        await until(lambda count=number: len(said(house)) == count + 1)
+        assert (await conversation(house, owner))["whatsapp_window"]["pending_count"] == 0
+        await house.clock.advance(DAY_S)
+
+
+async def test_it_is_known_when_nothing_waits(house: House, owner: Principal) -> None:
+    deps = InboxDeps(
+        house.database,
+        house.hub,
+        house.clock,
+        house.platforms,
+        house.supervisor,
+        house.files,
+        house.probes,
+        0,
+    )
+    windows = Windows(deps)
+    assert not windows.nothing_waits()
+    windows.start()
+    await until(windows.nothing_waits)
+    await house.database.write(partial(windows.hold, message="msg_none", states=(DeliveryState.SENT,)))
+    assert not windows.nothing_waits()
+    await house.clock.advance(LOOKS_EVERY_S)
+    await until(windows.nothing_waits)
+    await send(house, owner, "later")  # by other windows on the same store
+    await house.clock.advance(LOOKS_EVERY_S)
+    await until(lambda: not windows.nothing_waits())
+    await house.platform.write(owner.scope, "back")
+    await house.clock.advance(LOOKS_EVERY_S)
+    await until(windows.nothing_waits)
+    await windows.stop()
