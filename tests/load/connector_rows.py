@@ -19,6 +19,7 @@ from chamade_mcp.connectors.nctalk.emulated_world import RoomState
 from chamade_mcp.connectors.nctalk.emulator import TalkEmulator
 from chamade_mcp.connectors.slack.emulator import SlackEmulator
 from chamade_mcp.connectors.slack.signing import signature
+from chamade_mcp.connectors.teams.emulator import TeamsEmulator
 from chamade_mcp.connectors.telegram.emulator import TelegramEmulator
 from chamade_mcp.connectors.whatsapp.emulator import VERSION, WhatsAppEmulator
 from chamade_mcp.kit.clock import SystemClock
@@ -202,6 +203,34 @@ class WhatsApp:
         return iter(list(told())).__next__
 
 
+class Teams:
+    platform = "teams"
+
+    def __init__(self) -> None:
+        self._emulator = TeamsEmulator()
+        self._people = [self._emulator.person(f"Person {number}") for number in range(PEOPLE)]
+        self.app, self.running = self._emulator.app, self._emulator.running
+
+    def settings(self, url: str) -> Mapping[str, str]:
+        self._emulator.at(url)
+        return {"api_url": f"{url}/teams", "login_url": url}
+
+    def bot(self, number: int, *, called: bool) -> dict[str, Any]:
+        assert called, "Teams knows no other way"
+        app_id = self._emulator.new_bot(f"bench{number}")
+        bot = self._emulator.bot(app_id)
+        settings = {"app_id": app_id, "tenant_id": bot.tenant, "bot_name": bot.name}
+        return {"platform": "teams", "bot_token": bot.secret, "settings": settings}
+
+    def says(self, bot: Mapping[str, Any], connection: str, port: int, count: int) -> Say:
+        app_id = bot["settings"]["app_id"]
+        # Microsoft signs with one token for an hour.
+        signed = {"authorization": f"Bearer {self._emulator.signed(app_id)}"}
+        people = itertools.islice(itertools.cycle(self._people), count)
+        told = [self._emulator.activity(app_id, person, TEXT) for person in people]
+        return iter([_post("/api/hooks/teams", port, one, signed) for one in told]).__next__
+
+
 class Discord:
     platform = "discord"
 
@@ -273,6 +302,7 @@ CALLED: Mapping[str, Callable[[], Called]] = {
     "telegram": Telegram,
     "slack": Slack,
     "whatsapp": WhatsApp,
+    "teams": Teams,
     "nctalk": NextcloudTalk,
 }
 ASKING: Mapping[str, Callable[[], Row]] = {
