@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 import uvloop
 
+from chamade_mcp.app.collector import settle
 from chamade_mcp.app.server import Server, listen
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import build
@@ -55,6 +56,7 @@ async def serve(data_dir: Path) -> None:
 
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(messages())
+            settle()  # as `chamade serve` does
             tasks.create_task(Server(gateway.app, drain=gateway.drain).serve([listener]))
 
 
