@@ -1,5 +1,6 @@
 """The account itself (CONTRACT sections 1.4 and 6.1)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -8,6 +9,7 @@ from pydantic import Field
 from chamade_mcp.api.fields import Body, Email, Line, NewPassword, Password, Wire
 from chamade_mcp.api.operation import Answer, Asked, Group, Operation
 from chamade_mcp.core.accounts import Accounts
+from chamade_mcp.core.addresses import Addresses
 from chamade_mcp.core.overview import Overview
 from chamade_mcp.model.access import Permission
 from chamade_mcp.model.capabilities import MessageFeature
@@ -22,13 +24,19 @@ class ChangePasswordBody(Body):
     new_password: NewPassword
 
 
+_CONFIRMED = "May be left out in a browser in which the person has shown who they are: `POST /api/confirm`"
+
+
 class ChangeEmailBody(Body):
     new_email: Email
-    password: Password
+    password: Annotated[Password | None, Field(description=_CONFIRMED)] = None
 
 
 class DeleteAccountBody(Body):
-    password: Annotated[Password, Field(description="Of the account, so that no stray key can erase it")]
+    password: Annotated[
+        Password | None,
+        Field(description=f"Of the account, so that no stray key can erase it. {_CONFIRMED}"),
+    ] = None
 
 
 class PlatformStateWire(Wire):
@@ -67,12 +75,20 @@ class OkWire(Wire):
     status: str
 
 
-_OK = {"status": "ok"}
+class SentWire(OkWire):
+    link: Annotated[
+        str | None,
+        Field(description="What was sent, on a gateway that is on this machine alone and sends no mail"),
+    ]
+
+
+_OK: Mapping[str, object] = {"status": "ok"}
 
 
 @dataclass(frozen=True, slots=True)
 class AccountGroup:
     accounts: Accounts
+    addresses: Addresses
     about: Overview
 
     async def overview(self, asked: Asked[None, None]) -> Answer:
@@ -87,8 +103,12 @@ class AccountGroup:
         return _OK
 
     async def change_email(self, asked: Asked[ChangeEmailBody, None]) -> Answer:
-        await self.accounts.change_email(asked.principal, asked.body.new_email, asked.body.password)
-        return _OK
+        body = asked.body
+        link = await self.addresses.change(asked.principal, body.new_email, body.password)
+        return {**_OK, "link": link}
+
+    async def verify_email(self, asked: Asked[None, None]) -> Answer:
+        return {**_OK, "link": await self.addresses.prove(asked.principal)}
 
     async def delete(self, asked: Asked[DeleteAccountBody, None]) -> Answer:
         await self.accounts.delete(asked.principal, asked.body.password)
@@ -102,7 +122,7 @@ class AccountGroup:
 
     def group(self) -> Group:
         read, manage = Permission.READ, Permission.MANAGE
-        guarded = {403: ("WRONG_PASSWORD",), 429: ("RATE_LIMITED",)}
+        guarded = {403: ("WRONG_PASSWORD", "CONFIRMATION_REQUIRED"), 429: ("RATE_LIMITED",)}
         return Group(
             "Account",
             "Start with `GET /api/account`: what is connected, what works, and the cursor to poll from.",
@@ -132,8 +152,8 @@ class AccountGroup:
                     manage,
                     body=ChangePasswordBody,
                     reply=OkWire,
-                    errors=guarded,
-                    notes="Ends every browser session.",
+                    errors={403: ("WRONG_PASSWORD",), 429: ("RATE_LIMITED",)},
+                    notes="Signs the account out in every browser but the one that asks.",
                 ),
                 Operation(
                     "POST",
@@ -142,9 +162,19 @@ class AccountGroup:
                     self.change_email,
                     manage,
                     body=ChangeEmailBody,
-                    reply=OkWire,
-                    errors={**guarded, 501: ("NOT_AVAILABLE",)},
-                    notes="The new address must be proved by a mail, which this gateway cannot send yet.",
+                    reply=SentWire,
+                    errors=guarded,
+                    notes="A link goes to the new address, and behind it the address becomes the account's; "
+                    "the old one is told. An address that another account has is answered alike.",
+                ),
+                Operation(
+                    "POST",
+                    "/api/verify-email",
+                    "Send the link again that proves the e-mail address",
+                    self.verify_email,
+                    manage,
+                    reply=SentWire,
+                    errors={409: ("EMAIL_VERIFIED",), 429: ("RATE_LIMITED",)},
                 ),
                 Operation(
                     "DELETE",

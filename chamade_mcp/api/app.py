@@ -21,6 +21,7 @@ from chamade_mcp.api.inbox import InboxGroup
 from chamade_mcp.api.inbox_socket import PATH as INBOX_PATH
 from chamade_mcp.api.inbox_socket import InboxStream
 from chamade_mcp.api.keys import KeyGroup
+from chamade_mcp.api.members import MemberGroup
 from chamade_mcp.api.messages import MessageGroup
 from chamade_mcp.api.once import Once
 from chamade_mcp.api.operation import Group
@@ -83,7 +84,7 @@ def api_app(
     large_body_bytes = int(core.files.max_bytes * 1.4) + (1 << 16)
     once = Once(core.repeats)
     groups: list[Group] = [
-        AccountGroup(core.accounts, core.overview).group(),
+        AccountGroup(core.accounts, core.members.addresses, core.overview).group(),
         RetentionGroup(core.retention).group(),
         CallGroup(core.calls, once).group(),
         RecordingGroup(core.calls, core.studio).group(),
@@ -99,6 +100,7 @@ def api_app(
         HookGroup(core.hooks).group(),
         KeyGroup(core.accounts, core.probes, clock).group(),
         GrantGroup(core.grants).group(),
+        MemberGroup(core.members.joining).group(),
         OperatorGroup(core.operators, core.relay).group(),
         SipGroup(core.platforms).group(),
         SystemGroup(ready, core.overview.database_answers, clock).group(),

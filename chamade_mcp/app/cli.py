@@ -178,11 +178,39 @@ def create_account(
     chosen = _ask_password() if password is None else password
 
     async def create() -> None:
-        async with open_accounts(settings) as accounts:
-            await accounts.create(email, chosen, verified=verified)
+        async with open_accounts(settings) as local:
+            await local.accounts.create(email, chosen, verified=verified)
 
     asyncio.run(create())
     print(f"Account {email} is there.", file=sys.stderr)
+
+
+@account_app.command("link")
+def account_link(
+    email: Annotated[
+        str | None, typer.Option(help="Whose; without it, of the first account, which is nobody's yet.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Print a link that opens an account: to choose a password, or to make the first account one's own."""
+    settings = _settings(data_dir=data_dir)
+    from chamade_mcp.app.local import open_accounts
+
+    async def make() -> str | None:
+        async with open_accounts(settings) as local:
+            if email is None:
+                return await local.members.joining.claim_link()
+            return await local.members.addresses.password_link(email)
+
+    link = asyncio.run(make())
+    if link is None:
+        _stop(
+            "Somebody has this gateway already: add --email"
+            if email is None
+            else f"There is no account {email}",
+            1,
+        )
+    print(link)
 
 
 @key_app.command("create")
@@ -212,7 +240,8 @@ def create_key(
     from chamade_mcp.core.accounts import require_verified
 
     async def create() -> str:
-        async with open_accounts(settings) as accounts:
+        async with open_accounts(settings) as local:
+            accounts = local.accounts
             principal = await accounts.find_by_email(account)
             if principal is None:
                 _stop(f"There is no account {account}; chamade account create --email {account} makes it", 1)

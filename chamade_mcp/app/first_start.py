@@ -1,9 +1,7 @@
-"""What a person reads when the server starts; at the very first start, how to get in."""
+"""What a person reads when the server starts; how to get in, as long as the gateway is nobody's yet."""
 
-import secrets
 import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -12,42 +10,43 @@ from chamade_mcp.core.accounts import Accounts
 from chamade_mcp.model.errors import Conflict
 
 OWNER_EMAIL: Final = "owner@localhost"
+"""Stands there until the owner has said theirs."""
 KEY_NAME: Final = "First key"
 
 
-@dataclass(frozen=True, slots=True)
-class Welcome:
-    """Told once, on the terminal of the first start, and stored nowhere."""
+async def make_owner(accounts: Accounts, password: str | None = None) -> str | None:
+    """The first account and its first key, told once; None when there is an account already.
 
-    email: str
-    password: str
-    key: str
-
-
-async def make_owner(accounts: Accounts) -> Welcome | None:
-    """The first account and its first key; None when there is an account already."""
+    Without a password the account is nobody's until a person opens the link of `Joining.claim_link`.
+    """
     if await accounts.any_exist():
         return None
-    password = secrets.token_urlsafe(12)
     try:
         await accounts.create(OWNER_EMAIL, password, verified=True, name="Owner")
     except Conflict:
         return None  # another process was faster, and has told its person
     owner = await accounts.find_by_email(OWNER_EMAIL)
     assert owner is not None
-    key = await accounts.create_key(owner.scope, KEY_NAME)
-    return Welcome(OWNER_EMAIL, password, key.value)
+    return (await accounts.create_key(owner.scope, KEY_NAME)).value
 
 
-def tell(settings: Settings, welcome: Welcome | None) -> None:
-    """To standard output, at once. Lines to be copied are neither wrapped nor framed."""
-    url = settings.public_url
-    if welcome is None:
-        command = f"{_command()} key create --data-dir {settings.data_dir} --account EMAIL --name NAME"
-        lines = [f"Chamade is at {url}", f"A new API key: {command}"]
+def tell(settings: Settings, key: str | None, claim: str | None) -> None:
+    """To standard output, at once. Lines to be copied are neither wrapped nor framed.
+
+    `key` is told at the very first start alone, `claim` until somebody has followed it.
+    """
+    url, lines = settings.public_url, list[str]()
+    if key is None:
+        lines.append(f"Chamade is at {url}")
     else:
-        _show(url, welcome)
-        lines = ["Give it to Claude Code:", claude_command(url, welcome.key)]
+        _show(url, key)
+    if claim is not None:
+        lines += ["Make it yours: choose an e-mail address and a password here", claim]
+    if key is None:
+        command = f"{_command()} key create --data-dir {settings.data_dir} --account EMAIL --name NAME"
+        lines.append(f"A new API key: {command}")
+    else:
+        lines += ["Give it to Claude Code:", claude_command(url, key)]
     print("\n".join(lines), flush=True)
 
 
@@ -57,22 +56,17 @@ def _command() -> str:
     return "chamade" if found and Path(found).samefile(sys.argv[0]) else sys.argv[0]
 
 
-def _show(url: str, welcome: Welcome) -> None:
+def _show(url: str, key: str) -> None:
     # Needed once in the life of an installation, and slow to import.
     from rich.console import Console
     from rich.panel import Panel
     from rich.text import Text
 
     rows = Text()
-    for label, value in (
-        ("Dashboard", f"{url}/dashboard"),
-        ("E-mail", welcome.email),
-        ("Password", welcome.password),
-        ("API key", welcome.key),
-    ):
+    for label, value in (("Dashboard", url), ("API key", key)):
         rows.append(f"{label:<11}", style="dim")
         rows.append(f"{value}\n", style="bold")
-    rows.append("\nThis is shown once. Keep it.", style="yellow")
+    rows.append("\nThe key is shown once. Keep it.", style="yellow")
     Console(highlight=False).print(Panel(rows, title="Chamade is ready", expand=False, padding=(1, 2)))
 
 

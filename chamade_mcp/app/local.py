@@ -2,22 +2,31 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from chamade_mcp.app.secret_key import prepare_data_dir
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.core.accounts import Accounts
+from chamade_mcp.core.membership import Membership, membership
 from chamade_mcp.kit.clock import SystemClock
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.migrate import migrate
 
 
+@dataclass(frozen=True, slots=True)
+class Local:
+    accounts: Accounts
+    members: Membership
+
+
 @asynccontextmanager
-async def open_accounts(settings: Settings) -> AsyncGenerator[Accounts]:
+async def open_accounts(settings: Settings) -> AsyncGenerator[Local]:
     """The accounts, in a database of this version: made or upgraded first. Raises `SettingsError`."""
     prepare_data_dir(settings.data_dir)
     migrate(settings.database_path)
-    database = Database(settings.database_path)
+    database, clock = Database(settings.database_path), SystemClock()
     try:
-        yield Accounts(database, SystemClock())
+        accounts = Accounts(database, clock)
+        yield Local(accounts, membership(database, clock, accounts, public_url=settings.public_url))
     finally:
         database.close()

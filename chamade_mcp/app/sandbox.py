@@ -5,6 +5,7 @@ Nothing of it outlives the command. An agent's author tries an agent without an 
 
 import asyncio
 import logging
+import secrets
 import socket
 import tempfile
 from collections.abc import AsyncGenerator, Mapping
@@ -18,7 +19,7 @@ from typing import Final
 import uvloop
 
 from chamade_mcp.app.beside import served_beside
-from chamade_mcp.app.first_start import Welcome, claude_command, make_owner
+from chamade_mcp.app.first_start import OWNER_EMAIL, claude_command, make_owner
 from chamade_mcp.app.server import Server, listen
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import Gateway, build
@@ -40,7 +41,9 @@ class Sandbox:
     url: str
     """The gateway's."""
     page_url: str
-    welcome: Welcome
+    password: str
+    """Of `OWNER_EMAIL`: nobody keeps what is forgotten with the command."""
+    key: str
     serving: asyncio.Task[None]
     """Ends with a signal."""
 
@@ -56,10 +59,10 @@ async def _run(settings: Settings, page_port: int) -> None:
             print(
                 f"The gateway: {it.url}",
                 f"Play the people: {it.page_url}",
-                f"Sign in: {it.welcome.email}, password {it.welcome.password}",
-                f"API key: {it.welcome.key}",
+                f"Sign in: {OWNER_EMAIL}, password {it.password}",
+                f"API key: {it.key}",
                 "Give it to Claude Code:",
-                claude_command(it.url, it.welcome.key),
+                claude_command(it.url, it.key),
                 "Everything is forgotten when this ends (Ctrl+C).",
                 sep="\n",
                 flush=True,
@@ -91,16 +94,17 @@ async def sandbox(settings: Settings, folder: Path, page_port: int = 0) -> Async
         settings = settings.model_copy(update={"database_url": f"sqlite:///{folder / 'chamade.db'}"})
         settings = settings.bound_to(listener.getsockname()[1])
         gateway = await stack.enter_async_context(build(settings))
-        welcome = await make_owner(gateway.core.accounts)
-        assert welcome is not None, "the folder is new"
+        password = secrets.token_urlsafe(12)
+        key = await make_owner(gateway.core.accounts, password)
+        assert key is not None, "the folder is new"
         serving = await stack.enter_async_context(_serving(gateway, listener))
-        owner = await gateway.core.accounts.find_by_email(welcome.email)
+        owner = await gateway.core.accounts.find_by_email(OWNER_EMAIL)
         assert owner is not None
         await _connect(gateway, settings.public_url, owner, played)
         playing = [Playing(name, manifest.title, stage) for name, (manifest, stage) in played.items()]
         page = sandbox_page(playing, settings.public_url)
         page_url = await stack.enter_async_context(served_beside(page, page_port))
-        yield Sandbox(settings.public_url, page_url, welcome, serving)
+        yield Sandbox(settings.public_url, page_url, password, key, serving)
 
 
 async def _connect(

@@ -29,11 +29,12 @@ def run(settings: Settings) -> None:
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
     async with build(settings) as gateway:
-        welcome = await make_owner(gateway.core.accounts)
+        key = await make_owner(gateway.core.accounts)
+        claim = await gateway.core.members.joining.claim_link()
         server = Server(
             gateway.app,
             drain=gateway.drain,
-            ready=lambda: tell(settings, welcome),
+            ready=lambda: tell(settings, key, claim),
         )
         settle()
         await server.serve([listener])

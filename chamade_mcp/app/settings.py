@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from chamade_mcp.app.problems import SettingsError
+from chamade_mcp.kit.mail import Post, SmtpPost, is_email, parse_server
 from chamade_mcp.kit.manifest import FILES_ENABLE, described
 from chamade_mcp.model.audio import Engine
 from chamade_mcp.model.ids import Platform
@@ -38,6 +39,7 @@ _SWITCH: Final = {
 }  # fmt: skip
 
 LogLevel = Literal["debug", "info", "warning", "error"]
+SignUp = Literal["invited", "open"]
 
 
 class Settings(BaseSettings):
@@ -75,6 +77,12 @@ class Settings(BaseSettings):
     """How long a call waits for its agent after the last socket was lost; 0: for ever."""
     reply_timeout_s: int = Field(default=60, ge=0, le=3600)
     """How long an agent has to answer a direct message before the person is told; 0: for ever, unseen."""
+    sign_up: SignUp = "invited"
+    """Whether strangers may make themselves an account."""
+    smtp_url: SecretStr | None = None
+    """The server that takes mail; without one, links for people stand in the log."""
+    mail_from: str | None = None
+    """The address that mail comes from; without it, chamade at the host of `public_url`."""
     webhook_private_hosts: str | None = None
     """Where webhooks may go though it is no host of the public Internet: `host` or `host:port`, by commas."""
 
@@ -116,6 +124,14 @@ class Settings(BaseSettings):
     @property
     def webhook_hosts(self) -> frozenset[str]:
         return frozenset((self.webhook_private_hosts or "").split(",")) - {""}
+
+    @property
+    def post(self) -> Post | None:
+        """None without a mail server."""
+        if self.smtp_url is None:
+            return None
+        server = parse_server(self.smtp_url.get_secret_value())
+        return SmtpPost(server, self.mail_from or f"chamade@{urlsplit(self.public_url).hostname}")
 
     @field_validator("webhook_private_hosts")
     @classmethod
@@ -195,6 +211,20 @@ class Settings(BaseSettings):
         if value is not None:
             raise ValueError("this version runs in one process and uses no Redis; remove the variable")
         return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _smtp_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parse_server(value.get_secret_value())
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _mail_from(cls, value: str | None) -> str | None:
+        if value is not None and not is_email(value.strip()):
+            raise ValueError("must be an e-mail address, such as chamade@example.org")
+        return value and value.strip()
 
     @field_validator("secret_key")
     @classmethod

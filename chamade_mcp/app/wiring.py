@@ -14,6 +14,7 @@ from chamade_mcp.app.metrics import metrics_served
 from chamade_mcp.app.reach import Reach
 from chamade_mcp.app.secret_key import load_secret_key, prepare_data_dir
 from chamade_mcp.app.settings import Settings
+from chamade_mcp.core.accounts import Accounts
 from chamade_mcp.core.call_deps import CallDeps
 from chamade_mcp.core.calls import CallService
 from chamade_mcp.core.connections import ConnectionDeps
@@ -27,6 +28,7 @@ from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.inbox import Inbox, InboxDeps
 from chamade_mcp.core.invitations import Invitations
 from chamade_mcp.core.link_files import LinkFiles
+from chamade_mcp.core.membership import Membership, membership
 from chamade_mcp.core.operators import Operators
 from chamade_mcp.core.overview import Overview
 from chamade_mcp.core.past import InboxHistory
@@ -126,6 +128,11 @@ def _webhooks(
     return Webhooks(WebhookDeps(database, clock, time, box, outbound, carrier, couriers))
 
 
+def _members(settings: Settings, database: Database, clock: Clock, accounts: Accounts) -> Membership:
+    url, is_open = settings.public_url, settings.sign_up == "open"
+    return membership(database, clock, accounts, public_url=url, post=settings.post, sign_up_open=is_open)
+
+
 def _studio(settings: Settings, database: Database, hub: EventHub, clock: Clock, blobs: Blobs) -> Studio:
     folder = settings.data_dir / "recordings"
     deps = RecordingsDeps(database, hub, clock, blobs, folder, settings.public_url)
@@ -168,6 +175,7 @@ class _House:
         self._door = Door(roster, reach.pairings, calls, inbox, files, relay)
         self._core = Core(
             accounts=accounts,
+            members=_members(settings, database, clock, accounts),
             overview=Overview(database, accounts, platforms, calls, inbox, operators),
             calls=calls,
             history=CallHistory(database, studio.recordings),
@@ -241,7 +249,7 @@ class _House:
         self._draining = True
         self._front.sessions.drain()
         core = self._core
-        heard = (core.inbox.stop, core.pairings.stop, core.webhooks.stop)
+        heard = (core.members.stop, core.inbox.stop, core.pairings.stop, core.webhooks.stop)
         for stop in (self._engine.stop, self._studio.close, *heard, self._supervisor.stop):
             try:
                 await stop()

@@ -15,6 +15,7 @@ from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.inbox import Inbox
 from chamade_mcp.core.invitations import Invitations
 from chamade_mcp.core.linking import Linking
+from chamade_mcp.core.membership import Membership
 from chamade_mcp.core.operators import Operators
 from chamade_mcp.core.overview import Overview
 from chamade_mcp.core.packages import Packages
@@ -53,6 +54,7 @@ from chamade_mcp.model.ids import COMMON, ConnectionId, Platform
 @dataclass(frozen=True, slots=True)
 class Core:
     accounts: Accounts
+    members: Membership
     overview: Overview
     calls: CallService
     history: CallHistory

@@ -2,6 +2,8 @@
 
 import math
 from collections import deque
+from collections.abc import Generator
+from contextlib import contextmanager
 
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.model.errors import LimitReached
@@ -39,6 +41,20 @@ class Attempts:
 
     def clear(self, name: str) -> None:
         self._times.pop(name, None)
+
+    @contextmanager
+    def attempt(self, name: str) -> Generator[None]:
+        """Counts what fails inside: what others of that name failed at is not forgotten when this goes well.
+
+        Nothing is counted for an empty name.
+        """
+        if name:
+            self.count(name)
+        yield
+        if name and (times := self._times.get(name)):
+            times.pop()
+            if not times:
+                del self._times[name]
 
     def _recent(self, name: str) -> deque[float]:
         times = self._times.get(name)

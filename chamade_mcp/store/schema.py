@@ -16,6 +16,10 @@ from sqlalchemy import (
     text,
 )
 
+from chamade_mcp.store.account_tables import account_links as account_links
+from chamade_mcp.store.account_tables import join_links as join_links
+from chamade_mcp.store.account_tables import passkeys as passkeys
+from chamade_mcp.store.account_tables import sessions as sessions
 from chamade_mcp.store.call_tables import call_chat as call_chat
 from chamade_mcp.store.call_tables import calls as calls
 from chamade_mcp.store.call_tables import transcript_lines as transcript_lines
@@ -46,6 +50,8 @@ accounts = Table(
     Column("files_days", Integer),
     Column("transcripts_days", Integer),
     Column("recordings_days", Integer),
+    # Of the gateway: whose account was the first. Invites others.
+    Column("is_owner", Boolean, nullable=False, server_default=false()),
 )
 
 agents = Table(
@@ -72,16 +78,6 @@ api_keys = Table(
     Column("expires_at", Instant),
     Column("last_used_at", Instant),
     Column("revoked_at", Instant),
-    Index(None, "account_id"),
-)
-
-sessions = Table(
-    "sessions",
-    metadata,
-    Column("token_sha256", String(64), primary_key=True),
-    owner(),
-    Column("created_at", Instant, nullable=False),
-    Column("expires_at", Instant, nullable=False),
     Index(None, "account_id"),
 )
 

@@ -13,9 +13,10 @@ from chamade_mcp.core.gateway import Core
 from chamade_mcp.core.linking import NotLinked
 from chamade_mcp.model.errors import Forbidden, ValidationFailed
 from chamade_mcp.web.assets import Assets
+from chamade_mcp.web.form_pages import Door
 from chamade_mcp.web.forms import BadForm, form_token, read_form, token_fits
 from chamade_mcp.web.rooms import CONTENT_SECURITY_POLICY
-from chamade_mcp.web.sign_in import Door, SignIn
+from chamade_mcp.web.sign_in import SignIn
 from chamade_mcp.web.views import Views
 
 _PATH = "/connect/{platform}"
@@ -101,4 +102,4 @@ def _to(location: str) -> Response:
 
 def connect_routes(core: Core, door: Door, assets: Assets) -> list[BaseRoute]:
     views = Views(assets)
-    return _Connect(core, door, SignIn(core.accounts, door, views), views).routes()
+    return _Connect(core, door, SignIn(core, door, views), views).routes()

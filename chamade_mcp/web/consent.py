@@ -22,9 +22,10 @@ from chamade_mcp.oauth.authorize import SentBack, Untrusted
 from chamade_mcp.oauth.documents import Documents, is_document_id
 from chamade_mcp.oauth.places import AUTHORIZE, CONSENT, Places
 from chamade_mcp.web.assets import Assets
+from chamade_mcp.web.form_pages import Door
 from chamade_mcp.web.forms import BadForm, form_token, read_form, token_fits
 from chamade_mcp.web.rooms import CONTENT_SECURITY_POLICY
-from chamade_mcp.web.sign_in import Door, SignIn, Visitor
+from chamade_mcp.web.sign_in import SignIn, Visitor
 from chamade_mcp.web.views import Views
 
 _FORM_ACTION = "form-action 'self'"
@@ -175,5 +176,5 @@ def consent_routes(
 ) -> list[BaseRoute]:
     """``/authorize`` and ``/mcp-auth/consent``."""
     views = Views(assets)
-    sign_in = SignIn(core.accounts, door, views)
+    sign_in = SignIn(core, door, views)
     return _Consent(core, places, documents, door, sign_in, views).routes()

@@ -14,8 +14,11 @@ from chamade_mcp.core.gateway import Core
 from chamade_mcp.model.errors import NotFound
 from chamade_mcp.model.events import EventType
 from chamade_mcp.web.assets import Assets
+from chamade_mcp.web.form_pages import Door
+from chamade_mcp.web.joining import joining_routes
+from chamade_mcp.web.mail_links import mail_link_routes
 from chamade_mcp.web.returned import Returned, returned
-from chamade_mcp.web.sign_in import HOME, Door, SignIn, Visitor
+from chamade_mcp.web.sign_in import HOME, SignIn, Visitor
 from chamade_mcp.web.views import Endpoint, Views
 
 _Show = Callable[[Request, Visitor], Awaitable[Response]]
@@ -116,7 +119,12 @@ async def _home(request: Request) -> Response:
 
 
 def dashboard_routes(core: Core, door: Door, assets: Assets | None = None) -> list[BaseRoute]:
-    """``/``, ``/sign-in``, ``/sign-out``, all below ``/dashboard``; the static files are the rooms' route."""
+    """``/``, signing in and up and out, all below ``/dashboard``; the static files are the rooms' route."""
     views = Views(assets or Assets.load())
-    sign_in = SignIn(core.accounts, door, views)
-    return [*sign_in.routes(), *_Dashboard(core, sign_in, views).routes()]
+    sign_in = SignIn(core, door, views)
+    return [
+        *sign_in.routes(),
+        *joining_routes(core, door, views),
+        *mail_link_routes(core, door, views),
+        *_Dashboard(core, sign_in, views).routes(),
+    ]

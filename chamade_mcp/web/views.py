@@ -26,7 +26,12 @@ HEADERS: Mapping[str, str] = {
     "Permissions-Policy": "microphone=(), camera=(), geolocation=()",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-_TITLES = {403: "This is not open to you", 404: "There is nothing here", 503: "Not at the moment"}
+_TITLES = {
+    403: "This is not open to you",
+    404: "There is nothing here",
+    410: "This link no longer works",
+    503: "Not at the moment",
+}
 _WORDS = {404: "The address is mistyped, or what it named is gone."}
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx2
 
 from tests.demo.gateway import free_port
+from tests.support.oauth import fields_of
 
 START_S = 60.0
 CHAMADE = Path(sys.executable).parent / "chamade"
@@ -68,14 +69,22 @@ class GatewayProcess(Process):
         super().__init__("serve", data_dir, **settings)
         self.key = ""
         """Of the first account, as its address and its password."""
-        self.email = self.password = ""
+        self.email, self.password = "owner@example.org", "correct horse battery"
 
     async def start(self) -> None:
+        """At the first start, the account is made the owner's by the link that is told."""
         await super().start()
-        printed = r"E-mail +(\S+).*Password +(\S+).*Bearer (chmd_\w+)"
-        told = re.search(printed, self.log.read_text(), re.DOTALL)
+        if self.key:
+            return
+        told = re.search(
+            r"^(http\S+/welcome/\S+)$.*Bearer (chmd_\w+)", self.log.read_text(), re.DOTALL | re.M
+        )
         assert told is not None
-        self.email, self.password, self.key = told.groups()
+        link, self.key = told.groups()
+        async with httpx2.AsyncClient(headers={"origin": self.url}) as http:
+            form = fields_of(await http.get(link))
+            made = await http.post(link, data={**form, "email": self.email, "password": self.password})
+            assert made.status_code == 303, made.text
 
 
 @asynccontextmanager

@@ -26,6 +26,7 @@ from chamade_mcp.core.invitations import Invitations
 from chamade_mcp.core.link_files import LinkFiles
 from chamade_mcp.core.linking import Linking
 from chamade_mcp.core.mcp_sessions import McpSessions
+from chamade_mcp.core.membership import Membership, membership
 from chamade_mcp.core.neighbours import Neighbours
 from chamade_mcp.core.notices import Notices
 from chamade_mcp.core.operators import Operators
@@ -58,6 +59,7 @@ from chamade_mcp.store.blobs import LocalBlobs
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.secrets import SecretBox
 from tests.support.elsewhere import Elsewhere
+from tests.support.letterbox import Letterbox
 from tests.support.receiver import Receiver
 
 PUBLIC_URL = "http://gateway.test"
@@ -80,6 +82,8 @@ class House:
     recordings: Recordings
     engine: CallEngine
     accounts: Accounts
+    members: Membership
+    letterbox: Letterbox
     calls: CallService
     history: CallHistory
     inbox: Inbox
@@ -277,6 +281,15 @@ def _build(
         recordings=recordings,
         engine=engine,
         accounts=accounts,
+        members=membership(
+            database,
+            clock,
+            accounts,
+            public_url=PUBLIC_URL,
+            post=(letterbox := Letterbox()),
+            sign_up_open=True,
+        ),
+        letterbox=letterbox,
         calls=calls,
         history=CallHistory(database, recordings),
         inbox=inbox,

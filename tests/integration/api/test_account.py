@@ -113,7 +113,12 @@ async def test_the_profile(api: httpx2.AsyncClient) -> None:
     right = {"current_password": PASSWORD, "new_password": "a new long password"}
     assert (await api.post("/api/change-password", json=right)).json() == {"status": "ok"}
     mail = {"new_email": "new@example.org", "password": "a new long password"}
-    assert_problem(await api.post("/api/change-email", json=mail), 501, "NOT_AVAILABLE")
+    told = (await api.post("/api/change-email", json=mail)).json()
+    assert told["link"].startswith("http://127.0.0.1:8000/new-email/")
+    assert_problem(await api.post("/api/verify-email"), 409, "EMAIL_VERIFIED")
+    del mail["password"]
+    refused = await api.post("/api/change-email", json=mail)
+    assert_problem(refused, 422, "VALIDATION_FAILED", field="password")
     exported = await api.get("/api/export")
     assert exported.json()["account"]["email"] == EMAIL
     assert "chmd_" not in exported.text

@@ -54,4 +54,4 @@ async def test_only_its_own_page_writes(tmp_path: Path) -> None:
 
 
 def _agent(it: Sandbox) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(base_url=it.url, headers={"x-api-key": it.welcome.key})
+    return httpx2.AsyncClient(base_url=it.url, headers={"x-api-key": it.key})

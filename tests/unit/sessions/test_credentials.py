@@ -35,8 +35,13 @@ async def from_a_browser(world: McpHouse, ada: Caller, *, signed_in_s: float) ->
         conn.execute(
             schema.sessions.insert().values(
                 token_sha256="ab" * 32,
+                id="sign_1",
                 account_id=scope.account,
+                device="",
+                address="",
                 created_at=now,
+                last_used_at=now,
+                confirmed_at=now,
                 expires_at=now + timedelta(seconds=signed_in_s),
             )
         )

@@ -22,8 +22,9 @@ from chamade_mcp.store.database import Database
 from chamade_mcp.store.schema import Instant, metadata
 from tests.support.house import House
 
-NOBODYS = frozenset({"accounts", "oauth_clients"})
-"""The owners themselves; and programs that registered themselves, for whom nobody has said yes yet."""
+NOBODYS = frozenset({"accounts", "oauth_clients", "join_links"})
+"""The owners themselves; programs that registered themselves, for whom nobody has said yes yet; and links for
+people who have no account yet, which go with the account that sent them."""
 OWNED = [t for t in metadata.sorted_tables if t.name not in NOBODYS]
 DIALECT = SQLiteDialect()
 MOMENT = datetime(2026, 11, 20, tzinfo=UTC)
@@ -61,6 +62,8 @@ def fill(conn: Connection, account: str) -> None:
         values = {c.name: value_for(c, account) for c in table.c if c is not table.autoincrement_column}
         if "id" in values:
             values["id"] = account if table.name == "accounts" else f"{account} {table.name}"
+        if "invited_by" in values:
+            values["invited_by"] = account
         conn.execute(table.insert().values(values))
 
 
@@ -134,6 +137,12 @@ def keep_a_recording(conn: Connection, owner: Principal) -> None:
         conn.execute(table.insert().values(values | ids))
 
 
+def keep_a_passkey(conn: Connection, owner: Principal) -> None:
+    conn.execute(
+        schema.passkeys.insert().values({c.name: value_for(c, owner.account) for c in schema.passkeys.c})
+    )
+
+
 async def test_an_account_that_was_used_leaves_nothing(house: House) -> None:
     account = await house.accounts.create("a@example.org", "a long password", verified=True)
     owner = await house.accounts.authenticate_session(
@@ -159,10 +168,14 @@ async def test_an_account_that_was_used_leaves_nothing(house: House) -> None:
     await house.database.write(lambda conn: point_a_webhook(conn, owner))
     await house.database.write(lambda conn: connect_a_bot(conn, owner))
     await house.database.write(lambda conn: keep_a_recording(conn, owner))
+    await house.members.addresses.change(owner, "b@example.org", "a long password")
+    await house.members.joining.invite(owner, "c@example.org")
+    await house.database.write(lambda conn: keep_a_passkey(conn, owner))
     before = await house.database.read(rows)
     assert all(before.values()), before
     await house.accounts.delete(owner, "a long password")
     assert not any((await house.database.read(rows)).values())
+    assert await house.members.joining.invitations(owner) == []
     assert await house.blobs.size(served.id) is None
     assert house.engine.count(account) == 0
 
