@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from starlette.responses import Response
+
 from chamade_mcp.kit.credential import credential_in
 from chamade_mcp.model.access import Principal
 from chamade_mcp.model.errors import Forbidden
+from chamade_mcp.model.limits import SESSION_LIFE
 
 _SAFE = frozenset({"GET", "HEAD"})
 
@@ -50,6 +53,25 @@ class Gate:
             if name.strip() == self.cookie:
                 return value.strip().decode("latin-1") or None
         return None
+
+    def let_in(self, response: Response, session: str) -> None:
+        """The browser that gets `response` is signed in from then on."""
+        self._set(response, session, int(SESSION_LIFE.total_seconds()))
+
+    def let_out(self, response: Response) -> None:
+        self._set(response, "", 0)
+
+    def _set(self, response: Response, value: str, life_s: int) -> None:
+        name = self.cookie.decode()
+        response.set_cookie(
+            name,
+            value,
+            max_age=life_s,
+            path="/",
+            secure=name.startswith("__Host-"),
+            httponly=True,
+            samesite="lax",
+        )
 
     def require_same_origin(self, headers: Headers) -> None:
         """Cookies travel with any site's form; a request that changes something must come from ours."""

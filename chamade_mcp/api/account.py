@@ -68,6 +68,7 @@ class ProfileWire(Wire):
     email: str
     email_verified: bool
     name: str
+    owner: Annotated[bool, Field(description="Of the gateway: invites others")]
     created_at: str
 
 
@@ -94,12 +95,15 @@ class AccountGroup:
     async def overview(self, asked: Asked[None, None]) -> Answer:
         return await self.about.account(asked.principal)
 
+    async def profile(self, asked: Asked[None, None]) -> Answer:
+        return await self.accounts.profile(asked.principal)
+
     async def rename(self, asked: Asked[ProfileBody, None]) -> Answer:
         return await self.accounts.rename(asked.principal, asked.body.name)
 
     async def change_password(self, asked: Asked[ChangePasswordBody, None]) -> Answer:
         body = asked.body
-        await self.accounts.change_password(asked.principal, body.current_password, body.new_password)
+        await self.addresses.change_password(asked.principal, body.current_password, body.new_password)
         return _OK
 
     async def change_email(self, asked: Asked[ChangeEmailBody, None]) -> Answer:
@@ -134,6 +138,9 @@ class AccountGroup:
                     self.overview,
                     read,
                     reply=AccountWire,
+                ),
+                Operation(
+                    "GET", "/api/profile", "Whose account it is", self.profile, manage, reply=ProfileWire
                 ),
                 Operation(
                     "PATCH",

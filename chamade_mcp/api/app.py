@@ -27,11 +27,13 @@ from chamade_mcp.api.once import Once
 from chamade_mcp.api.operation import Group
 from chamade_mcp.api.operator import OperatorGroup
 from chamade_mcp.api.pairings import PairingGroup
+from chamade_mcp.api.passkeys import PasskeyGroup
 from chamade_mcp.api.platforms import PlatformGroup
 from chamade_mcp.api.recordings import RecordingGroup
 from chamade_mcp.api.reference import Reference
 from chamade_mcp.api.retention import RetentionGroup
 from chamade_mcp.api.routing import Router
+from chamade_mcp.api.sign_ins import SignInGroup
 from chamade_mcp.api.sip import SipGroup
 from chamade_mcp.api.stream import CallStream
 from chamade_mcp.api.system import SystemGroup
@@ -85,6 +87,8 @@ def api_app(
     once = Once(core.repeats)
     groups: list[Group] = [
         AccountGroup(core.accounts, core.members.addresses, core.overview).group(),
+        SignInGroup(core.accounts, gate).group(),
+        PasskeyGroup(core.accounts, core.members.passkeys, gate).group(),
         RetentionGroup(core.retention).group(),
         CallGroup(core.calls, once).group(),
         RecordingGroup(core.calls, core.studio).group(),

@@ -99,6 +99,8 @@ class KeyGroup:
                 f"A key cannot give more than it has: {', '.join(sorted(beyond))}",
                 code="INSUFFICIENT_PERMISSIONS",
             )
+        if Permission.MANAGE in permissions:
+            await self.accounts.sign_ins.require_fresh(principal)
         expires_at = None
         if body.expires_in_days is not None:
             expires_at = self.clock.now() + timedelta(days=body.expires_in_days)
@@ -134,7 +136,7 @@ class KeyGroup:
                     body=NewKeyBody,
                     reply=NewKeyWire,
                     status=201,
-                    errors={403: ("EMAIL_NOT_VERIFIED", "KEY_OR_SESSION_REQUIRED")},
+                    errors={403: ("EMAIL_NOT_VERIFIED", "KEY_OR_SESSION_REQUIRED", "CONFIRMATION_REQUIRED")},
                 ),
                 Operation(
                     "DELETE",

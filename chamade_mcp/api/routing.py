@@ -26,6 +26,7 @@ PATH_IDS: Mapping[str, Callable[[], NotFound]] = {
     "key_id": _missing("API key not found", "KEY_NOT_FOUND"),
     "ping_id": _missing("Ping not found", "PING_NOT_FOUND"),
     "invitation_id": _missing("Invitation not found", "INVITATION_NOT_FOUND"),
+    "passkey_id": _missing("Passkey not found", "PASSKEY_NOT_FOUND"),
     "sign_in_id": _missing("Sign-in not found", "SIGN_IN_NOT_FOUND"),
     "grant_id": _missing("Grant not found", "GRANT_NOT_FOUND"),
     "bot_id": _missing("Bot not found", "BOT_NOT_FOUND"),

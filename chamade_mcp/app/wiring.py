@@ -128,9 +128,18 @@ def _webhooks(
     return Webhooks(WebhookDeps(database, clock, time, box, outbound, carrier, couriers))
 
 
-def _members(settings: Settings, database: Database, clock: Clock, accounts: Accounts) -> Membership:
-    url, is_open = settings.public_url, settings.sign_up == "open"
-    return membership(database, clock, accounts, public_url=url, post=settings.post, sign_up_open=is_open)
+def _members(
+    settings: Settings, database: Database, clock: Clock, accounts: Accounts, box: SecretBox
+) -> Membership:
+    return membership(
+        database,
+        clock,
+        accounts,
+        public_url=settings.public_url,
+        key=box.derive("passkeys"),
+        post=settings.post,
+        sign_up_open=settings.sign_up == "open",
+    )
 
 
 def _studio(settings: Settings, database: Database, hub: EventHub, clock: Clock, blobs: Blobs) -> Studio:
@@ -175,7 +184,7 @@ class _House:
         self._door = Door(roster, reach.pairings, calls, inbox, files, relay)
         self._core = Core(
             accounts=accounts,
-            members=_members(settings, database, clock, accounts),
+            members=_members(settings, database, clock, accounts, box),
             overview=Overview(database, accounts, platforms, calls, inbox, operators),
             calls=calls,
             history=CallHistory(database, studio.recordings),

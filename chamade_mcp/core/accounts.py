@@ -112,6 +112,7 @@ class Accounts:
             "email": row.email,
             "email_verified": row.email_verified,
             "name": row.name,
+            "owner": row.is_owner,
             "created_at": iso(row.created_at),
         }
 

@@ -104,6 +104,12 @@ class Addresses:
             self._letters.changed(before.email, "Your account has another e-mail address now.")
         return email
 
+    async def change_password(self, principal: Principal, current: str, new: str) -> None:
+        """As `Accounts.change_password`; the address is told."""
+        await self._accounts.change_password(principal, current, new)
+        row = await self._database.read(partial(by_id, account=principal.account))
+        self._letters.changed(row.email, "The password of your account was changed.")
+
     # --- without the password ------------------------------------------------------------------------------
 
     async def forgot(self, email: str, address: str) -> None:

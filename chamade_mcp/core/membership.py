@@ -6,6 +6,7 @@ from chamade_mcp.core.accounts import Accounts
 from chamade_mcp.core.addresses import Addresses
 from chamade_mcp.core.joining import Joining
 from chamade_mcp.core.letters import Letters
+from chamade_mcp.core.passkeys import Passkeys
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.mail import Post
 from chamade_mcp.store.database import Database
@@ -16,6 +17,7 @@ class Membership:
     letters: Letters
     joining: Joining
     addresses: Addresses
+    passkeys: Passkeys
 
     async def stop(self) -> None:
         await self.joining.stop()
@@ -29,13 +31,15 @@ def membership(
     accounts: Accounts,
     *,
     public_url: str,
+    key: bytes,
     post: Post | None = None,
     sign_up_open: bool = False,
 ) -> Membership:
-    """Without a `post` no mail is sent."""
+    """Without a `post` no mail is sent; `key` marks what is asked of passkeys."""
     letters = Letters(post, public_url, clock)
     return Membership(
         letters,
         Joining(database, clock, accounts, letters, is_open=sign_up_open),
         Addresses(database, clock, accounts, letters),
+        Passkeys(database, clock, accounts, letters, public_url=public_url, key=key),
     )

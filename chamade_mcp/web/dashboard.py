@@ -44,6 +44,7 @@ class _Dashboard:
             Route(f"{HOME}/webhooks", self._page(self._frame("webhooks"))),
             Route(f"{HOME}/webhooks/{{webhook_id}}", self._page(self._webhook)),
             Route(f"{HOME}/keys", self._page(self._frame("keys"))),
+            Route(f"{HOME}/account", self._page(self._frame("account"))),
             Route(f"{HOME}/{{rest:path}}", self._nothing),
         ]
 
@@ -99,6 +100,8 @@ class _Dashboard:
             section=section or page,
             returned=returned,
             event_types=tuple(EventType),
+            account=profile["account_id"],
+            passkeys=await self._core.members.passkeys.has_any(visitor.principal),
             email=profile["email"],
             name=profile["name"],
             public_url=self._core.public_url,

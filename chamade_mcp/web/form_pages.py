@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from chamade_mcp.model.errors import GatewayError, LimitReached, ValidationFailed
-from chamade_mcp.model.limits import SESSION_LIFE
 from chamade_mcp.web.forms import BadForm, form_token, read_form, token_fits
 from chamade_mcp.web.views import Views
 
@@ -26,6 +25,10 @@ class Door(Protocol):
     def cookie(self) -> bytes: ...
 
     def session_of(self, headers: Mapping[bytes, bytes]) -> str | None: ...
+
+    def let_in(self, response: Response, session: str) -> None: ...
+
+    def let_out(self, response: Response) -> None: ...
 
     def require_same_origin(self, headers: Mapping[bytes, bytes]) -> None:
         """Raises `Forbidden` for a request that another site's page may have sent."""
@@ -60,7 +63,6 @@ class FormPages:
         self._door = door
         self._views = views
         self._cookie = door.cookie.decode()
-        self._secure = self._cookie.startswith("__Host-")
 
     def show(
         self, request: Request, template: str, trouble: Trouble | None = None, **values: object
@@ -78,7 +80,7 @@ class FormPages:
         )
         if trouble is not None and trouble.retry_after is not None:
             response.headers["retry-after"] = str(math.ceil(trouble.retry_after))
-        self._set(response, self._form_cookie, cookie, _FORM_LIFE_S)
+        self._remember(response, cookie, _FORM_LIFE_S)
         return response
 
     async def sent(self, request: Request) -> Sent:
@@ -100,22 +102,29 @@ class FormPages:
     def signed_in(self, session: str, wanted: str) -> Response:
         """Goes on at `wanted`, a path of ours; the form that led here is of no more use."""
         response = to(wanted)
-        self._set(response, self._cookie, session, int(SESSION_LIFE.total_seconds()))
-        self._set(response, self._form_cookie, "", 0)
+        self._door.let_in(response, session)
+        self._remember(response, "", 0)
         return response
 
     def signed_out(self, wanted: str) -> Response:
         response = to(wanted)
-        self._set(response, self._cookie, "", 0)
+        self._door.let_out(response)
         return response
 
     @property
     def _form_cookie(self) -> str:
         return f"{self._cookie}-form"
 
-    def _set(self, response: Response, name: str, value: str, life_s: int) -> None:
+    def _remember(self, response: Response, value: str, life_s: int) -> None:
+        secure = self._cookie.startswith("__Host-")
         response.set_cookie(
-            name, value, max_age=life_s, path="/", secure=self._secure, httponly=True, samesite="lax"
+            self._form_cookie,
+            value,
+            max_age=life_s,
+            path="/",
+            secure=secure,
+            httponly=True,
+            samesite="lax",
         )
 
 

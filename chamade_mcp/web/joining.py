@@ -5,13 +5,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from chamade_mcp.core.account_links import LinkGone
+from chamade_mcp.core.devices import address_of, device_of
 from chamade_mcp.core.gateway import Core
 from chamade_mcp.core.joining import Opened
 from chamade_mcp.core.letters import WELCOME
 from chamade_mcp.core.passwords import MIN_LENGTH
 from chamade_mcp.model.errors import GatewayError
 from chamade_mcp.model.limits import MAX_NAME
-from chamade_mcp.web.devices import address_of, device_of
 from chamade_mcp.web.form_pages import Door, FormPages, Sent, Trouble, trouble_of
 from chamade_mcp.web.sign_in import HOME
 from chamade_mcp.web.views import Views
@@ -49,7 +49,7 @@ class _Joining:
         if sent.trouble is not None:
             return self._form(request, email, sent.trouble)
         try:
-            link = await self._joining.ask(email, address_of(request))
+            link = await self._joining.ask(email, address_of(request.scope))
         except GatewayError as error:
             return self._form(request, email, trouble_of(error))
         return self._views.render("sign_up_sent.html", email=email, link=link, back=SIGN_UP)
@@ -72,7 +72,7 @@ class _Joining:
             return self._choose(request, opened, sent, Trouble(422, words, field="name"))
         try:
             session = await self._joining.join(
-                request.path_params["link"], sent["email"], name, sent["password"], device_of(request)
+                request.path_params["link"], sent["email"], name, sent["password"], device_of(request.scope)
             )
         except LinkGone:
             raise

@@ -8,11 +8,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from chamade_mcp.core.account_links import LinkGone
+from chamade_mcp.core.devices import address_of
 from chamade_mcp.core.gateway import Core
 from chamade_mcp.core.letters import EMAIL, PASSWORD
 from chamade_mcp.core.passwords import MIN_LENGTH
 from chamade_mcp.model.errors import GatewayError
-from chamade_mcp.web.devices import address_of
 from chamade_mcp.web.form_pages import Door, FormPages, Trouble, trouble_of
 from chamade_mcp.web.views import Views
 
@@ -50,7 +50,7 @@ class _MailLinks:
         if sent.trouble is not None:
             return self._ask_form(request, email, sent.trouble)
         try:
-            await self._addresses.forgot(email, address_of(request))
+            await self._addresses.forgot(email, address_of(request.scope))
         except GatewayError as error:
             return self._ask_form(request, email, trouble_of(error))
         return self._views.render("forgot_sent.html", email=email, sends=self._sends, back=FORGOT)

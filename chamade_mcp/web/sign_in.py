@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from chamade_mcp.core.devices import device_of
 from chamade_mcp.core.gateway import Core
 from chamade_mcp.model.access import Principal
 from chamade_mcp.model.errors import Forbidden, GatewayError, Unauthenticated
-from chamade_mcp.web.devices import device_of
 from chamade_mcp.web.form_pages import Door, FormPages, Trouble, headers_of, to, trouble_of
 from chamade_mcp.web.forms import BadForm, form_token, own_path, read_form, token_fits
 from chamade_mcp.web.views import Views
@@ -76,7 +76,7 @@ class SignIn:
             missing = Trouble(422, "Type the e-mail address and the password.")
             return await self._form(request, wanted, email, missing)
         try:
-            session = await self._accounts.sign_in(email, sent["password"], device_of(request))
+            session = await self._accounts.sign_in(email, sent["password"], device_of(request.scope))
         except GatewayError as error:
             return await self._form(request, wanted, email, trouble_of(error))
         old = self._pages.session(request)
@@ -109,4 +109,5 @@ class SignIn:
             email=email,
             unclaimed=await joining.unclaimed(),
             open=joining.is_open,
+            passkeys=self._core.members.passkeys.available,
         )

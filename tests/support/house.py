@@ -286,6 +286,7 @@ def _build(
             clock,
             accounts,
             public_url=PUBLIC_URL,
+            key=b"k" * 32,
             post=(letterbox := Letterbox()),
             sign_up_open=True,
         ),

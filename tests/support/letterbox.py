@@ -89,7 +89,7 @@ class Sink:
 
     def _take(self, to: str, raw: bytes) -> None:
         message = message_from_bytes(raw, policy=policy.default)
-        self.box.mails.append(Mail(to, str(message["subject"]), message.get_content()))
+        self.box.mails.append(Mail(to, str(message["subject"]), message.get_content().replace("\r\n", "\n")))
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx2
 import numpy as np
 from playwright.async_api import Browser, Page, async_playwright
+from pydantic import SecretStr
 from websockets.asyncio.client import ClientConnection, connect
 
 from chamade_mcp.app.server import Server, listen
@@ -52,14 +53,18 @@ async def open_house(
     clock: Clock | None = None,
     registry: Registry | None = None,
     webhook_private_hosts: str | None = None,
+    name: str = "127.0.0.1",
+    smtp_url: str | None = None,
 ) -> AsyncGenerator[House]:
+    """`name`: this machine's, as browsers know it."""
     listener = listen(Settings(host="127.0.0.1", port=0))
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    url = f"http://{name}:{listener.getsockname()[1]}"
     settings = Settings(
         data_dir=data_dir,
         public_url=url,
         files_max_size_mb=1,
         webhook_private_hosts=webhook_private_hosts,
+        smtp_url=SecretStr(smtp_url) if smtp_url else None,
     )
     async with build(settings, clock=clock, registry=registry) as gateway:
         await gateway.core.accounts.create("owner@example.org", "correct horse battery", verified=True)

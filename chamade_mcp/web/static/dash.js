@@ -1,15 +1,18 @@
 // What the pages of the dashboard share: the REST API, polling, lists that change in place, copying, dialogs.
 import { $, el, icon } from "./dom.js";
+import { askPerson, hasTyped, leave } from "./person.js";
 
 /** The API said no, or nothing. `message` is a sentence for the person; `fields` is empty or names what is wrong. */
 export class Refused extends Error {
   constructor(status, problem = {}) {
     super(problem.detail ? `${problem.detail.replace(/\.$/, "")}.` : "The gateway does not answer.");
     this.status = status;
+    this.code = problem.code;
     this.fields = problem.errors ?? [];
   }
 }
 
+/** What the API answers. The person is asked in between where they have to show who they are. */
 export async function api(method, path, body) {
   const asked = { method, headers: { accept: "application/json" } };
   if (body !== undefined) {
@@ -23,10 +26,15 @@ export async function api(method, path, body) {
     throw new Refused(0);
   }
   if (answer.status === 401) {
-    location.assign(`/sign-in?next=${encodeURIComponent(location.pathname)}`);
+    if (hasTyped() && (await askPerson("again"))) return api(method, path, body);
+    leave();
     return new Promise(() => {}); // the page is on its way out
   }
   const json = await answer.json().catch(() => ({}));
+  if (json.code === "CONFIRMATION_REQUIRED") {
+    if (await askPerson("confirm")) return api(method, path, body);
+    throw new Refused(403, { detail: "Nothing was done" });
+  }
   if (!answer.ok) throw new Refused(answer.status, json);
   return json;
 }

@@ -2,9 +2,8 @@
 
 import ipaddress
 import re
-from typing import Final
-
-from starlette.requests import Request
+from collections.abc import Mapping
+from typing import Any, Final
 
 from chamade_mcp.core.sign_ins import Device
 
@@ -28,19 +27,21 @@ _SYSTEMS: Final = (
 )
 
 
-def device_of(request: Request) -> Device:
-    agent = request.headers.get("user-agent", "")
+def device_of(scope: Mapping[str, Any]) -> Device:
+    """By the scope of an ASGI request."""
+    agent = dict[bytes, bytes](scope["headers"]).get(b"user-agent", b"").decode("latin-1")
     browser = next((name for pattern, name in _BROWSERS if re.search(pattern, agent)), "A program")
     system = next((name for pattern, name in _SYSTEMS if re.search(pattern, agent)), "")
-    return Device(f"{browser} on {system}" if system else browser, address_of(request))
+    return Device(f"{browser} on {system}" if system else browser, address_of(scope))
 
 
-def address_of(request: Request) -> str:
+def address_of(scope: Mapping[str, Any]) -> str:
     """Of IPv6 the network: whoever has one address there has 18 trillion more. Empty when it is not known."""
-    if request.client is None:
+    client = scope.get("client")
+    if client is None:
         return ""
     try:
-        address = ipaddress.ip_address(request.client.host.partition("%")[0])
+        address = ipaddress.ip_address(str(client[0]).partition("%")[0])
     except ValueError:
         return ""
     if isinstance(address, ipaddress.IPv6Address):
