@@ -15,7 +15,7 @@ SECRET_WORDS = ("hash", "sha256", "token", "sealed")
 NOT_EXPORTED = {
     "repeats",  # answers that were given, for a day, sealed
     "events",  # what they tell stands in calls, messages and transcripts
-    "sessions",  # nothing but secrets and dates
+    "account_links",  # nothing but secrets and dates
     "notices",  # what processes tell each other, for minutes
     "oauth_consents",  # a question on a screen, for ten minutes
     "oauth_families",  # nothing but dates of a grant
