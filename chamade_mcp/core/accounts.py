@@ -188,12 +188,12 @@ class Accounts:
     async def vouch(self, principal: Principal, password: str | None, field: str = "password") -> None:
         """That it is the person: by the password, or as they have just shown it in that browser.
 
-        Raises `Forbidden`, or `ValidationFailed` for a key without a password.
+        Raises `Forbidden`.
         """
         if password is not None:
             await self.verify_password(principal, password, field)
         elif principal.browser is None:
-            raise ValidationFailed([FieldError(field, "is required with a key")])
+            raise Forbidden("With a key the account's password is needed", code="CONFIRMATION_REQUIRED")
         else:
             await self.sign_ins.require_fresh(principal)
 

@@ -57,6 +57,7 @@ CHAPTERS: Final[Sequence[Chapter]] = (
         "Operating",
         (
             Entry("deploy/README.md", "running", "Running for others"),
+            Entry("docs/accounts.md", "accounts", "Accounts"),
             Entry("docs/settings.md", "settings", "Settings"),
             Entry("docs/backup.md", "backup", "Backup and restore"),
             Entry("docs/metrics.md", "metrics", "Metrics"),

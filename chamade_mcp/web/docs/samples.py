@@ -17,6 +17,7 @@ _TELLING: Final[Mapping[str, object]] = {
     "mime": "text/plain",
     "name": "First",
     "new_email": "you@example.org",
+    "email": "you@example.org",
     "number": "+33123456789",
     "platform": "web",
     "request_id": "kmnop",

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from playwright.async_api import Browser, CDPSession, expect
+from playwright.async_api import Browser, expect
 
 from chamade_mcp.core.sign_ins import GRACE
 from tests.integration.web.test_account import Later, give_password, serious
@@ -21,9 +21,9 @@ DEVICE: dict[str, Any] = {
 }
 
 
-async def give_device(desk: Desk) -> tuple[CDPSession, str]:
-    """The browser has an authenticator from now on."""
-    cdp = await desk.page.context.new_cdp_session(desk.page)
+async def give_device(desk: Desk) -> tuple[Any, str]:
+    """The browser has an authenticator from now on: the session that speaks with it, and its id."""
+    cdp: Any = await desk.page.context.new_cdp_session(desk.page)
     await cdp.send("WebAuthn.enable")
     made = await cdp.send("WebAuthn.addVirtualAuthenticator", {"options": DEVICE})
     return cdp, made["authenticatorId"]

@@ -6,7 +6,7 @@ from chamade_mcp.core.accounts import Accounts
 from chamade_mcp.core.devices import address_of, device_of
 from chamade_mcp.core.sign_ins import Device
 from chamade_mcp.model.access import Principal
-from chamade_mcp.model.errors import Forbidden, LimitReached, NotFound, Unauthenticated, ValidationFailed
+from chamade_mcp.model.errors import Forbidden, LimitReached, NotFound, Unauthenticated
 from tests.support.house import House
 
 PASSWORD = "a few good words"
@@ -82,7 +82,7 @@ async def test_a_key_is_not_asked_but_shows_the_password(house: House) -> None:
     assert program is not None
     await house.accounts.sign_ins.require_fresh(program)
     assert not await house.accounts.sign_ins.is_fresh(program)
-    with pytest.raises(ValidationFailed):
+    with pytest.raises(Forbidden):
         await house.accounts.delete(program, None)
 
 
