@@ -249,3 +249,24 @@ async def test_the_version_is_printed_alone(tmp_path: Path) -> None:
     done = await chamade(tmp_path, "--version")
     assert done.code == 0
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", done.out)
+
+
+async def test_the_command_line_opens_an_account(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    async with serving(data) as gateway, httpx2.AsyncClient(base_url=gateway.url) as http:
+        printed = re.search(r"http\S+/welcome/\S+", "".join(gateway.printed))
+        assert printed is not None
+        made = await chamade(data, "account", "link", CHAMADE_PUBLIC_URL=gateway.url)
+        assert (made.code, made.err) == (0, "")
+        assert (await http.get(made.out.strip())).status_code == 200
+        assert (await http.get(printed[0])).status_code == 410, "the newer link replaces it"
+        nobody = await chamade(data, "account", "link", "--email", "ben@example.org")
+        assert (nobody.code, nobody.out) == (1, "")
+        await chamade(
+            data, "account", "create", "--email", "ann@example.org", "--password", "a few good words"
+        )
+        forgotten = await chamade(
+            data, "account", "link", "--email", "ann@example.org", CHAMADE_PUBLIC_URL=gateway.url
+        )
+        assert (await http.get(forgotten.out.strip())).status_code == 200
+        assert "/new-password/" in forgotten.out

@@ -408,7 +408,7 @@ async def test_everybody_can_use_it(
         await look("not found")
         await page.context.clear_cookies()
         await page.goto(f"{house.url}/sign-in")
-        await page.click("button")
+        await page.click("button.primary")
         await expect(page.locator("#error")).to_have_text(re.compile("Type the e-mail address"))
         await look("sign in")
         assert found == []
