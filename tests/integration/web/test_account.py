@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Page, ViewportSize, expect
 
 from chamade_mcp.core.sign_ins import GRACE
 from chamade_mcp.kit.clock import SystemClock
-from tests.integration.web.test_dashboard import (
+from tests.support.desk import (
     AXE,
     AXE_RUN,
     DESKTOP,

@@ -8,7 +8,7 @@ from playwright.async_api import Browser, expect
 
 from chamade_mcp.core.sign_ins import GRACE
 from tests.integration.web.test_account import Later, give_password, serious
-from tests.integration.web.test_dashboard import AXE, AXE_RUN, DESKTOP, EMAIL, LOADED, PASSWORD, Desk, desk_in
+from tests.support.desk import AXE, AXE_RUN, DESKTOP, EMAIL, LOADED, PASSWORD, Desk, desk_in
 from tests.support.visitors import House, open_house
 
 DEVICE: dict[str, Any] = {
