@@ -211,7 +211,6 @@ class _House:
             standing=front.standing,
             public_url=url,
         )
-        self._wire_endings()
 
     def _wire_endings(self) -> None:
         """An account that goes takes with it what it began; so does a key or a grant."""
@@ -226,6 +225,7 @@ class _House:
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Gateway]:
+        self._wire_endings()
         await self._engine.start()
         await self._supervisor.start(self._context)
         await self._core.connections.start(self._context)

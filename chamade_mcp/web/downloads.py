@@ -47,5 +47,5 @@ def _file(package: Package) -> Response:
 
 def download_routes(core: Core, door: Door, assets: Assets) -> list[BaseRoute]:
     views = Views(assets)
-    give = _Downloads(core, SignIn(core.accounts, door, views)).give
+    give = _Downloads(core, SignIn(core, door, views)).give
     return [Route("/download/{name}", views.guarded(give), methods=["GET"])]
