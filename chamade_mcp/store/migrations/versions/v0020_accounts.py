@@ -6,8 +6,8 @@ Everybody signs in again once: of the browsers that were signed in nothing is kn
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0019"
-down_revision = "0018"
+revision = "0020"
+down_revision = "0019"
 
 _MOMENT = sa.String(27)
 
