@@ -16,7 +16,7 @@ from markdown_it.tree import SyntaxTreeNode
 from chamade_mcp.kit.markdown.backslash import Discord, NextcloudTalk, Teams
 from chamade_mcp.kit.markdown.dialect import Dialect
 from chamade_mcp.kit.markdown.formats import Format
-from chamade_mcp.kit.markdown.source import Source
+from chamade_mcp.kit.markdown.source import Source, Unmarked
 from chamade_mcp.kit.markdown.telegram import TelegramHtml
 from chamade_mcp.kit.markdown.tight import Slack, WhatsApp
 
@@ -30,6 +30,8 @@ _DIALECTS: dict[Format, Dialect] = {
     Format.NEXTCLOUD_TALK: NextcloudTalk(),
 }
 _SOURCE = Source()
+_UNMARKED = Unmarked()
+_READ = frozenset({"text", "code_inline", "fence", "code_block"})
 _PARSER = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 LINKABLE = re.compile(r"(?:https?://|mailto:)[^\s\x00-\x20\x7f\"]+", re.IGNORECASE)
 # The full stop after an address, or the bracket around it, belongs to the sentence.
@@ -66,8 +68,21 @@ def render(markdown: str, to: Format) -> str:
 
 
 def written(tree: Node) -> str:
-    """Markdown that says what `tree` does; its tables as blocks of code."""
-    return _said(tree, _SOURCE)
+    """Markdown that says what `tree` does; its tables as blocks of code.
+
+    Where markers in markers would be read in another way than they stood, it comes without them.
+    """
+    marked = _said(tree, _SOURCE)
+    return marked if _letters(parse(marked)) == _letters(tree) else _said(tree, _UNMARKED)
+
+
+def _letters(tree: Node) -> str:
+    """All that is read, without the space between."""
+    if tree.type == "table":
+        said = _table(tree)
+    else:
+        said = tree.content if tree.type in _READ else "".join(map(_letters, tree.children))
+    return "".join(said.split())
 
 
 def _said(tree: Node, dialect: Dialect) -> str:

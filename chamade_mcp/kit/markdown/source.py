@@ -47,6 +47,19 @@ class Source(Backslash):
         return f"{'#' * level} {_LAST_HASHES.sub(_BACKSLASHED, inner)}"
 
 
+class Unmarked(Source):
+    """The same without what stands around words to stress them."""
+
+    def strong(self, inner: str) -> str:
+        return inner
+
+    def emphasis(self, inner: str) -> str:
+        return inner
+
+    def strike(self, inner: str) -> str:
+        return inner
+
+
 def _loose(inner: str) -> bool:
     """Beside a space no marker acts. Where a line ends within a line, a space comes instead."""
     return inner != inner.strip()

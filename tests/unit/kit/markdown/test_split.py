@@ -72,10 +72,17 @@ def test_every_part_is_within_the_limit_and_nothing_is_lost(
 @example("# 0&#10;#", Format.PLAIN, 9)
 @example("000***\u20280*", Format.PLAIN, 6)
 @example("* * x\n* y", Format.PLAIN, 3)
+@example("** _0*a*_", Format.PLAIN, 4)
+@example("0 0***a*a*", Format.PLAIN, 5)
 @settings(max_examples=300, deadline=None)
 def test_any_text_keeps_its_words(markdown: str, to: Format, limit: int):
     # What leaks out of its markup would be words that were none.
     assert "".join(said(part) for part in of(markdown, limit, to)) == said(markdown)
+
+
+def test_what_stands_beside_a_table_keeps_its_markup():
+    parts = of("**bold**\n\n| a | b |\n|---|---|\n| c | `d` |\n\n" + "word " * 20, 60)
+    assert parts[0].startswith("**bold**\n\n```")
 
 
 @settings(deadline=None)
