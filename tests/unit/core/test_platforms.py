@@ -57,7 +57,7 @@ def test_every_platform_of_the_contract_is_known() -> None:
 @requirement("R-076")
 @pytest.mark.parametrize(
     ("rate_hz", "names"),
-    [(48_000, ["meet", "nctalk"]), (16_000, ["zoom"]), (8_000, ["sip"])],
+    [(48_000, ["meet"]), (16_000, ["zoom"]), (8_000, ["sip"])],
 )
 def test_native_rates(rate_hz: int, names: list[str]) -> None:
     platforms = Platforms(discover(), Roster())
