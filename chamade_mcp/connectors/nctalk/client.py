@@ -265,7 +265,7 @@ def _complain(answer: httpx2.Response, fine: tuple[int, ...] = ()) -> None:
             raise PlatformUnavailable("Nextcloud is asked too often", retry_after(answer.headers, _BUSY_S))
         case 503:
             raise PlatformUnavailable(
-                words or "Nextcloud is in maintenance", retry_after(answer.headers, 30.0)
+                words or "Nextcloud is in maintenance", retry_after(answer.headers, _BUSY_S)
             )
         case 502 | 504:
             raise Unanswered(f"{TITLE} answers with status {status}")
