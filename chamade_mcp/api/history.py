@@ -98,6 +98,7 @@ class HistoryGroup:
                     read,
                     query=CallsQuery,
                     reply=PastCallsWire,
+                    errors={404: ("CALL_NOT_FOUND",)},
                 ),
                 Operation("GET", one, "One of them", self.get, read, reply=PastCallWire),
                 Operation(

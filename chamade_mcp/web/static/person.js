@@ -15,7 +15,13 @@ export function askPerson(kind) {
   return asking;
 }
 
-export const leave = () => location.assign(`/sign-in?next=${encodeURIComponent(location.pathname)}`);
+let leaving = false;
+addEventListener("submit", ({ target }) => (leaving ||= target.getAttribute("action") === "/sign-out"));
+
+/** To where one signs in, and back from there; not for one who is on the way out by the form that signs out. */
+export function leave() {
+  if (!leaving) location.assign(`/sign-in?next=${encodeURIComponent(location.pathname)}`);
+}
 
 /** Whether somebody has typed something here that would be lost. */
 export function hasTyped() {
