@@ -217,6 +217,8 @@ def _query_parameters(operation: AnyOperation) -> list[Schema]:
             # Text on the wire: absent is absent, there is no null to send.
             member |= choices[0]
             member.pop("default", None)
+        if member.get("$ref", "").startswith("#/$defs/"):  # beside the query, where no document has it
+            member |= _tidy(schema["$defs"][member.pop("$ref").rpartition("/")[2]])
         description = member.pop("description", None)
         parameter: Schema = {"name": name, "in": "query", "required": False, "schema": member}
         if description is not None:

@@ -16,6 +16,7 @@ class Wanted(Body):
 class Page(Query):
     limit: int = 5
     after: str | None = None
+    by: Permission | None = None
 
 
 class PlanWire(Wire):
@@ -68,6 +69,7 @@ def test_query_parameters_are_never_null() -> None:
     assert by_name["call_id"]["required"]
     assert by_name["after"]["schema"] == {"type": "string"}
     assert by_name["limit"]["schema"] == {"type": "integer", "default": 5}
+    assert by_name["by"]["schema"]["enum"] == [str(permission) for permission in Permission]
 
 
 def test_every_status_that_can_come_is_there() -> None:
