@@ -4,6 +4,7 @@ import { fileSize } from "./dom.js";
 import { agentOf, isAlive, lengthOf, span, stateOf, toneOf, whoOf } from "./pastcall.js";
 import { attachment, clock } from "./message.js";
 import { Player, trackRows } from "./player.js";
+import { sure } from "./sure.js";
 import { renderText } from "./text.js";
 
 const PAGE = 500;
@@ -24,6 +25,8 @@ let call = null;
 let recordings = [];
 let recording = null; // the one that is heard
 let track = null;
+let course = [];
+let settled = false; // it is over, and all of it is read
 
 // --- how it went ------------------------------------------------------------------------------------------
 
@@ -81,6 +84,7 @@ async function readCourse() {
 
 $("more").addEventListener("click", () => {
   pages += 1;
+  settled = false;
   lookNow();
 });
 
@@ -125,35 +129,15 @@ function showRecordings(found) {
 
 // --- what cannot be undone --------------------------------------------------------------------------------
 
-let sure = null; // does it, and returns what comes after the dialog is gone
-
-function ask(title, text, go, act) {
-  $("sure-title").textContent = title;
-  $("sure-text").textContent = text;
-  $("sure-go").textContent = go;
-  $("sure-error").textContent = "";
-  sure = act;
-  $("sure").showModal();
-}
-
-$("sure-form").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  try {
-    const then = await sure();
-    $("sure").close();
-    then();
-  } catch (error) {
-    $("sure-error").textContent = error.message;
-  }
-});
 $("drop-recording").addEventListener("click", () =>
-  ask("Delete the recording", "All of its tracks go, for good. What was said and written in the call stays.", "Delete", async () => {
+  sure("Delete the recording", "All of its tracks go, for good. What was said and written in the call stays.", "Delete", async () => {
     await api("DELETE", `/api/recordings/${recording.recording_id}`);
+    settled = false;
     return lookNow;
   }),
 );
 $("forget").addEventListener("click", () =>
-  ask("Forget this call", "What was said and written in it goes, and its recordings, for good. This cannot be undone.", "Forget it", async () => {
+  sure("Forget this call", "What was said and written in it goes, and its recordings, for good. This cannot be undone.", "Forget it", async () => {
     await api("DELETE", path);
     return () => location.assign("/dashboard/calls");
   }),
@@ -176,11 +160,14 @@ function showCall() {
 
 async function look() {
   if (!titles.size) ({ titles } = await readPlatforms());
-  const [known, moments, { recordings: found }] = await Promise.all([api("GET", path), readCourse(), api("GET", `/api/call/${$("call").dataset.id}/recordings`)]);
-  call = known;
-  showCall();
-  showRecordings(found);
-  const rows = moments.map((moment, n) => ({ ...moment, n, place: placeOf(moment) }));
+  if (!settled) {
+    const [known, moments, { recordings: found }] = await Promise.all([api("GET", path), readCourse(), api("GET", `/api/call/${$("call").dataset.id}/recordings`)]);
+    [call, course] = [known, moments];
+    settled = !isAlive(call) && found.every((one) => one.ended_at);
+    showCall();
+    showRecordings(found);
+  }
+  const rows = course.map((moment, n) => ({ ...moment, n, place: placeOf(moment) }));
   fill($("course"), rows, (moment) => moment.n, momentRow);
   $("course-empty").hidden = rows.length > 0;
   trouble("");

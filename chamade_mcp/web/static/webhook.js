@@ -1,5 +1,6 @@
 // One webhook: what was sent to it and what became of that, and its settings.
 import { $, api, el, fill, keepLooking, plural, say, shortDay, trouble, when } from "./dash.js";
+import { sure } from "./sure.js";
 import { askForWebhook, onWebhook, showSecret, stateOf } from "./webhookform.js";
 import { nameOf } from "./webhookname.js";
 
@@ -145,36 +146,15 @@ $("test").addEventListener("click", async () => {
 
 // --- what cannot be undone --------------------------------------------------------------------------------
 
-let sure = null; // does it, and returns what comes after the dialog is gone
-
-function ask(title, text, go, act) {
-  $("sure-title").textContent = title;
-  $("sure-text").textContent = text;
-  $("sure-go").textContent = go;
-  $("sure-error").textContent = "";
-  sure = act;
-  $("sure").showModal();
-}
-
-$("sure-form").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  try {
-    const then = await sure();
-    $("sure").close();
-    then();
-  } catch (error) {
-    $("sure-error").textContent = error.message;
-  }
-});
 $("rotate").addEventListener("click", () =>
-  ask("Make a new secret", "For 24 hours everything is signed with both, so that your server can change over.", "Make it", async () => {
+  sure("Make a new secret", "For 24 hours everything is signed with both, so that your server can change over.", "Make it", async () => {
     webhook = await api("POST", `${path}/secret`);
     show();
     return () => showSecret("The new secret", webhook.secret);
   }),
 );
 $("remove").addEventListener("click", () =>
-  ask(`Remove ${nameOf(webhook)}`, "Nothing more is sent there. What was sent is forgotten. This cannot be undone.", "Remove", async () => {
+  sure(`Remove ${nameOf(webhook)}`, "Nothing more is sent there. What was sent is forgotten. This cannot be undone.", "Remove", async () => {
     await api("DELETE", path);
     return () => location.assign("/dashboard/webhooks");
   }),
