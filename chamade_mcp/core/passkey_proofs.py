@@ -6,6 +6,7 @@ was answered is remembered until it would have ended, and is answered no more.
 
 import hmac
 import json
+import logging
 import secrets
 import struct
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from chamade_mcp.kit.clock import Clock
+
+log = logging.getLogger(__name__)
 
 LIFE_S: Final = 300
 _NONCE_BYTES: Final = 16
@@ -153,7 +156,8 @@ class Site:
                 expected_origin=self.origin,
                 require_user_verification=True,
             )
-        except Exception:  # a stranger's bytes: its decoders raise whatever theirs do
+        except Exception as error:  # a stranger's bytes: its decoders raise whatever theirs do
+            log.info("a new passkey was not taken: %s", type(error).__name__)
             raise ProofRefused from None
         synced = made.credential_device_type is CredentialDeviceType.MULTI_DEVICE
         return NewPasskey(
@@ -174,6 +178,7 @@ class Site:
                 credential_current_sign_count=known.sign_count,
                 require_user_verification=True,
             )
-        except Exception:  # as above
+        except Exception as error:  # as above
+            log.info("a passkey was not taken: %s", type(error).__name__)
             raise ProofRefused from None
         return signed.new_sign_count

@@ -74,10 +74,6 @@ def new_agent_id() -> AgentId:
     return AgentId(new_id("agent"))
 
 
-def new_key_id() -> KeyId:
-    return KeyId(new_id("key"))
-
-
 def new_call_id() -> CallId:
     return CallId(new_id("call"))
 

@@ -57,7 +57,8 @@ async def test_a_bot_is_asked_who_it_is_and_its_link_is_opened(house: House) -> 
     assert (listed.identity.name, listed.access) == ("@helper", Access.PAIRING)
     assert house.platforms.states(owner.scope)[BOTS]["status"] == "ok"
     assert house.platforms.identities(owner.scope, None)[BOTS] == {"agent": "@helper", "operator": None}
-    (_, mine) = house.platforms.overview(owner)["connections"]  # type: ignore[misc]
+    shown: Any = house.platforms.overview(owner)["connections"]
+    (_, mine) = shown
     assert mine == house.connections.list(owner.account)[0].to_wire()
     other = await house.owner()
     assert house.platforms.states(other.scope)[BOTS]["status"] == "not_configured"
