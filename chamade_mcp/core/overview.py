@@ -76,6 +76,7 @@ _EXPORTED: Sequence[tuple[str, Table]] = (
     ("webhooks", schema.webhooks),
     ("webhook_deliveries", schema.webhook_deliveries),
     ("webhook_attempts", schema.webhook_attempts),
+    ("usage", schema.usage_counts),
 )
 
 

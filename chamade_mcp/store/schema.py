@@ -31,6 +31,7 @@ from chamade_mcp.store.recording_tables import recording_tracks as recording_tra
 from chamade_mcp.store.recording_tables import recordings as recordings
 from chamade_mcp.store.session_tables import mcp_sessions as mcp_sessions
 from chamade_mcp.store.session_tables import notices as notices
+from chamade_mcp.store.usage_tables import usage_counts as usage_counts
 from chamade_mcp.store.webhook_tables import webhook_attempts as webhook_attempts
 from chamade_mcp.store.webhook_tables import webhook_deliveries as webhook_deliveries
 from chamade_mcp.store.webhook_tables import webhooks as webhooks
@@ -46,6 +47,8 @@ accounts = Table(
     Column("created_at", Instant, nullable=False),
     Column("event_seq", Integer, nullable=False, server_default="0"),
     Column("message_seq", Integer, nullable=False, server_default="0"),
+    # Up to the message of this number usage is counted.
+    Column("usage_seq", Integer, nullable=False, server_default="0"),
     Column("messages_days", Integer),
     Column("files_days", Integer),
     Column("transcripts_days", Integer),
@@ -149,6 +152,13 @@ messages = Table(
         "seq",
         sqlite_where=text("status = 'pending'"),
         postgresql_where=text("status = 'pending'"),
+    ),
+    Index(
+        "ix_messages_failed",
+        "account_id",
+        "created_at",
+        sqlite_where=text("status = 'failed'"),
+        postgresql_where=text("status = 'failed'"),
     ),
     # Looked for with every message of a person, where there are windows.
     Index(
