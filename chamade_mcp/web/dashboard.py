@@ -17,6 +17,7 @@ from chamade_mcp.web.assets import Assets
 from chamade_mcp.web.form_pages import Door
 from chamade_mcp.web.joining import joining_routes
 from chamade_mcp.web.mail_links import mail_link_routes
+from chamade_mcp.web.navigation import NAVIGATION, behind_more
 from chamade_mcp.web.returned import Returned, returned
 from chamade_mcp.web.sign_in import HOME, SignIn, Visitor
 from chamade_mcp.web.views import Endpoint, Views
@@ -98,6 +99,8 @@ class _Dashboard:
             f"dash_{page}.html",
             page=page,
             section=section or page,
+            navigation=NAVIGATION,
+            more=tuple(behind_more()),
             returned=returned,
             event_types=tuple(EventType),
             account=profile["account_id"],

@@ -237,6 +237,9 @@ async function copy(target) {
   }
 }
 
+// A page that the browser brings back as it was left must not come with its menu open.
+addEventListener("pagehide", () => $("pages").hidePopover());
+
 document.addEventListener("click", async ({ target }) => {
   target.closest("[data-close]")?.closest("dialog").close();
   const button = target.closest("[data-copy]");

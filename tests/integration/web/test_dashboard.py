@@ -16,6 +16,7 @@ from playwright.async_api import Browser, ViewportSize, expect
 from chamade_mcp.kit.clock import SystemClock
 from chamade_mcp.kit.registry import Registry, discover
 from chamade_mcp.kit.testing_bots import BOTS, ScriptedBots
+from chamade_mcp.web.navigation import NAVIGATION, behind_more
 from tests.support.desk import DESKTOP, EMAIL, LOADED, PASSWORD, PHONE, PROBE, Desk, desk_in
 from tests.support.requirement import requirement
 from tests.support.visitors import BOUND_S, House, calling, open_house, visit
@@ -363,6 +364,31 @@ async def furnish(house: House, browser: Browser) -> None:
         await person.context.close()
 
 
+async def test_a_phone_has_every_page_behind_its_bar_and_the_keyboard_reaches_it(
+    house: House, mute_browser: Browser
+) -> None:
+    desk = await desk_in(mute_browser, house, viewport=PHONE)
+    page, more = desk.page, desk.page.get_by_role("button", name="More")
+    in_bar = [entry.label for group in NAVIGATION for entry in group if entry.in_bar]
+    hidden = [entry.label for entry in behind_more()]
+    links = page.get_by_role("navigation").get_by_role("link")
+    assert await links.all_inner_texts() == in_bar
+    await more.press("Enter")
+    await expect(links).to_have_text([*in_bar, *hidden])
+    assert await desk.violations("more") == []
+    await page.keyboard.press("Escape")
+    await expect(links).to_have_text(in_bar)
+    await expect(more).to_be_focused()
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name=hidden[0])).to_be_focused()
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(f"**/{hidden[0].lower()}")
+    await page.wait_for_selector(LOADED)
+    await expect(more).to_have_attribute("aria-current", "true")
+    assert desk.complaints == []
+
+
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_everybody_can_use_it(
@@ -387,10 +413,11 @@ async def test_everybody_can_use_it(
         await page.keyboard.press("Escape")
         await page.locator("#links button").first.click()
         await look("revoke a link")
-        for path in ("/inbox", "/people", "/connect", "/webhooks", "/keys"):
+        for path in [entry.path for group in NAVIGATION for entry in group if entry.path]:
             await desk.open(path)
             await look(path)
             assert await page.evaluate("window.shifted") < 0.01
+        await desk.open("/keys")
         await page.click("#create")
         await look("new key")
         await page.fill("#key-name", "x")

@@ -20,13 +20,12 @@ from chamade_mcp.model.ids import COMMON, ConversationRef, MessageRef, Platform
 from chamade_mcp.model.messages import Sender
 from chamade_mcp.web.assets import STATIC, Assets
 from chamade_mcp.web.forms import MAX_FORM_BYTES, own_path
+from chamade_mcp.web.navigation import NAVIGATION
 from chamade_mcp.web.views import Views
 
 EMAIL, PASSWORD = "ann@example.org", "correct horse battery"
 PLAIN, SECURE = "http://127.0.0.1:8000", "https://voice.example.org"
-PAGES = tuple(
-    f"/dashboard{path}" for path in ("", "/inbox", "/calls", "/people", "/connect", "/webhooks", "/keys")
-)
+PAGES = tuple(f"/dashboard{entry.path}" for group in NAVIGATION for entry in group)
 HTML = {"accept": "text/html,application/xhtml+xml"}
 PAGE_LIMIT_BYTES = 100_000
 RECEIVER = "127.0.0.1:9"
