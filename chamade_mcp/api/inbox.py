@@ -38,6 +38,14 @@ class InboxQuery(Query):
     limit: Limit = 50
     offset: Annotated[int, Field(ge=0, le=1_000_000_000), FromText] = 0
     status: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,20}$")] = "active"
+    before: Annotated[
+        Annotated[str, StringConstraints(min_length=1, max_length=100)] | None,
+        Field(description="Of the list: `next` of the page before"),
+    ] = None
+    search: Annotated[
+        str,
+        Field(max_length=100, description="Of the list: words of the name, or of the platform's; all count"),
+    ] = ""
 
 
 class ConversationQuery(Query):
@@ -147,6 +155,9 @@ class InboxWire(Wire):
         bool,
         Field(description="The cursor given names no message of yours: this is the list, begin anew from it"),
     ] = False
+    next: Annotated[
+        str | None, Field(description="Of the list: `before` of the next page; null on the last")
+    ] = None
 
 
 class SentWire(Wire):
@@ -185,7 +196,12 @@ class InboxGroup:
         if query.platform is not None:
             return await self.inbox.detail(principal, query.platform, limit=query.limit)
         return await self.inbox.snapshot(
-            principal, limit=query.limit, offset=query.offset, status=query.status
+            principal,
+            limit=query.limit,
+            offset=query.offset,
+            status=query.status,
+            before=query.before,
+            search=query.search,
         )
 
     async def conversation(self, asked: Asked[None, ConversationQuery]) -> Answer:

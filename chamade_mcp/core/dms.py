@@ -160,22 +160,6 @@ def most_recent(conn: Connection, scope: Scope, platform: str) -> Row[Any] | Non
     ).one_or_none()
 
 
-def page(
-    conn: Connection, scope: Scope, platform: str | None, status: str, limit: int, offset: int
-) -> Sequence[Row[Any]]:
-    """Conversations, the one with the newest message first."""
-    query = (
-        select(conversations)
-        .where(mine(scope), conversations.c.status == status)
-        .order_by(conversations.c.last_message_at.desc(), conversations.c.id)
-        .limit(limit)
-        .offset(offset)
-    )
-    if platform is not None:
-        query = query.where(conversations.c.platform == platform)
-    return conn.execute(query).all()
-
-
 def newest(conn: Connection, conversation: str, limit: int) -> list[Row[Any]]:
     """The newest `limit` messages that the agent may see, oldest first."""
     query = select(messages).where(messages.c.conversation_id == conversation, messages.c.status != ASIDE)

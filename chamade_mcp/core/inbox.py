@@ -13,6 +13,7 @@ from chamade_mcp.core.changes import Changes
 from chamade_mcp.core.cursors import Heads, cursor_of
 from chamade_mcp.core.held import Released
 from chamade_mcp.core.inbox_deps import InboxDeps
+from chamade_mcp.core.listing import Wanted, words_of
 from chamade_mcp.core.polls import Polls, SharedLooks
 from chamade_mcp.core.probe import PROBE
 from chamade_mcp.core.replies import Correspondent
@@ -85,11 +86,22 @@ class Inbox:
         return known
 
     async def snapshot(
-        self, principal: Principal, *, limit: int = 50, offset: int = 0, status: str = "active"
+        self,
+        principal: Principal,
+        *,
+        limit: int = 50,
+        offset: int = 0,
+        status: str = dms.ACTIVE,
+        before: str | None = None,
+        search: str = "",
     ) -> dict[str, Any]:
-        """Conversations, the one with the newest message first, each with that message."""
-        look = partial(self._views.snapshot, scope=principal.scope, status=status, limit=limit, offset=offset)
-        return await self._d.database.read(look)
+        """Conversations, the one with the newest message first, each with that message; `next` is `before` of
+        the page behind this one. Raises `InvalidRequest` for a `before` that is none."""
+        words = words_of(search, self._d.platforms.manifests)
+        wanted = Wanted(limit, offset, status, before=before, words=words)
+        return await self._d.database.read(
+            partial(self._views.snapshot, scope=principal.scope, wanted=wanted)
+        )
 
     async def detail(self, principal: Principal, platform: str, *, limit: int = 50) -> dict[str, Any]:
         """The active conversation of a platform with its newest messages; no conversation is no error."""

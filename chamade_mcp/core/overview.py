@@ -64,6 +64,7 @@ _EXPORTED: Sequence[tuple[str, Table]] = (
     ("conversations", schema.conversations),
     ("messages", schema.messages),
     ("operators", schema.operators),
+    ("put_aside", schema.put_aside),
     ("connections", schema.connections),
     ("pairings", schema.pairings),
     ("pairing_tokens", schema.pairing_tokens),

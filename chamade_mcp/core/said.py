@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Integer, bindparam, update
 from chamade_mcp.core.dms import ACTIVE, INBOUND, NewMessage
 from chamade_mcp.kit.clock import iso
 from chamade_mcp.model.access import Scope
+from chamade_mcp.model.folding import fold
 from chamade_mcp.model.ids import (
     AccountId,
     ConnectionId,
@@ -53,14 +54,15 @@ _TAKE: Final = Prepared(
 )
 # What has no value stays as it was.
 _TOUCH: Final = Rows(
-    "WITH given (id, last_message_at, status, last_inbound_at, remote_name) AS ({rows}) "
+    "WITH given (id, last_message_at, status, last_inbound_at, remote_name, folded_name) AS ({rows}) "
     "UPDATE conversations SET "
     "last_message_at = coalesce(given.last_message_at, conversations.last_message_at), "
     "status = coalesce(given.status, conversations.status), "
     "last_inbound_at = coalesce(given.last_inbound_at, conversations.last_inbound_at), "
-    "remote_name = coalesce(given.remote_name, conversations.remote_name) "
+    "remote_name = coalesce(given.remote_name, conversations.remote_name), "
+    "folded_name = coalesce(given.folded_name, conversations.folded_name) "
     "FROM given WHERE conversations.id = given.id",
-    5,
+    6,
 )
 
 
@@ -106,6 +108,7 @@ def add_conversation(
             connection_id=party.connection,
             ref=party.ref,
             remote_name=remote_name,
+            folded_name=fold(remote_name),
             is_group=is_group,
             status=ACTIVE,
             created_at=at,
@@ -169,9 +172,12 @@ def _touch(conn: Connection, stored: Sequence[Said]) -> None:
     touched: dict[ConversationId, tuple[str | None, ...]] = {}
     for one in stored:
         place, new = one.conversation, one.new
-        before = touched.get(place, (place, None, None, None, None))
+        before = touched.get(place, (place, None, None, None, None, None))
         # Or the conversation would become the most recent one, where an agent's answer to somebody else goes.
         spoken = before[1:3] if new.past_the_agent else (iso(new.at), ACTIVE)
-        heard = (iso(new.heard_at or new.at), new.remote_name) if new.direction == INBOUND else before[3:]
+        name = new.remote_name
+        heard = before[3:]
+        if new.direction == INBOUND:
+            heard = (iso(new.heard_at or new.at), name, fold(name))
         touched[place] = (place, *spoken, *heard)
     _TOUCH.count(conn, list(touched.values()))

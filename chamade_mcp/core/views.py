@@ -5,8 +5,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row
 
-from chamade_mcp.core import dms
+from chamade_mcp.core import dms, listing
 from chamade_mcp.core.cursors import cursor_of, seq_at
+from chamade_mcp.core.listing import Wanted
 from chamade_mcp.core.windows import Windows
 from chamade_mcp.model.access import Scope
 
@@ -22,24 +23,16 @@ def answer(found: list[dict[str, Any]], cursor: str) -> dict[str, Any]:
 class Views:
     windows: Windows
 
-    def snapshot(
-        self,
-        conn: Connection,
-        scope: Scope,
-        *,
-        platform: str | None = None,
-        status: str = "active",
-        limit: int,
-        offset: int = 0,
-    ) -> dict[str, Any]:
+    def snapshot(self, conn: Connection, scope: Scope, wanted: Wanted) -> dict[str, Any]:
+        rows, following = listing.page(conn, scope, wanted)
         found: list[dict[str, Any]] = []
-        for row in dms.page(conn, scope, platform, status, limit, offset):
+        for row in rows:
             last = dms.newest(conn, row.id, 1)
             found.append(
                 self.windows.to_wire(conn, row)
                 | {"last_message": dms.message_to_wire(last[0]) if last else None}
             )
-        return answer(found, cursor_of(dms.head(conn, scope)))
+        return answer(found, cursor_of(dms.head(conn, scope))) | {"next": following}
 
     def whole(self, conn: Connection, row: Row[Any], limit: int) -> dict[str, Any]:
         return self.windows.to_wire(conn, row) | {
@@ -52,7 +45,7 @@ class Views:
         """What is new since `cursor`; `reset` with a snapshot when it names a message that is not there."""
         seq = seq_at(conn, scope, cursor)
         if seq is None:
-            return {"reset": True, **self.snapshot(conn, scope, platform=platform, limit=limit)}
+            return {"reset": True, **self.snapshot(conn, scope, Wanted(limit, platform=platform))}
         return self._news(conn, scope, seq, platform, limit, cursor)
 
     def _news(

@@ -55,6 +55,8 @@ accounts = Table(
     Column("recordings_days", Integer),
     # Of the gateway: whose account was the first. Invites others.
     Column("is_owner", Boolean, nullable=False, server_default=false()),
+    # The newcomer's list is done, or was put away.
+    Column("welcomed_at", Instant),
 )
 
 agents = Table(
@@ -81,6 +83,8 @@ api_keys = Table(
     Column("expires_at", Instant),
     Column("last_used_at", Instant),
     Column("revoked_at", Instant),
+    # When it was last shown although it was revoked or had expired.
+    Column("refused_at", Instant),
     Index(None, "account_id"),
 )
 
@@ -93,6 +97,8 @@ conversations = Table(
     Column("platform", String(40), nullable=False),
     Column("ref", String(200), nullable=False),
     Column("remote_name", String(200), nullable=False),
+    # What of the name people search for (`model.folding`): longer where a letter stands for several.
+    Column("folded_name", Text, nullable=False, server_default=text("''")),
     Column("status", String(20), nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("last_message_at", Instant, nullable=False),
@@ -104,6 +110,8 @@ conversations = Table(
     Column("nudged_for", String(32)),
     UniqueConstraint("account_id", "agent_id", "platform", "connection_id", "ref"),
     Index(None, "account_id", "last_message_at"),
+    # The inbox, page by page, however many conversations another agent of the account has.
+    Index(None, "account_id", "agent_id", "status", "last_message_at"),
 )
 
 messages = Table(
@@ -160,10 +168,26 @@ messages = Table(
         sqlite_where=text("status = 'failed'"),
         postgresql_where=text("status = 'failed'"),
     ),
+    Index(
+        "ix_messages_unknown",
+        "account_id",
+        "created_at",
+        sqlite_where=text("status = 'unknown'"),
+        postgresql_where=text("status = 'unknown'"),
+    ),
     # Looked for with every message of a person, where there are windows.
     Index(
         "ix_messages_held", "conversation_id", sqlite_where=text("held = 1"), postgresql_where=text("held")
     ),
+)
+
+put_aside = Table(
+    "put_aside",
+    metadata,
+    Column("account_id", String(32), ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True),
+    # Of a message, a call or a key: its owner has seen what went wrong with it, and wants to see it no more.
+    Column("subject", String(32), primary_key=True),
+    Column("created_at", Instant, nullable=False),
 )
 
 repeats = Table(

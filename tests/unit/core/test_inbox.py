@@ -182,6 +182,7 @@ async def test_a_foreign_message_in_a_cursor_tells_nothing(house: House) -> None
         "reset": True,
         "conversations": [],
         "last_message_cursor": await house.inbox.cursor(other),
+        "next": None,
     }
 
 

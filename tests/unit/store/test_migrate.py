@@ -107,10 +107,10 @@ def test_what_refers_to_a_table_that_is_made_anew_stays(tmp_path: Path) -> None:
     migrate(path)
     with engine.connect() as conn:
         row = conn.exec_driver_sql(
-            "SELECT text, sender_ref, connection_id FROM messages"
+            "SELECT text, sender_ref, connection_id, folded_name FROM messages"
             " JOIN conversations ON conversations.id = conversation_id"
         ).one()
-        assert tuple(row) == ("hello", "", "")
+        assert tuple(row) == ("hello", "", "", "al")
     engine.dispose()
 
 
