@@ -1,7 +1,7 @@
-"""``/download/<name>``: what people install at a platform before they can write to a bot.
+"""``/download/<name>``: what people install, at a platform to write to a bot, or beside an agent.
 
 That of the bot for everybody is anybody's; that of a bot of one's own takes signing in, and ``?connection=``
-chooses among several.
+chooses among several. What an agent's side installs is anybody's, too.
 """
 
 from urllib.parse import quote
@@ -14,6 +14,7 @@ from chamade_mcp.core.gateway import Core
 from chamade_mcp.kit.connection import Package
 from chamade_mcp.model.errors import NotFound
 from chamade_mcp.web.assets import Assets
+from chamade_mcp.web.client_files import SHIM, ClientFiles
 from chamade_mcp.web.sign_in import Door, SignIn
 from chamade_mcp.web.views import Views
 
@@ -48,4 +49,18 @@ def _file(package: Package) -> Response:
 def download_routes(core: Core, door: Door, assets: Assets) -> list[BaseRoute]:
     views = Views(assets)
     give = _Downloads(core, SignIn(core, door, views)).give
-    return [Route("/download/{name}", views.guarded(give), methods=["GET"])]
+    files = ClientFiles(core.public_url)
+
+    async def bundle(request: Request) -> Response:
+        del request
+        return _file(files.bundle)
+
+    async def shim(request: Request) -> Response:
+        del request
+        return _file(files.shim)
+
+    return [
+        Route("/download/chamade.mcpb", views.guarded(bundle), methods=["GET"]),
+        Route(f"/download/{SHIM}", views.guarded(shim), methods=["GET"]),
+        Route("/download/{name}", views.guarded(give), methods=["GET"]),
+    ]

@@ -1,8 +1,9 @@
 // Three steps from no agent to one that answers.
 import { $, ago, api, el, keepLooking } from "./dash.js";
-import { recall, remember } from "./dom.js";
+import { icon, recall, remember } from "./dom.js";
 import { askForKey, onNewKey } from "./newkey.js";
-import { clients } from "./snippets.js";
+import { pingAgents, verdictLine, verdictOf } from "./ping.js";
+import { clients, reach } from "./snippets.js";
 
 const { url } = document.body.dataset;
 let fresh = null;
@@ -12,7 +13,36 @@ function list() {
   return clients(url, fresh?.key);
 }
 
+const NEAR = {
+  here: "This gateway’s address works on the computer that it runs on, and nowhere else: your agent has to run there, too.",
+  near: "This gateway’s address works in your own network only.",
+};
+$("near").textContent = NEAR[reach(url)] ?? "";
+$("near").hidden = !$("near").textContent;
+
 // --- the clients, as tabs ---------------------------------------------------------------------------------
+
+function snippet(code, id) {
+  const copy = el("button", { type: "button", "data-copy": id }, icon("copy"), el("span", {}, "Copy"));
+  return el("div", { class: "snippet" }, el("pre", { id, tabindex: "0" }, code), copy);
+}
+
+const named = (step) => step.split("*").map((part, at) => (at % 2 ? el("b", {}, part) : part));
+
+function way({ title, warning, text, steps, code, note, actions = [] }, at) {
+  const links = actions.map(({ label, href, download }) => el("a", { class: "button", href, download }, label));
+  return el(
+    "section",
+    { class: "way" },
+    title && el("h3", {}, title),
+    warning ? el("p", { class: "note warn" }, warning) : null,
+    text && el("p", { class: "muted" }, text),
+    steps && el("ol", {}, ...steps.map((step) => el("li", {}, ...named(step)))),
+    code && snippet(code, `code-${at}`),
+    links.length ? el("div", { class: "actions" }, ...links) : null,
+    note && el("p", { class: "muted small-print" }, note),
+  );
+}
 
 function show(id, focus = false) {
   const all = list();
@@ -25,13 +55,7 @@ function show(id, focus = false) {
     if (on && focus) tab.focus();
     if (on) $("panel").setAttribute("aria-labelledby", tab.id);
   }
-  $("client-text").textContent = client.text;
-  $("client-code").textContent = client.code ?? "";
-  $("client-code").parentElement.hidden = !client.code;
-  $("client-note").textContent = client.note ?? "";
-  $("client-actions").replaceChildren(
-    ...(client.actions ?? []).map(({ label, href }) => el("a", { class: "button", href }, label)),
-  );
+  $("panel").replaceChildren(...client.ways.map(way));
 }
 
 function move(step) {
@@ -71,12 +95,15 @@ onNewKey((key) => {
 });
 $("create").addEventListener("click", () => askForKey(list().find((one) => one.id === chosen).title));
 
-// --- whether it has come ----------------------------------------------------------------------------------
+// --- whether it has come, and whether it answers ----------------------------------------------------------
 
 async function look() {
-  const { api_keys: keys } = await api("GET", "/api/api-keys");
-  const used = keys
-    .filter((key) => key.last_used_at && (!fresh || key.id === fresh.id))
+  const [{ api_keys: keys }, { grants }] = await Promise.all([api("GET", "/api/api-keys"), api("GET", "/api/grants")]);
+  const programs = grants.map((grant) => ({ ...grant, name: grant.client_name, program: true }));
+  const known = [...keys, ...programs];
+  const wanted = (one) => !fresh || one.id === fresh.id || (one.program && one.last_used_at > fresh.created_at);
+  const used = known
+    .filter((one) => one.last_used_at && wanted(one))
     .sort((a, b) => (a.last_used_at < b.last_used_at ? 1 : -1))[0];
   const [dot, words] = $("seen").children;
   dot.className = `dot ${used ? "ok" : ""}`;
@@ -84,6 +111,19 @@ async function look() {
     ? [el("bdi", {}, used.name), ` was used ${ago(used.last_used_at)}`]
     : [fresh ? "Waiting for the first request with your new key" : "No key has been used yet"];
   if (words.textContent !== parts.map((part) => part.textContent ?? part).join("")) words.replaceChildren(...parts);
+  showVerdicts(known);
+}
+
+/** One line for each key and program that was asked. */
+function showVerdicts(known) {
+  const asked = known.filter((one) => verdictOf(one.id));
+  const lines = asked.map((one) => {
+    const line = verdictLine(verdictOf(one.id));
+    line.append(" · ", el("bdi", {}, one.name));
+    return el("li", {}, line);
+  });
+  $("verdicts").replaceChildren(...lines);
 }
 
 const lookNow = keepLooking(3000, look);
+pingAgents(() => lookNow());

@@ -1,14 +1,13 @@
 """The bundle for Claude Desktop: reproducible, valid by the official tool, and it works once unpacked."""
 
 import asyncio
-import hashlib
 import json
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from chamade_mcp.web.client_files import bundle
 from tests.support import shim
 from tests.support.npm import npm_installed
 from tests.support.shim import SHIM, running_shim
@@ -29,25 +28,24 @@ async def run(*command: str | Path) -> str:
     return out.decode()
 
 
-async def build(out: Path) -> Path:
-    await run(sys.executable, SHIM / "mcpb/build.py", "--url", URL, "--out", out)
+def build(out: Path) -> Path:
+    out.write_bytes(bundle(URL))
     return out
 
 
-async def test_the_same_gateway_gives_the_same_bytes(tmp_path: Path) -> None:
-    first, second = await build(tmp_path / "a.mcpb"), await build(tmp_path / "deep/b.mcpb")
-    assert hashlib.sha256(first.read_bytes()).digest() == hashlib.sha256(second.read_bytes()).digest()
+def test_the_same_gateway_gives_the_same_bytes() -> None:
+    assert bundle(URL) == bundle(URL) != bundle("https://other.example.org")
 
 
 async def test_the_official_tool_finds_it_valid(tmp_path: Path) -> None:
     tool = npm_installed(TOOLS, {"@anthropic-ai/mcpb": MCPB}) / ".bin/mcpb"
-    packed = await build(tmp_path / "chamade.mcpb")
+    packed = build(tmp_path / "chamade.mcpb")
     await run(tool, "unpack", packed, tmp_path / "unpacked")
     assert "validation passes" in await run(tool, "validate", tmp_path / "unpacked/manifest.json")
 
 
 async def test_it_asks_for_the_key_and_keeps_it_secret(tmp_path: Path) -> None:
-    with zipfile.ZipFile(await build(tmp_path / "chamade.mcpb")) as archive:
+    with zipfile.ZipFile(build(tmp_path / "chamade.mcpb")) as archive:
         manifest = json.loads(archive.read("manifest.json"))
         assert manifest["server"]["entry_point"] in archive.namelist()
     asked = manifest["user_config"]
@@ -58,7 +56,7 @@ async def test_it_asks_for_the_key_and_keeps_it_secret(tmp_path: Path) -> None:
 async def test_the_server_in_it_runs(
     tmp_path: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with zipfile.ZipFile(await build(tmp_path / "chamade.mcpb")) as archive:
+    with zipfile.ZipFile(build(tmp_path / "chamade.mcpb")) as archive:
         archive.extractall(tmp_path / "installed")
         config = json.loads(archive.read("manifest.json"))["server"]["mcp_config"]
     arguments = [each.replace("${__dirname}", str(tmp_path / "installed")) for each in config["args"]]

@@ -1,13 +1,9 @@
 """The dashboard as its owner uses it: real browser, real gateway, and an agent beside it."""
 
-import base64
-import json
 import re
-import shlex
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from types import MappingProxyType
-from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
@@ -228,77 +224,6 @@ async def test_agents_are_pinged(mute_browser: Browser, tmp_path: Path) -> None:
         assert "No reply: not connected" in by_name["never"]
         await expect(page.locator("#ping")).not_to_have_attribute("aria-disabled", "true")
         assert desk.complaints == []
-
-
-INITIALIZE = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-11-25",
-        "capabilities": {},
-        "clientInfo": {"name": "test", "version": "1"},
-    },
-}
-MCP_HEADERS = {"accept": "application/json, text/event-stream"}
-
-
-async def test_what_is_told_to_clients_is_true(desk: Desk, house: House) -> None:
-    page = desk.page
-    await desk.open("/connect")
-    assert "YOUR_KEY" in await desk.text_of("#client-code")
-    await page.click("#create")
-    assert await page.input_value("#key-name") == "Claude Code"
-    await page.click("#key-form [type=submit]")
-    await expect(page.locator("#fresh-key")).to_be_focused()
-    key = await page.input_value("#fresh-key")
-    await expect(page.locator("#seen")).to_have_text("Waiting for the first request with your new key")
-    told: dict[str, str] = {}
-    for tab in await page.locator("#clients button").all():
-        await tab.click()
-        shown = page.locator("#client-code")
-        told[await tab.inner_text()] = await shown.inner_text() if await shown.is_visible() else ""
-
-    bearer = f"Bearer {key}"
-    add = shlex.split(told["Claude Code"])
-    assert add[:6] == ["claude", "mcp", "add", "--transport", "http", "chamade"]
-    assert add[7:] == ["--header", f"Authorization: {bearer}"]
-    server = json.loads(told["Cursor"])["mcpServers"]["chamade"]
-    assert server == {"url": add[6], "headers": {"Authorization": bearer}}
-    code = shlex.split(told["VS Code"])
-    assert code[:2] == ["code", "--add-mcp"]
-    assert json.loads(code[2]) == {"name": "chamade", "type": "http", **server}
-    desktop = json.loads(told["Claude Desktop"])["mcpServers"]["chamade"]
-    assert desktop["args"] == ["-y", "mcp-remote", add[6], "--header", "Authorization:${CHAMADE_AUTH}"]
-    assert desktop["env"] == {"CHAMADE_AUTH": bearer}
-    assert told["claude.ai"] == ""
-
-    async with httpx2.AsyncClient(headers=MCP_HEADERS) as client:
-        answer = await client.post(server["url"], json=INITIALIZE, headers=server["headers"])
-        assert answer.status_code == 200
-        curl = shlex.split(told["REST"])
-        assert curl[:2] == ["curl", "-H"]
-        name, _, value = curl[2].partition(": ")
-        assert (await client.get(curl[3], headers={name: value})).status_code == 200
-    await expect(page.locator("#seen")).to_have_text("Claude Code was used just now")
-
-
-async def test_the_link_for_cursor_carries_no_key(desk: Desk, house: House) -> None:
-    page = desk.page
-    await desk.open("/connect")
-    await page.click("#create")
-    await page.click("#key-form [type=submit]")
-    await page.focus("[role=tab][aria-selected=true]")
-    await page.keyboard.press("ArrowRight")
-    await expect(page.get_by_role("tab", name="Cursor")).to_be_focused()
-    link = urlsplit(await page.locator("#client-actions a").get_attribute("href") or "")
-    assert (link.scheme, link.netloc, link.path) == ("cursor", "anysphere.cursor-deeplink", "/mcp/install")
-    query = parse_qs(link.query, strict_parsing=True)
-    assert query["name"] == ["chamade"]
-    assert json.loads(base64.b64decode(query["config"][0])) == {
-        "url": f"{house.url}/mcp/",
-        "headers": {"Authorization": "Bearer YOUR_KEY"},
-    }
 
 
 async def test_by_keyboard_alone(desk: Desk) -> None:
