@@ -73,13 +73,14 @@ class SignIns:
         await self._database.write(remove)
 
     async def authenticate(self, token: str) -> Principal:
-        """The account's default agent, with every permission. Raises `Unauthenticated`."""
+        """The agent that the person looks after in that browser, with every permission. Raises
+        `Unauthenticated`."""
         hashed = token_hash(token)
         row = await self._database.read(partial(_find, token_sha256=hashed))
         if row is None or row.expires_at <= self._clock.now():
             raise Unauthenticated("Please sign in again", code="SESSION_ENDED")
         await self._note_use(hashed)
-        scope = Scope(AccountId(row.account_id), AgentId(row.agent_id))
+        scope = Scope(AccountId(row.account_id), AgentId(row.looks_after))
         return Principal(scope, ALL_PERMISSIONS, row.email_verified, browser=hashed)
 
     # --- listed, ended -------------------------------------------------------------------------------------
@@ -158,11 +159,22 @@ def confirm(conn: Connection, browser: str, now: datetime) -> None:
     conn.execute(update(sessions).where(sessions.c.token_sha256 == browser).values(confirmed_at=now))
 
 
+def look_after(conn: Connection, browser: str, agent: AgentId) -> None:
+    conn.execute(update(sessions).where(sessions.c.token_sha256 == browser).values(agent_id=agent))
+
+
+def leave(conn: Connection, agent: AgentId) -> None:
+    """Browsers that looked after it look after the default agent."""
+    conn.execute(update(sessions).where(sessions.c.agent_id == agent).values(agent_id=None))
+
+
 def _find(conn: Connection, token_sha256: str) -> Row[Any] | None:
+    chosen = sessions.c.agent_id
+    looked_after = (agents.c.id == chosen) | (chosen.is_(None) & agents.c.is_default)
     return conn.execute(
-        select(sessions, accounts.c.email_verified, agents.c.id.label("agent_id"))
+        select(sessions, accounts.c.email_verified, agents.c.id.label("looks_after"))
         .join(accounts, accounts.c.id == sessions.c.account_id)
-        .join(agents, (agents.c.account_id == accounts.c.id) & agents.c.is_default)
+        .join(agents, (agents.c.account_id == accounts.c.id) & looked_after)
         .where(sessions.c.token_sha256 == token_sha256)
     ).one_or_none()
 

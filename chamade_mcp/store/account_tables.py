@@ -17,6 +17,8 @@ sessions = Table(
     # When the person last showed that it is them: by signing in, or when asked again.
     Column("confirmed_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
+    # Whom the person looks after in that browser; the default agent until they choose another.
+    Column("agent_id", String(32)),
     Index(None, "account_id"),
 )
 """Of browsers: a person who is signed in."""

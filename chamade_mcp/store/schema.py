@@ -68,6 +68,13 @@ agents = Table(
     Column("is_default", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
     Index(None, "account_id"),
+    Index(
+        "ix_agents_default",
+        "account_id",
+        unique=True,
+        sqlite_where=text("is_default = 1"),
+        postgresql_where=text("is_default"),
+    ),
 )
 
 api_keys = Table(
