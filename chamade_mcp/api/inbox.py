@@ -88,8 +88,15 @@ class MessageWire(Wire):
     direction: Literal["inbound", "outbound"]
     sender: Annotated[
         str,
-        Field(description="Who wrote; outbound: empty for the agent, `Gateway` for the gateway's own words"),
+        Field(
+            description="Who wrote; outbound: empty for the agent, `Gateway` for the gateway's own words, or"
+            " the name of the account's owner"
+        ),
     ]
+    from_owner: Annotated[
+        bool,
+        Field(description="The account's owner wrote it on the dashboard: the agent need not answer"),
+    ] = False
     sender_id: Annotated[str, Field(description="The person, by the platform's own id; inbound only")] = ""
     sender_status: Annotated[
         str,

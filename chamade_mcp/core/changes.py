@@ -12,9 +12,10 @@ from weakref import WeakValueDictionary
 from sqlalchemy import Row
 
 from chamade_mcp.core import dms, sent
+from chamade_mcp.core.composing import outgoing
 from chamade_mcp.core.inbox_deps import InboxDeps
 from chamade_mcp.core.supervisor import reaching
-from chamade_mcp.core.wording import no_such_feature, require_feature, worded
+from chamade_mcp.core.wording import no_such_feature, require_feature
 from chamade_mcp.kit.connector import Deletes, Edits, Reacts
 from chamade_mcp.kit.manifest import Manifest
 from chamade_mcp.kit.waiting import to_the_end
@@ -22,7 +23,7 @@ from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.capabilities import MessageFeature
 from chamade_mcp.model.errors import Action, Conflict, Forbidden, message_not_found
 from chamade_mcp.model.ids import ConnectionId, ConversationRef, MessageRef
-from chamade_mcp.model.messages import DeliveryState, Outgoing
+from chamade_mcp.model.messages import DeliveryState
 
 FacetT = TypeVar("FacetT")
 
@@ -38,31 +39,30 @@ class Changes:
 
     async def edit(self, principal: Principal, message: str, text: str) -> None:
         """The agent's own message says `text` from now on; its attachments stay."""
-        await to_the_end(self._edit(principal.scope, message, text))
+        await to_the_end(self._edit(principal, message, text))
 
     async def delete(self, principal: Principal, message: str) -> None:
         """Takes the agent's own message back; one that never went out, or is gone, just goes here."""
-        await to_the_end(self._delete(principal.scope, message))
+        await to_the_end(self._delete(principal, message))
 
     async def react(self, principal: Principal, message: str, emoji: str, *, on: bool) -> None:
         """Puts the agent's `emoji` on anybody's message, or takes it away; either twice is harmless."""
         await to_the_end(self._react(principal.scope, message, emoji, on=on))
 
-    async def _edit(self, scope: Scope, message: str, text: str) -> None:
+    async def _edit(self, principal: Principal, message: str, text: str) -> None:
         async with self._lock(message):
-            row, manifest = await self._own(scope, message)
+            row, manifest = await self._own(principal, message)
             edits = self._facet(row, manifest, MessageFeature.EDIT, Edits)
-            said = worded(manifest, text)
+            said = outgoing(manifest, row.id, text, row.sender_name, thread=row.thread)
             ref = _out(row)
             with reaching(manifest.platform):
-                outgoing = Outgoing(row.id, said, markdown=text, thread=row.thread)
-                await edits.edit(ConversationRef(row.conversation_ref), ref, outgoing)
+                await edits.edit(ConversationRef(row.conversation_ref), ref, said)
             change = partial(dms.change, message=row.id, text=text, edited_at=self._d.clock.now())
             await self._d.database.write(change)
 
-    async def _delete(self, scope: Scope, message: str) -> None:
+    async def _delete(self, principal: Principal, message: str) -> None:
         async with self._lock(message):
-            row, manifest = await self._own(scope, message)
+            row, manifest = await self._own(principal, message)
             if row.status == dms.DELETED:
                 return
             if row.platform_ref is not None or row.status != DeliveryState.FAILED:
@@ -84,9 +84,10 @@ class Changes:
     def _lock(self, message: str) -> asyncio.Lock:
         return self._locks.setdefault(message, asyncio.Lock())
 
-    async def _own(self, scope: Scope, message: str) -> tuple[Row[Any], Manifest]:
-        row, manifest = await self._find(scope, message)
-        if row.direction != dms.OUTBOUND or row.sender_name == dms.GATEWAY:
+    async def _own(self, principal: Principal, message: str) -> tuple[Row[Any], Manifest]:
+        row, manifest = await self._find(principal.scope, message)
+        hands_off = principal.browser is None and dms.by_hand(row.direction, row.sender_name)
+        if row.direction != dms.OUTBOUND or row.sender_name == dms.GATEWAY or hands_off:
             raise Forbidden(
                 "Only what the agent itself said can be changed",
                 code="NOT_OWN_MESSAGE",

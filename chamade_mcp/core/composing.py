@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
+from chamade_mcp.core.by_hand import signed
+from chamade_mcp.core.dms import OUTBOUND, by_hand
 from chamade_mcp.core.wording import worded
 from chamade_mcp.kit.manifest import Manifest
 from chamade_mcp.kit.markdown.split import split
@@ -27,15 +29,35 @@ def compose(
     attachments: tuple[Attachment, ...],
     reply_to: MessageRef | None,
     thread: ThreadRef | None,
+    sender_name: str = "",
 ) -> list[Outgoing]:
-    """Attachments and what is quoted go with the first one, which bears `key`; the others' are made of it, so
-    that the same again is the same. Raises what `worded` raises."""
-    first = Outgoing(key, worded(manifest, texts[0]), "", attachments, texts[0], reply_to, thread)
+    """With a `sender_name` the owner says it, not the agent. Attachments and what is quoted go with the first
+    one, which bears `key`; the others' are made of it, so that the same again is the same.
+
+    Raises what `worded` raises.
+    """
+    first = outgoing(manifest, key, texts[0], sender_name, attachments, reply_to, thread)
     further = [
-        Outgoing(f"{key}_{number}", worded(manifest, text), markdown=text, thread=thread)
+        outgoing(manifest, f"{key}_{number}", text, sender_name, thread=thread)
         for number, text in enumerate(texts[1:], 2)
     ]
     return [first, *further]
+
+
+def outgoing(
+    manifest: Manifest,
+    key: str,
+    markdown: str,
+    sender_name: str = "",
+    attachments: tuple[Attachment, ...] = (),
+    reply_to: MessageRef | None = None,
+    thread: ThreadRef | None = None,
+) -> Outgoing:
+    """A message as a platform takes it. Raises what `worded` raises."""
+    shown = signed(manifest, markdown, sender_name)
+    own = by_hand(OUTBOUND, sender_name)
+    said = worded(manifest, shown)
+    return Outgoing(key, said, sender_name, attachments, shown, reply_to, thread, own)
 
 
 def incomplete(platform: str, keys: Sequence[str], sent: int) -> PlatformRefused:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row
 
 from chamade_mcp.core import dms, event_log, held, sent
+from chamade_mcp.core.composing import outgoing as outgoing_of
 from chamade_mcp.core.dm_events import dm_event
 from chamade_mcp.core.inbox_deps import InboxDeps
 from chamade_mcp.core.outbox import Errand, Outbox, Settled
@@ -18,13 +19,12 @@ from chamade_mcp.core.replies import Correspondent, ReplyClock, Stopped
 from chamade_mcp.core.sent import Became
 from chamade_mcp.core.supervisor import reaching
 from chamade_mcp.core.windows import Flushed, Windows
-from chamade_mcp.core.wording import worded
 from chamade_mcp.kit.connector import WindowClosed
 from chamade_mcp.kit.waiting import race
 from chamade_mcp.model.errors import GatewayError, Outcome, PlatformRefused, Unavailable, delivery_unknown
 from chamade_mcp.model.events import Envelope, Event, EventType
 from chamade_mcp.model.ids import AccountId, ConversationId, MessageId
-from chamade_mcp.model.messages import Delivery, DeliveryState, Outgoing
+from chamade_mcp.model.messages import Delivery, DeliveryState
 
 log = logging.getLogger(__name__)
 
@@ -76,12 +76,12 @@ class Courier:
 
     def errand(self, row: Row[Any]) -> Errand:
         """A stored message, as `sent.outbound` gives it, that is to go out. Raises what `worded` raises."""
-        outgoing = Outgoing(
+        outgoing = outgoing_of(
+            self._d.platforms.require(row.platform),
             row.id,
-            worded(self._d.platforms.require(row.platform), row.text),
+            row.text,
             row.sender_name,
             dms.attachments_of(row),
-            row.text,
             row.quoted_ref,
             row.thread,
         )

@@ -6,7 +6,8 @@ from itertools import islice
 
 from sqlalchemy import Connection
 
-from chamade_mcp.core import dms, places
+from chamade_mcp.core import dms, event_log, places
+from chamade_mcp.core.dm_events import dm_answered
 from chamade_mcp.core.dms import NewMessage
 from chamade_mcp.core.inbox_deps import InboxDeps
 from chamade_mcp.core.places import Destination, Place
@@ -21,6 +22,7 @@ from chamade_mcp.model.errors import (
     Unavailable,
     no_active_conversation,
 )
+from chamade_mcp.model.events import Envelope
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Departed:
     """Of each part; None for one that was stored before."""
     held: bool
     """They wait for the person."""
+    told: Sequence[Envelope]
+    """To be announced: that somebody else has answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,9 @@ class Departures:
             given = list(islice(numbers, len(one.new)))
             stored = [new.id for new, seq in zip(one.new, given, strict=True) if seq is not None]
             held = one.answers and self.windows.hold_if_closed(conn, whom, stored)
-            departed.append(Departed(whom, given, held))
+            told = [dm_answered(whom, new) for new in one.new if new.id in stored and new.is_by_hand]
+            envelopes = event_log.append(conn, told, one.new[0].at) if told else []
+            departed.append(Departed(whom, given, held, envelopes))
         return departed
 
     def find(self, conn: Connection, to: Destination) -> Correspondent:

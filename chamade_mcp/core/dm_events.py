@@ -42,3 +42,17 @@ def dm_chat(whom: Correspondent, new: dms.NewMessage) -> Event:
         attachments=[a.to_wire() for a in new.attachments],
         **{name: value for name, value in told.items() if value},
     )
+
+
+def dm_answered(whom: Correspondent, new: dms.NewMessage) -> Event:
+    """The owner wrote, by hand."""
+    return dm_event(
+        EventType.DM_ANSWERED,
+        whom,
+        new.at,
+        message_id=new.id,
+        sender=new.sender_name,
+        from_owner=True,
+        text=new.text,
+        attachments=[a.to_wire() for a in new.attachments],
+    )

@@ -61,6 +61,10 @@ class NewMessage:
         return self.sender_name if self.group is None else self.group
 
     @property
+    def is_by_hand(self) -> bool:
+        return by_hand(self.direction, self.sender_name)
+
+    @property
     def past_the_agent(self) -> bool:
         return past_the_agent(self.status, self.direction, self.sender_name)
 
@@ -68,6 +72,11 @@ class NewMessage:
 def past_the_agent(status: str, direction: str, sender_name: str) -> bool:
     """Between the person and the gateway alone."""
     return status == ASIDE or (direction == OUTBOUND and sender_name == GATEWAY)
+
+
+def by_hand(direction: str, sender_name: str) -> bool:
+    """The owner wrote it: what the agent says bears no name, and what the gateway says its own."""
+    return direction == OUTBOUND and sender_name not in ("", GATEWAY)
 
 
 def mine(scope: Scope) -> ColumnElement[bool]:
@@ -239,6 +248,8 @@ def message_to_wire(row: Row[Any]) -> dict[str, Any]:
         "status": row.status,
         "timestamp": iso(row.created_at),
     }
+    if by_hand(row.direction, row.sender_name):
+        wire["from_owner"] = True
     if row.trust:  # of what people say, and since the gateway keeps it
         wire |= {
             "sender_id": row.sender_ref,

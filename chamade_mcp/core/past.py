@@ -58,4 +58,5 @@ def _past(row: Row[Any]) -> PastMessage:
         deleted=deleted,
         reactions=tuple(PastReaction(r["emoji"], r["ref"], r["sender"]) for r in row.reactions or ()),
         state=None if inbound or deleted else DeliveryState(row.status),
+        by_hand=dms.by_hand(row.direction, row.sender_name),
     )

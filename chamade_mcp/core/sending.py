@@ -11,6 +11,7 @@ from typing import Any, Final, TypedDict, Unpack
 from sqlalchemy import Connection, Row
 
 from chamade_mcp.core import dms, sent
+from chamade_mcp.core.by_hand import owner_name
 from chamade_mcp.core.composing import compose, incomplete, texts_of
 from chamade_mcp.core.courier import Courier, promise
 from chamade_mcp.core.cursors import Heads
@@ -127,6 +128,7 @@ class Sending:
             require_files(manifest)
             await self._d.database.read(partial(self._departures.find_reachable, to=to))
         texts = await texts_of(manifest, text, may_split=how.get("split", False))
+        name = await self._owner_name(principal)
         outgoing = compose(
             manifest,
             texts,
@@ -134,8 +136,10 @@ class Sending:
             attachments=await self._d.files.attach(scope, how.get("attachments", ())),
             reply_to=None if quoted is None else quoted.platform_ref,
             thread=None if thread is None else ThreadRef(thread),
+            sender_name=name,
         )
-        whom, told = await self._begin(to, outgoing, quoted, keep_typing=how.get("keep_typing", False))
+        typing = how.get("keep_typing", False)
+        whom, told = await self._begin(to, outgoing, texts, quoted, keep_typing=typing)
         keys = [one.key for one in outgoing]
         more = {"message_ids": keys} if how.get("split") else {}
         if outgoing[0].attachments and not _held(told):
@@ -234,7 +238,7 @@ class Sending:
         self._d.messages(*whom.link)
         said = worded(self._d.platforms.require(whom.platform), text)
         outgoing = Outgoing(new_message_id(self._d.clock.now()), said, sender_name=dms.GATEWAY, markdown=text)
-        await self._begin(whom, [outgoing])
+        await self._begin(whom, [outgoing], [text])
 
     async def tell_no_reply(self, whom: Correspondent) -> None:
         try:
@@ -244,6 +248,12 @@ class Sending:
 
     async def show_typing(self, whom: Correspondent) -> None:
         await self._courier.show_typing(whom)
+
+    async def _owner_name(self, principal: Principal) -> str:
+        """Under whose name it goes out; "" for the agent's own words."""
+        if principal.browser is None:
+            return ""
+        return await self._d.database.read(partial(owner_name, account=principal.account))
 
     async def _quoted(self, scope: Scope, manifest: Manifest, how: HowToSend) -> Row[Any] | None:
         message = how.get("reply_to")
@@ -262,13 +272,17 @@ class Sending:
         self,
         to: Destination | Correspondent,
         parts: Sequence[Outgoing],
+        texts: Sequence[str],
         quoted: Row[Any] | None = None,
         *,
         keep_typing: bool = False,
     ) -> tuple[Correspondent, list[asyncio.Future[Settled]]]:
         """Finds to whom, stores the message, all its parts or none, and sends it on its way."""
         now = self._d.clock.now()
-        new = [_new(part, now, quoted if part is parts[0] else None) for part in parts]
+        new = [
+            _new(part, text, now, quoted if part is parts[0] else None)
+            for part, text in zip(parts, texts, strict=True)
+        ]
 
         answers = parts[0].sender_name != dms.GATEWAY
         departure = Departure(to, new, answers)
@@ -285,6 +299,7 @@ class Sending:
     ) -> tuple[Correspondent, list[asyncio.Future[Settled] | None]]:
         """What is stored goes on its way. None for a part that was stored before."""
         whom, numbers = departed.whom, departed.numbers
+        self._d.hub.announce(departed.told)
         if numbers[-1] is not None:
             self._heads.advance(whom.scope, departure.new[-1])
         if departed.held:
@@ -332,13 +347,13 @@ def _held(told: Sequence[asyncio.Future[Settled]]) -> bool:
     return any(one.done() and isinstance(one.result(), WindowClosed) for one in told)
 
 
-def _new(outgoing: Outgoing, at: datetime, quoted: Row[Any] | None) -> dms.NewMessage:
+def _new(outgoing: Outgoing, text: str, at: datetime, quoted: Row[Any] | None) -> dms.NewMessage:
     return dms.NewMessage(
         id=MessageId(outgoing.key),
         direction=dms.OUTBOUND,
         ref=outgoing.key,
         sender_name=outgoing.sender_name,
-        text=outgoing.markdown,
+        text=text,
         attachments=outgoing.attachments,
         status=str(DeliveryState.PENDING),
         at=at,

@@ -53,7 +53,8 @@ class Views:
     ) -> dict[str, Any]:
         """Messages after `seq`, those of at most `limit` conversations, and the cursor behind them.
 
-        The agent's own messages are passed over unless somebody else's stand beside them.
+        The agent's own messages are passed over unless somebody else's stand beside them; what its owner says
+        by hand is somebody else's.
         """
         limit = max(1, limit)
         while rows := dms.since(conn, scope, seq, platform, _DELTA_MESSAGES):
@@ -67,8 +68,12 @@ class Views:
                 self.windows.to_wire(conn, row)
                 | {"messages": [dms.message_to_wire(m) for m in grouped[row.id]]}
                 for row in dms.find_all(conn, scope, list(grouped))
-                if any(m.direction == dms.INBOUND for m in grouped[row.id])
+                if any(_is_news(m) for m in grouped[row.id])
             ]
             if found:
                 return answer(found, cursor)
         return answer([], cursor)
+
+
+def _is_news(message: Row[Any]) -> bool:
+    return message.direction == dms.INBOUND or dms.by_hand(message.direction, message.sender_name)

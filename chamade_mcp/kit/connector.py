@@ -159,6 +159,8 @@ class PastMessage:
     reactions: tuple[PastReaction, ...] = ()
     state: DeliveryState | None = None
     """Of what the agent said."""
+    by_hand: bool = False
+    """The agent's owner wrote it, whose name `sender_name` is."""
 
 
 class History(Protocol):

@@ -21,6 +21,8 @@ class EventType(StrEnum):
     """What had to wait is out."""
     DM_FAILED = "dm_failed"
     """What had to wait will not go out, or may or may not have."""
+    DM_ANSWERED = "dm_answered"
+    """The account's owner has written there by hand: the agent need not."""
     DM_READ = "dm_read"
     DM_EDITED = "dm_edited"
     DM_DELETED = "dm_deleted"

@@ -37,6 +37,8 @@ class Outgoing:
     reply_to: MessageRef | None = None
     """The message this one quotes. Gone meanwhile, it is no reason to fail: send without."""
     thread: ThreadRef | None = None
+    by_hand: bool = False
+    """The agent's owner wrote it, whose name `sender_name` is: it must not look like the agent's words."""
 
 
 def well_formed(text: str) -> str:

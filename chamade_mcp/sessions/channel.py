@@ -12,6 +12,7 @@ _ATTRIBUTES: Final = ("type", "platform", "conversation_id", "call_id", "message
 """Plain identifiers: clients drop other keys, and refuse values that are no strings."""
 _WHO: Final = {
     EventType.DM_CHAT: "sender",
+    EventType.DM_ANSWERED: "sender",
     EventType.DM_EDITED: "sender",
     EventType.DM_REACTION: "sender",
     EventType.CALL_CHAT: "sender",

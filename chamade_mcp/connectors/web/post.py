@@ -14,6 +14,8 @@ MOST_REACTIONS: Final = 200
 class Kind(StrEnum):
     PERSON = "person"
     AGENT = "agent"
+    HOST = "host"
+    """The person behind the agent, who answers in its place."""
 
 
 @dataclass(frozen=True, slots=True)

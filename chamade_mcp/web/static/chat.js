@@ -152,7 +152,7 @@ wire
   })
   .on("chat", ({ message }) => {
     $("hello").hidden = true;
-    if (!put(message) || message.kind !== "agent") return;
+    if (!put(message) || message.kind === "person") return;
     thread.announce(message);
     if (document.hidden) countUnread(1);
   })

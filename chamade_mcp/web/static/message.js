@@ -36,7 +36,7 @@ export class Message {
     this.thread = thread;
     this.message = message;
     const { sender, kind, at } = message;
-    const suffix = kind === "agent" ? agentSuffix(sender) : "";
+    const suffix = kind === "agent" ? agentSuffix(sender) : kind === "host" ? "Person" : "";
     const about = el("small", {}, el("time", { datetime: at }, clock.format(new Date(at))), suffix && ` · ${suffix}`);
     const disc = kind === "agent" ? el("span", { class: "agent-disc", "aria-hidden": "true" }, icon("wave")) : null;
     const by = el("div", { class: "by" }, disc, el("bdi", {}, sender), about);
