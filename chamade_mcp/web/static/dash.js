@@ -13,8 +13,8 @@ export class Refused extends Error {
 }
 
 /** What the API answers. The person is asked in between where they have to show who they are. */
-export async function api(method, path, body) {
-  const asked = { method, headers: { accept: "application/json" } };
+export async function api(method, path, body, headers = {}) {
+  const asked = { method, headers: { accept: "application/json", ...headers } };
   if (body !== undefined) {
     asked.headers["content-type"] = "application/json";
     asked.body = JSON.stringify(body);
@@ -26,13 +26,13 @@ export async function api(method, path, body) {
     throw new Refused(0);
   }
   if (answer.status === 401) {
-    if (hasTyped() && (await askPerson("again"))) return api(method, path, body);
+    if (hasTyped() && (await askPerson("again"))) return api(method, path, body, headers);
     leave();
     return new Promise(() => {}); // the page is on its way out
   }
   const json = await answer.json().catch(() => ({}));
   if (json.code === "CONFIRMATION_REQUIRED") {
-    if (await askPerson("confirm")) return api(method, path, body);
+    if (await askPerson("confirm")) return api(method, path, body, headers);
     throw new Refused(403, { detail: "Nothing was done" });
   }
   if (!answer.ok) throw new Refused(answer.status, json);
@@ -197,7 +197,8 @@ export function tile(title) {
 export function conversationRow(item, titles, current) {
   const { conversation_id: id, platform, remote_name: name, last_message: last, last_message_at: at } = item;
   const title = titles.get(platform) ?? platform;
-  const ours = last?.direction === "outbound" && !last.sender; // what has a sender there is the gateway's notice
+  // What else has a sender there is the gateway's notice.
+  const ours = last?.direction === "outbound" && (!last.sender || last.from_owner);
   const state = !last ? "" : !ours ? "Not answered" : last.status === "failed" ? "Not delivered" : "";
   const text = last?.text || last?.attachments.map((file) => file.name).join(", ") || "";
   const row = el(
@@ -208,7 +209,7 @@ export function conversationRow(item, titles, current) {
       "div",
       {},
       el("div", { class: "name" }, el("b", {}, el("bdi", {}, name || "Somebody"))),
-      el("p", {}, state && el("span", { class: "open-state" }, state), state && " · ", ours && !state ? "Agent: " : "", el("bdi", {}, text)),
+      el("p", {}, state && el("span", { class: "open-state" }, state), state && " · ", ours && !state ? (last.from_owner ? "You: " : "Agent: ") : "", el("bdi", {}, text)),
     ),
     el("time", { datetime: at }, when(at)),
     el("span", { class: "sr-only" }, title),

@@ -1,40 +1,23 @@
-// All conversations, and one of them as the agent reads it.
-import { $, api, conversationRow, el, fill, follow, icon, keepLooking, readPlatforms } from "./dash.js";
+// All conversations, and one of them as the agent reads it, to be answered by hand.
+import { Answer, sendAgain } from "./answer.js";
+import { Conversations } from "./conversations.js";
+import { $, api, el, fill, follow, icon, keepLooking, readPlatforms } from "./dash.js";
 import { attachment, clock } from "./message.js";
+import { readRequests, showRequests } from "./requests.js";
 import { renderText } from "./text.js";
 import { dayName } from "./thread.js";
 
 const PAGE = 50;
 const MOST = 200; // what the API gives of one conversation
 const TOGETHER_MS = 5 * 60 * 1000;
-const STATUS = { pending: "on its way", failed: "not delivered", unknown: "may not have arrived" };
+const STATUS = { pending: "On its way", failed: "Not delivered", unknown: "May not have arrived" };
 const current = document.querySelector(".mail").dataset.conversation;
 
+const list = new Conversations(current);
 let titles = new Map();
-let pages = 1;
 let limit = PAGE;
 let newest = null;
-
-// --- the list ---------------------------------------------------------------------------------------------
-
-async function readList() {
-  const wanted = Array.from({ length: pages }, (_, n) => api("GET", `/api/inbox?limit=${PAGE}&offset=${n * PAGE}`));
-  const found = (await Promise.all(wanted)).flatMap((answer) => answer.conversations);
-  // A conversation moves up while the pages are read: it may be in two of them.
-  return [...new Map(found.map((one) => [one.conversation_id, one])).values()];
-}
-
-function showList(conversations) {
-  fill($("inbox"), conversations, (one) => one.conversation_id, (one) => conversationRow(one, titles, current));
-  $("inbox-empty").hidden = conversations.length > 0;
-  $("choose")?.toggleAttribute("hidden", !conversations.length);
-  $("more").hidden = conversations.length < pages * PAGE;
-}
-
-$("more").addEventListener("click", () => {
-  pages += 1;
-  lookNow();
-});
+let messages = [];
 
 // --- one conversation -------------------------------------------------------------------------------------
 
@@ -56,15 +39,16 @@ function rows(messages) {
 function row(message) {
   if (message.day) return el("li", { class: "day" }, el("span", {}, message.day));
   const ours = message.direction === "outbound";
+  const agent = ours && !message.from_owner;
   const at = new Date(message.timestamp);
-  const about = [clock.format(at), ours && !message.sender ? "AI agent" : null].filter(Boolean).join(" · ");
+  const about = [clock.format(at), message.from_owner ? "By hand" : ours && !message.sender ? "AI agent" : null].filter(Boolean).join(" · ");
   const node = el(
     "li",
-    { class: `message ${ours ? "agent" : "person"}${message.together ? " together" : ""}` },
+    { class: `message ${agent ? "agent" : ours ? "host" : "person"}${message.together ? " together" : ""}` },
     el(
       "div",
       { class: "by" },
-      ours ? el("span", { class: "agent-disc", "aria-hidden": "true" }, icon("wave")) : null,
+      agent ? el("span", { class: "agent-disc", "aria-hidden": "true" }, icon("wave")) : null,
       el("bdi", {}, ours ? message.sender || "Your agent" : message.sender || "Somebody"),
       el("small", {}, el("time", { datetime: message.timestamp }, about)),
     ),
@@ -78,21 +62,36 @@ function row(message) {
   ].filter(Boolean);
   if (notes.length) node.append(el("p", { class: "muted small-print" }, el("bdi", {}, notes.join(" · "))));
   const status = ours && STATUS[message.status];
-  if (status) node.append(el("p", { class: message.status === "failed" ? "error" : "muted small-print" }, status));
+  if (status) node.append(fate(message, status));
   return node;
 }
 
-function showThread({ remote_name: name, platform, messages }) {
-  const list = $("messages");
-  const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 80;
-  const fromEnd = list.scrollHeight - list.scrollTop;
+/** What has become of a message that has not arrived: in the platform's words, and the way to send it again. */
+function fate({ id, status, detail }, words) {
+  if (status === "pending") return el("p", { class: "muted small-print" }, words);
+  const label = status === "failed" ? "Try again" : "Send it again";
+  return el(
+    "div",
+    { class: "unsent" },
+    el("span", {}, detail ? [words, ": "].join("") : `${words}.`, detail ? el("bdi", {}, detail) : null),
+    el("button", { type: "button", class: "small", "data-act": "again", onclick: () => sendAgain(id, lookNow) }, label),
+  );
+}
+
+function showThread(whole) {
+  const { remote_name: name, platform } = whole;
+  ({ messages } = whole);
+  const thread = $("messages");
+  const atEnd = thread.scrollHeight - thread.scrollTop - thread.clientHeight < 80;
+  const fromEnd = thread.scrollHeight - thread.scrollTop;
   $("with").firstElementChild.textContent = name || "Somebody";
   $("about").textContent = titles.get(platform) ?? platform;
-  const first = list.children[0]?.textContent;
-  fill(list, rows(messages), (one) => one.id, row);
-  const earlier = first !== undefined && list.children[0]?.textContent !== first;
-  if (atEnd && !earlier) list.scrollTop = list.scrollHeight;
-  else if (earlier) list.scrollTop = list.scrollHeight - fromEnd;
+  answer.about(whole, titles.get(platform) ?? platform);
+  const first = thread.children[0]?.textContent;
+  fill(thread, rows(messages), (one) => one.id, row);
+  const earlier = first !== undefined && thread.children[0]?.textContent !== first;
+  if (atEnd && !earlier) thread.scrollTop = thread.scrollHeight;
+  else if (earlier) thread.scrollTop = thread.scrollHeight - fromEnd;
   $("earlier").hidden = messages.length < limit || limit >= MOST;
   const last = messages.at(-1);
   if (newest !== null && last && last.id !== newest) {
@@ -109,10 +108,12 @@ $("earlier")?.addEventListener("click", () => {
 async function look() {
   if (!titles.size) ({ titles } = await readPlatforms());
   const thread = current ? api("GET", `/api/inbox/${current}?limit=${limit}`) : null;
-  const [list, whole] = await Promise.all([readList(), thread]);
-  showList(list);
+  const [whole] = await Promise.all([thread, list.look(titles), readRequests()]);
   if (whole) showThread(whole);
+  showRequests(titles);
 }
+
+const answer = current ? new Answer(current, { shown: () => messages, look: () => lookNow() }) : null;
 
 // What the agent itself says is no event of its own; what people do is shown at once.
 const lookNow = keepLooking(3000, look);
