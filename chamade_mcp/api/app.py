@@ -98,8 +98,10 @@ def api_app(
         EventGroup(core.hub, streams).group(),
         WebhookGroup(core.webhooks).group(),
         FileGroup(core.files, large_body_bytes).group(),
-        PlatformGroup(core.platforms, core.invitations, core.hooks.handovers, core.linking).group(),
-        ConnectionGroup(core.connections).group(),
+        PlatformGroup(
+            core.platforms, core.invitations, core.hooks.handovers, core.linking, core.public_url
+        ).group(),
+        ConnectionGroup(core.connections, core.overview).group(),
         PairingGroup(core.pairings, core.connections).group(),
         HookGroup(core.hooks).group(),
         KeyGroup(core.accounts, core.probes, clock).group(),

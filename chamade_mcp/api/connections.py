@@ -1,36 +1,37 @@
 """Bots that people bring, and the agent's connections (CONTRACT sections 1.5, 6.3 and 6.6)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final, LiteralString
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from chamade_mcp.api.account import OkWire
-from chamade_mcp.api.fields import Body, PlatformName, Secret, Wire
+from chamade_mcp.api.fields import Body, PlatformName, Secret, Setting, Wire
 from chamade_mcp.api.operation import Answer, AnyOperation, Asked, Group, Operation
 from chamade_mcp.api.routing import PATH_IDS
 from chamade_mcp.core.connections import Connections
+from chamade_mcp.core.overview import Overview
 from chamade_mcp.model.access import Permission
 from chamade_mcp.model.connections import Access, ConnectionKind
 from chamade_mcp.model.errors import NotFound
 
-_BOT_RULES: JsonDict = {
-    "allOf": [
-        {
-            "if": {"properties": {"platform": {"const": "discord"}}},
-            "then": {"required": ["discord_app_id"], "properties": {"discord_app_id": {"type": "string"}}},
-        },
-        {
-            "if": {"properties": {"platform": {"const": "slack"}}},
-            "then": {
-                "required": ["slack_signing_secret"],
-                "properties": {"slack_signing_secret": {"type": "string"}},
-            },
-        },
-    ]
+_BESIDE: Final[Mapping[LiteralString, LiteralString]] = {
+    "discord": "discord_app_id",
+    "slack": "slack_signing_secret",
 }
+"""What these two may have beside the token, and must have there or among the settings."""
+
+
+def _rule(platform: str, name: str) -> JsonDict:
+    beside: JsonDict = {"required": [name], "properties": {name: {"type": "string"}}}
+    among: JsonDict = {"required": ["settings"], "properties": {"settings": {"required": [name]}}}
+    return {"if": {"properties": {"platform": {"const": platform}}}, "then": {"anyOf": [beside, among]}}
+
+
+_BOT_RULES: JsonDict = {"allOf": [_rule(platform, name) for platform, name in _BESIDE.items()]}
 
 _AccessField = Annotated[
     Access,
@@ -48,8 +49,8 @@ class _Credentials(Body):
     ] = None
     slack_signing_secret: Annotated[Secret | None, Field(description="Slack only")] = None
     settings: Annotated[
-        dict[str, Secret],
-        Field(max_length=20, description="What another platform's bot takes, by name"),
+        dict[str, Setting],
+        Field(max_length=20, description="What else a bot takes, by name: `GET /api/platforms/{platform}`"),
     ] = Field(default_factory=dict[str, str])
 
     def credentials(self, bot_token: str | None) -> dict[str, str]:
@@ -70,10 +71,9 @@ class BotBody(_Credentials):
 
     @model_validator(mode="after")
     def _complete(self) -> "BotBody":
-        if self.platform == "discord" and self.discord_app_id is None:
-            raise PydanticCustomError("field:discord_app_id", "is required for discord")
-        if self.platform == "slack" and self.slack_signing_secret is None:
-            raise PydanticCustomError("field:slack_signing_secret", "is required for slack")
+        for platform, name in _BESIDE.items():
+            if self.platform == platform and name not in self.credentials(None):
+                raise PydanticCustomError(f"field:{name}", f"is required for {platform}")
         return self
 
 
@@ -97,6 +97,14 @@ class ConnectionWire(Wire):
     created_at: str
 
 
+class WaitingWire(ConnectionWire):
+    waiting: Annotated[int, Field(description="Messages that have not gone out over it yet")]
+
+
+class ConnectionsWire(Wire):
+    connections: list[WaitingWire]
+
+
 class BotsWire(Wire):
     bot_tokens: list[ConnectionWire]
 
@@ -110,6 +118,10 @@ class TestWire(Wire):
 @dataclass(frozen=True, slots=True)
 class ConnectionGroup:
     connections: Connections
+    overview: Overview
+
+    async def every(self, asked: Asked[None, None]) -> Answer:
+        return {"connections": await self.overview.connections(asked.principal)}
 
     async def bots(self, asked: Asked[None, None]) -> Answer:
         mine = self.connections.list(asked.principal.account)
@@ -202,6 +214,15 @@ class ConnectionGroup:
             503: ("UNAVAILABLE", "RECONNECT_NEEDED"),
         }
         return (
+            Operation(
+                "GET",
+                "/api/connections",
+                "The agent's connections, and what waits in them",
+                self.every,
+                manage,
+                reply=ConnectionsWire,
+                notes="Not those to platforms that are part of the gateway.",
+            ),
             Operation("GET", path, "One connection", self.get, manage, reply=ConnectionWire, errors=embedded),
             Operation(
                 "PATCH",

@@ -112,6 +112,7 @@ NewPassword = Annotated[
 Uri = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=_URI)]
 WebUrl = Annotated[str, StringConstraints(max_length=2048, pattern=_WEB_URL)]
 Secret = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=_PRINTABLE)]
+Setting = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=ONE_LINE)]
 PlatformName = Annotated[
     str,
     StringConstraints(min_length=1, max_length=40, pattern=_WORD),

@@ -37,6 +37,41 @@ class PlatformsWire(Wire):
     discord_invite_url: Annotated[str | None, Field(description="Adds the shared bot to a server")] = None
 
 
+class FieldWire(Wire):
+    name: Annotated[str, Field(description="As `POST /api/bot-tokens` takes it")]
+    label: str
+    help: str
+    example: str
+    kind: Annotated[str, Field(description="`text`, `secret` or `choice`")]
+    choices: Annotated[dict[str, str] | None, Field(description="Values and what they mean")]
+    pattern: Annotated[str | None, Field(description="A regular expression for the whole value")]
+    required: bool
+
+
+class WayWire(Wire):
+    kind: Annotated[
+        str,
+        Field(
+            description="`bot`: `POST /api/bot-tokens`; `oauth`: `POST /api/oauth/start/{provider}`;"
+            " `connect`: `POST /api/platforms/{platform}/connect`; `link`: `POST /api/invite-link`"
+        ),
+    ]
+    title: str
+    text: Annotated[str, Field(description="The steps as Markdown, with this gateway's addresses")]
+    fields: Annotated[list[FieldWire], Field(description="What a person is asked for")]
+
+
+class PlatformWire(Wire):
+    platform: str
+    title: str
+    about: str
+    status: str
+    oauth_provider: str | None
+    invite_url: Annotated[str | None, Field(description="Adds the shared bot to a server")]
+    ways: Annotated[list[WayWire], Field(description="How a person connects it, as far as it is set up here")]
+    connections: list[dict[str, object]]
+
+
 class InviteWire(Wire):
     id: Annotated[str | None, Field(description="For revoking; null for a room that its platform keeps")]
     platform: str
@@ -83,9 +118,13 @@ class PlatformGroup:
     invitations: Invitations
     handovers: Handovers
     linking: Linking
+    public_url: str
 
     async def overview(self, asked: Asked[None, None]) -> Answer:
         return self.platforms.overview(asked.principal)
+
+    async def guided(self, asked: Asked[None, None]) -> Answer:
+        return self.platforms.guided(asked.principal, asked.ids["platform"], self.public_url)
 
     async def start_oauth(self, asked: Asked[None, None]) -> Answer:
         provider = asked.ids["provider"]
@@ -137,6 +176,17 @@ class PlatformGroup:
         return (
             Operation(
                 "GET", "/api/platforms", "Platforms and connections", self.overview, read, reply=PlatformsWire
+            ),
+            Operation(
+                "GET",
+                "/api/platforms/{platform}",
+                "How one platform is connected",
+                self.guided,
+                read,
+                reply=PlatformWire,
+                errors={404: ("PLATFORM_NOT_FOUND",)},
+                notes="What stands beside `bot_token` in a way of the kind `bot` goes into `settings` of"
+                " `POST /api/bot-tokens`.",
             ),
             Operation(
                 "POST",

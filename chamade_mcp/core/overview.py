@@ -15,6 +15,7 @@ from chamade_mcp.core.operators import Operators
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.model.access import Principal
 from chamade_mcp.model.errors import GatewayError
+from chamade_mcp.model.messages import DeliveryState
 from chamade_mcp.store import schema
 from chamade_mcp.store.database import Database, answers
 
@@ -111,6 +112,29 @@ class Overview:
             ),
             "last_message_cursor": await self._inbox.cursor(principal),
         }
+
+    async def connections(self, principal: Principal) -> list[dict[str, Any]]:
+        """The agent's, the newest first, with how many messages wait to go out over each."""
+
+        def query(conn: Connection) -> dict[tuple[str, str], int]:
+            there = schema.conversations.c
+            rows = conn.execute(
+                select(there.platform, there.connection_id, func.count())
+                .select_from(schema.messages.join(schema.conversations))
+                .where(
+                    schema.messages.c.account_id == principal.account,
+                    schema.messages.c.status == DeliveryState.PENDING,
+                    there.agent_id == principal.scope.agent,
+                )
+                .group_by(there.platform, there.connection_id)
+            )
+            return {(platform, connection): count for platform, connection, count in rows}
+
+        waiting = await self._database.read(query)
+        return [
+            {**listed.to_wire(), "waiting": waiting.get((listed.platform, listed.link), 0)}
+            for listed in self._platforms.connections(principal.scope)
+        ]
 
     async def database_answers(self) -> bool:
         try:

@@ -1,13 +1,22 @@
 """What the gateway knows of platforms: manifests, and which are connected for whom."""
 
+from chamade_mcp.core.guides import way_to_wire
 from chamade_mcp.core.operators import Operator
 from chamade_mcp.core.roster import Listed, Roster
-from chamade_mcp.kit.connection import AddsToServers
+from chamade_mcp.kit.connection import AddsToServers, HandsOver, OwnBots
+from chamade_mcp.kit.guide import DEFAULTS, Way, WayKind
 from chamade_mcp.kit.manifest import Manifest, capability_list, feature_list
 from chamade_mcp.kit.registry import Registry
 from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.connections import ConnectionState
-from chamade_mcp.model.errors import Action, FieldError, InvalidRequest, NotAvailable, ValidationFailed
+from chamade_mcp.model.errors import (
+    Action,
+    FieldError,
+    InvalidRequest,
+    NotAvailable,
+    NotFound,
+    ValidationFailed,
+)
 from chamade_mcp.model.ids import ConnectionId, Platform
 
 DEFAULT_AGENT_NAME = "AI Agent"
@@ -103,16 +112,7 @@ class Platforms:
         """Body of GET /api/platforms. Embedded platforms are connected for everybody."""
         states = self.states(principal.scope)
         return {
-            "platforms": [
-                {
-                    "platform": m.platform,
-                    "title": m.title,
-                    "available": m.available,
-                    "oauth_provider": self._provider(m),
-                    **states[m.platform],
-                }
-                for m in self._registry.manifests.values()
-            ],
+            "platforms": [self._told(m, states) for m in self._registry.manifests.values()],
             "connections": [
                 {"id": f"embedded:{m.platform}", "platform": m.platform, "status": "ok", "embedded": True}
                 for m in self._registry.manifests.values()
@@ -122,9 +122,52 @@ class Platforms:
             **self._server_links,
         }
 
+    def guided(self, principal: Principal, platform: str, public_url: str) -> dict[str, object]:
+        """Body of GET /api/platforms/{platform}. Raises `NotFound` for one that cannot be connected here."""
+        manifest = self.runnable(platform)
+        return {
+            **self._told(manifest, self.states(principal.scope)),
+            "invite_url": self._server_links.get(f"{platform}_invite_url"),
+            "ways": [way_to_wire(manifest, way, public_url) for way in self.ways(manifest)],
+            "connections": [
+                listed.to_wire() for listed in self._roster.of(principal.scope, manifest.platform)
+            ],
+        }
+
+    def connections(self, scope: Scope) -> list[Listed]:
+        return self._roster.of(scope)
+
+    def runnable(self, platform: str) -> Manifest:
+        """Raises `NotFound`."""
+        manifest = self._registry.manifests.get(Platform(platform))
+        if manifest is None or not manifest.available:
+            raise NotFound("Platform not found", code="PLATFORM_NOT_FOUND")
+        return manifest
+
+    def ways(self, manifest: Manifest) -> list[Way]:
+        """How a person connects it, as far as this gateway is set up for that."""
+        connector = self._registry.connectors.get(manifest.platform)
+        open_here = {
+            WayKind.OAUTH: manifest.platform in self.sign_ins,
+            WayKind.CONNECT: isinstance(connector, HandsOver),
+            WayKind.LINK: manifest.inbox and (manifest.embedded or manifest.platform in self._shared),
+            WayKind.BOT: manifest.bot is not None and isinstance(connector, OwnBots),
+        }
+        return [way for way in manifest.guide or DEFAULTS if open_here[way.kind]]
+
     def provider(self, name: str) -> Manifest | None:
         """The platform that is connected by signing in at `name`."""
         return next((m for m in self.manifests if m.oauth is not None and m.oauth.provider == name), None)
+
+    def _told(self, m: Manifest, states: dict[str, dict[str, object]]) -> dict[str, object]:
+        return {
+            "platform": m.platform,
+            "title": m.title,
+            "about": m.about,
+            "available": m.available,
+            "oauth_provider": self._provider(m),
+            **states[m.platform],
+        }
 
     def _provider(self, manifest: Manifest) -> str | None:
         """Whom people can sign in at to connect it; None where they cannot."""

@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
@@ -10,6 +10,8 @@ from importlib.resources.abc import Traversable
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
+from chamade_mcp.kit.bot_fields import BotField, check
+from chamade_mcp.kit.guide import Way, parse_guide
 from chamade_mcp.kit.markdown.formats import Format, Unit
 from chamade_mcp.model.audio import MAX_RATE_HZ, MIN_RATE_HZ
 from chamade_mcp.model.capabilities import VOICE, Capability, MessageFeature
@@ -25,7 +27,7 @@ _KNOWN = frozenset(
     {
         "platform", "title", "capabilities", "sample_rate_hz", "text_limit", "available", "embedded",
         "creates_rooms", "inbox", "needs_meeting_url", "unconnected", "status", "format", "text_unit",
-        "messages", "window", "bot", "gateway", "oauth",
+        "messages", "window", "bot", "gateway", "oauth", "about",
     }
 )  # fmt: skip
 
@@ -56,6 +58,8 @@ class BotSettings:
     optional: tuple[str, ...]
     single: bool = False
     """An agent has one of them at a time: another takes its place."""
+    fields: tuple[BotField, ...] = ()
+    """All of them, as a person is asked for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,14 @@ class Manifest:
     """None: nobody signs in for it."""
     status: str
     """The words of `GET /api/account` while it is not connected."""
+    about: str = ""
+    """What it is, in a sentence for a card."""
+    guide: tuple[Way, ...] = ()
+    """How a person connects it, as its `connect.md` says."""
+
+    def check(self, settings: Mapping[str, str]) -> None:
+        """Raises `ValidationFailed`, naming every setting of a bot that cannot be right."""
+        check(self.bot.fields if self.bot else (), settings)
 
 
 def capability_list(capabilities: frozenset[Capability]) -> list[str]:
@@ -165,6 +177,7 @@ def parse_manifest(text: str) -> Manifest:
         gateway=gateway,
         oauth=_oauth(cast("dict[str, Any] | None", fields.optional("oauth", dict)), gateway),
         status=fields.get("status", str, "not_configured"),
+        about=fields.get("about", str, ""),
     )
     _check_agreement(manifest)
     return manifest
@@ -183,7 +196,14 @@ def read_manifest(folder: Traversable) -> Manifest:
     manifest = parse_manifest(folder.joinpath("manifest.toml").read_text(encoding="utf-8"))
     if manifest.platform != folder.name:
         raise ValueError(f"manifest: platform {manifest.platform!r} stands in folder {folder.name!r}")
-    return manifest
+    guide = folder.joinpath("connect.md")
+    if not guide.is_file():
+        return manifest
+    ways = parse_guide(guide.read_text(encoding="utf-8"))
+    known = {field.name for field in manifest.bot.fields} if manifest.bot else set[str]()
+    if strange := sorted({name for way in ways for name in way.fields} - known):
+        raise ValueError(f"connect.md: {strange[0]!r} is no setting of a bot")
+    return replace(manifest, guide=ways)
 
 
 class _Fields:
@@ -242,14 +262,35 @@ def _bot(raw: dict[str, Any] | None) -> BotSettings | None:
     if raw is None:
         return None
     fields = _Fields(raw, "bot.")
-    fields.forbid_all_but({"required", "optional", "single"})
+    fields.forbid_all_but({"required", "optional", "single", "fields"})
     required = cast("list[object]", fields.get("required", list))
     optional = cast("list[object]", fields.get("optional", list, []))
     names = [name for name in (*required, *optional) if isinstance(name, str)]
     if not required or len(names) < len(required) + len(optional):
         raise ValueError("manifest: field 'bot' needs names of settings, one that is required at least")
     single = fields.get("single", bool, False)
-    return BotSettings(tuple(names[: len(required)]), tuple(names[len(required) :]), single)
+    told: dict[str, Any] = fields.get("fields", dict, {})
+    if strange := sorted(set(told) - set(names)):
+        raise ValueError(f"manifest: field 'bot.fields' names the unknown {strange[0]!r}")
+    asked = tuple(_asked(name, told.get(name, {}), required=name in required) for name in names)
+    return BotSettings(tuple(names[: len(required)]), tuple(names[len(required) :]), single, asked)
+
+
+def _asked(name: str, raw: dict[str, Any], *, required: bool) -> BotField:
+    fields = _Fields(raw, f"bot.fields.{name}.")
+    fields.forbid_all_but({"label", "help", "example", "pattern", "wrong", "choices", "secret"})
+    choices = cast("dict[str, str] | None", fields.optional("choices", dict))
+    return BotField(
+        name,
+        fields.get("label", str, name.replace("_", " ").capitalize()),
+        required,
+        help=fields.get("help", str, ""),
+        example=fields.get("example", str, ""),
+        pattern=fields.get("pattern", str, ""),
+        wrong=fields.get("wrong", str, ""),
+        choices=None if choices is None else MappingProxyType(choices),
+        secret=fields.get("secret", bool, False),
+    )
 
 
 def _gateway(raw: dict[str, Any]) -> GatewaySettings:

@@ -1,7 +1,6 @@
 """The `connector` object: links of bots to Discord, told over the Gateway."""
 
 import logging
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.resources import files
@@ -10,7 +9,7 @@ from typing import Final
 from chamade_mcp.connectors.discord import sign_in
 from chamade_mcp.connectors.discord.buckets import Buckets
 from chamade_mcp.connectors.discord.client import USER_AGENT, RestApi
-from chamade_mcp.connectors.discord.ears import COMMAND, EVERYTHING, OPTION, Ears
+from chamade_mcp.connectors.discord.ears import COMMAND, OPTION, Ears
 from chamade_mcp.connectors.discord.event_socket import (
     CONTENT_IS_OFF,
     INTENTS,
@@ -35,8 +34,6 @@ from chamade_mcp.model.messages import Sender
 
 log = logging.getLogger(__name__)
 
-WAYS: Final = ("mentions", EVERYTHING)
-_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{15,40}\.[A-Za-z0-9_-]{4,12}\.[A-Za-z0-9_-]{15,80}")
 _CONTENT_FLAGS: Final = 1 << 18 | 1 << 19
 """GATEWAY_MESSAGE_CONTENT, and its like for bots on fewer than a hundred servers."""
 _SESSIONS: Final = 10_000
@@ -61,7 +58,7 @@ class DiscordConnector:
         self._sessions: Recent[str, Session] = Recent(_SESSIONS)
 
     async def verify(self, settings: Mapping[str, str]) -> Identity:
-        _check(settings)
+        self.manifest.check(settings)
         async with _api(settings, SystemClock()) as api:
             me, application = await api.me(), await api.application()
         if application.id != settings["discord_app_id"]:
@@ -147,13 +144,3 @@ async def _greet(api: RestApi, person: User) -> ConversationRef | None:
         log.warning("Discord lets the bot not write to who has signed in: %s", error)
         return None
     return ConversationRef(place)
-
-
-def _check(settings: Mapping[str, str]) -> None:
-    wrong: list[FieldError] = []
-    if not _TOKEN.fullmatch(settings["bot_token"]):
-        wrong.append(FieldError("bot_token", "is no token of the Developer Portal's page Bot"))
-    if settings.get("server_messages", WAYS[0]) not in WAYS:
-        wrong.append(FieldError("server_messages", f"must be one of {', '.join(WAYS)}"))
-    if wrong:
-        raise ValidationFailed(wrong)

@@ -3,7 +3,6 @@
 import asyncio
 import hmac
 import logging
-import re
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -34,12 +33,11 @@ from chamade_mcp.kit.manifest import read_manifest
 from chamade_mcp.kit.rates import Rates
 from chamade_mcp.kit.waiting import race
 from chamade_mcp.model.connections import Identity
-from chamade_mcp.model.errors import FieldError, PlatformRefused, ValidationFailed
+from chamade_mcp.model.errors import PlatformRefused
 from chamade_mcp.model.ids import ConversationRef
 
 log = logging.getLogger(__name__)
 
-WAYS: Final = ("auto", "polling", "webhook")
 _NAMED_BY: Final = {
     "chat": "bot_user",
     "probe": "bot_login",
@@ -68,7 +66,7 @@ class TalkConnector:
         self.manifest = read_manifest(files("chamade_mcp.connectors.nctalk"))
 
     async def verify(self, settings: Mapping[str, str]) -> Identity:
-        _check(settings)
+        self.manifest.check(settings)
         await consent.check_place(settings["nc_url"], _trusted(settings))
         async with _cloud(settings, Rates(SystemClock())) as cloud:
             try:
@@ -254,13 +252,3 @@ def _identity(settings: Mapping[str, str], name: str) -> Identity:
 
 def _event(hook: Hook) -> str:
     return hook.path.rstrip("/").rpartition("/")[2]
-
-
-def _check(settings: Mapping[str, str]) -> None:
-    wrong: list[FieldError] = []
-    if settings.get("updates", "auto") not in WAYS:
-        wrong.append(FieldError("updates", f"must be one of {', '.join(WAYS)}"))
-    if not re.fullmatch(r"[A-Za-z0-9_.@-]{1,64}", settings["bot_login"]):
-        wrong.append(FieldError("bot_login", "is no login of Nextcloud's"))
-    if wrong:
-        raise ValidationFailed(wrong)

@@ -1,11 +1,9 @@
 """The `connector` object: links of apps to Slack, told by webhook or over Socket Mode."""
 
 import logging
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.resources import files
-from typing import Final
 
 from chamade_mcp.connectors.slack import install
 from chamade_mcp.connectors.slack.client import Me, WebApi
@@ -24,18 +22,8 @@ from chamade_mcp.kit.oauth import BY_OAUTH, Agreed, Asking
 from chamade_mcp.kit.rates import Rates
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.connections import Identity
-from chamade_mcp.model.errors import FieldError, ValidationFailed
 
 log = logging.getLogger(__name__)
-
-_RULES: Final = {
-    "bot_token": (
-        re.compile(r"xoxb-[A-Za-z0-9-]{1,250}"),
-        "is no Bot User OAuth Token: xoxb-...",
-    ),
-    "slack_signing_secret": (re.compile("[A-Za-z0-9]{1,200}"), "is no Signing Secret of an app"),
-    "app_token": (re.compile(r"xapp-[A-Za-z0-9-]{1,250}"), "is no App-Level Token: xapp-..."),
-}
 
 
 class SlackConnector:
@@ -45,7 +33,7 @@ class SlackConnector:
         self.manifest = read_manifest(files("chamade_mcp.connectors.slack"))
 
     async def verify(self, settings: Mapping[str, str]) -> Identity:
-        _check(settings)
+        self.manifest.check(settings)
         async with _api(settings, "bot_token", SystemClock()) as api:
             me = await api.me()
         if settings.get("app_token"):
@@ -151,13 +139,3 @@ async def _open(ctx: Context) -> AsyncGenerator[SlackLink]:
 async def _api(settings: Mapping[str, str], token: str, clock: Clock) -> AsyncGenerator[WebApi]:
     async with platform_client(settings["api_url"]) as http:
         yield WebApi(http, settings[token], Rates(clock))
-
-
-def _check(settings: Mapping[str, str]) -> None:
-    wrong = [
-        FieldError(name, words)
-        for name, (pattern, words) in _RULES.items()
-        if settings.get(name) and not pattern.fullmatch(settings[name])
-    ]
-    if wrong:
-        raise ValidationFailed(wrong)

@@ -29,13 +29,10 @@ from chamade_mcp.kit.manifest import read_manifest
 from chamade_mcp.kit.oauth import Agreed, Asking
 from chamade_mcp.kit.rates import Rates
 from chamade_mcp.model.connections import Identity
-from chamade_mcp.model.errors import FieldError, ValidationFailed
 
 log = logging.getLogger(__name__)
 
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_TENANT: Final = re.compile(rf"{_GUID.pattern}|(?:[A-Za-z0-9-]{{1,63}}\.){{1,5}}[A-Za-z]{{2,63}}")
-_SECRET: Final = re.compile(r"[!-~]{1,512}")
 _MICROSOFT_LOGIN: Final = "https://login.microsoftonline.com"
 _MICROSOFT_KEYS: Final = "https://login.botframework.com"
 
@@ -49,7 +46,7 @@ class TeamsConnector:
         self.manifest = read_manifest(files("chamade_mcp.connectors.teams"))
 
     async def verify(self, settings: Mapping[str, str]) -> Identity:
-        _check(settings)
+        self.manifest.check(settings)
         async with platform_client(settings["login_url"]) as http:
             await Login(http, settings, SystemClock()).token()
         app_id = settings["app_id"].lower()
@@ -148,15 +145,3 @@ def _tenants(settings: Mapping[str, str], *, shared: bool) -> frozenset[str]:
     if not named and _GUID.fullmatch(settings["tenant_id"]):
         named = settings["tenant_id"]
     return frozenset(one.strip().lower() for one in named.split(",") if one.strip())
-
-
-def _check(settings: Mapping[str, str]) -> None:
-    wrong: list[FieldError] = []
-    if not _GUID.fullmatch(settings["app_id"]):
-        wrong.append(FieldError("app_id", "is no Application (client) ID: 8-4-4-4-12 hexadecimal digits"))
-    if not _TENANT.fullmatch(settings["tenant_id"]):
-        wrong.append(FieldError("tenant_id", "is neither a Directory (tenant) ID nor a domain"))
-    if not _SECRET.fullmatch(settings["bot_token"]):
-        wrong.append(FieldError("bot_token", "is no client secret"))
-    if wrong:
-        raise ValidationFailed(wrong)

@@ -3,7 +3,6 @@
 import hmac
 import ipaddress
 import logging
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.resources import files
@@ -22,13 +21,11 @@ from chamade_mcp.kit.http import Unanswered, platform_client
 from chamade_mcp.kit.manifest import read_manifest
 from chamade_mcp.kit.rates import Rates
 from chamade_mcp.model.connections import Identity
-from chamade_mcp.model.errors import FieldError, GatewayError, PlatformRefused, ValidationFailed
+from chamade_mcp.model.errors import GatewayError, PlatformRefused
 
 log = logging.getLogger(__name__)
 
 SIGNED_BY: Final = "x-telegram-bot-api-secret-token"
-WAYS: Final = ("auto", "polling", "webhook")
-_TOKEN: Final = re.compile(r"[1-9][0-9]{0,18}:[A-Za-z0-9_-]{1,60}")
 _HOOK_PORTS: Final = (443, 80, 88, 8443)
 """Those that Telegram calls."""
 _AGAIN_S: Final = 2.0
@@ -41,7 +38,7 @@ class TelegramConnector:
         self.manifest = read_manifest(files("chamade_mcp.connectors.telegram"))
 
     async def verify(self, settings: Mapping[str, str]) -> Identity:
-        _check(settings)
+        self.manifest.check(settings)
         async with platform_client(settings["api_url"]) as http:
             me = await BotApi(http, settings["bot_token"], Rates(SystemClock())).me()
         return Identity(str(me.id), f"@{me.username}")
@@ -151,13 +148,3 @@ def by_webhook(way: str, hook_url: str) -> bool:
     except ValueError:
         public = "." in host and not host.endswith((".local", ".internal", ".localhost"))
     return parts.scheme == "https" and (parts.port or 443) in _HOOK_PORTS and public
-
-
-def _check(settings: Mapping[str, str]) -> None:
-    wrong: list[FieldError] = []
-    if not _TOKEN.fullmatch(settings["bot_token"]):
-        wrong.append(FieldError("bot_token", "is no token of BotFather's, such as 123456:ABC-DEF1234"))
-    if settings.get("updates", "auto") not in WAYS:
-        wrong.append(FieldError("updates", f"must be one of {', '.join(WAYS)}"))
-    if wrong:
-        raise ValidationFailed(wrong)

@@ -21,7 +21,7 @@ from chamade_mcp.kit.http import platform_client
 from chamade_mcp.kit.manifest import read_manifest
 from chamade_mcp.kit.rates import Rates
 from chamade_mcp.model.connections import Identity
-from chamade_mcp.model.errors import FieldError, PlatformRefused, ValidationFailed
+from chamade_mcp.model.errors import PlatformRefused
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +35,7 @@ class WhatsAppConnector:
         self.manifest = read_manifest(files("chamade_mcp.connectors.whatsapp"))
 
     async def verify(self, settings: Mapping[str, str]) -> Identity:
-        if not re.fullmatch(r"[0-9]{1,30}", settings["phone_number_id"]):
-            raise ValidationFailed([FieldError("phone_number_id", "is the number's id at Meta: digits only")])
+        self.manifest.check(settings)
         async with _api(settings, Rates(SystemClock())) as api:
             number = await _number(api)
         shown = f"{number.get('verified_name') or 'WhatsApp'} {number.get('display_phone_number', '')}"

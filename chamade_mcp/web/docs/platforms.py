@@ -8,6 +8,8 @@ from chamade_mcp.model.capabilities import Capability, MessageFeature
 from chamade_mcp.web.docs.leaf import Leaf
 from chamade_mcp.web.docs.shelf import DEVELOPERS, source_of
 
+_STEPS: Final = "[Step by step](connect.md)"
+"""Where a README points at its `connect.md`: on the page that stands there itself."""
 _FEATURES: Final = {
     MessageFeature.REPLY: "replies",
     MessageFeature.THREADS: "threads",
@@ -24,12 +26,19 @@ def platform_leaves(manifests: Sequence[Manifest]) -> Iterator[Leaf]:
     told = [(m, text) for m in manifests if (text := texts.get(m.platform))]
     yield Leaf("platforms", "Compared", _compared([m for m, _ in told]))
     for manifest, text in told:
+        text = text.replace(_STEPS, _steps(manifest))
         intro, mark, rest = text.partition(DEVELOPERS)[0].partition("\n## ")
         yield Leaf(
             f"platforms/{manifest.platform}",
             manifest.title,
             f"{intro}\n{_glance(manifest)}\n{mark}{rest}",
         )
+
+
+def _steps(manifest: Manifest) -> str:
+    """How it is connected, below a heading of the README."""
+    told = source_of(readme(manifest).replace("README.md", "connect.md")) or ""
+    return told.partition("\n")[2].replace("\n## ", "\n### ").strip()
 
 
 def readme(manifest: Manifest) -> str:

@@ -17,7 +17,7 @@ DEVELOPERS: Final = "<!-- for developers -->"
 """What stands below it in a README is not served."""
 EXAMPLE_HOST: Final = "gateway.example.org"
 """Stands in the sources for the host of whoever reads them."""
-_COMMENT: Final = re.compile(r"^<!--.*?-->\n", re.M | re.S)
+_COMMENT: Final = re.compile(r"^ *<!--.*?-->\n", re.M | re.S)
 _DEEP_LINK: Final = re.compile(r"(?<=[?&]config=)[A-Za-z0-9+/%=]+")
 _FENCE: Final = re.compile(r"^( *)(`{3,})[^\n]*\n.*?^\1\2[ \t]*$", re.M | re.S)
 _LINK: Final = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\[\]]*\])+)\]\(([^)\s]+)\)")
