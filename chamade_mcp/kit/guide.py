@@ -3,8 +3,8 @@
 Below the heading a comment names the kind: ``<!-- way: bot -->``. In one of the steps ``<!-- form -->``
 stands where the dashboard has its form or button; what follows in that step is for those who use the API. A
 form may name its settings, ``<!-- form: bot_token, app_token -->``: then it has these alone, and all are
-needed. In blocks of code ``{discord_app_id}`` stands for what is typed into the form, ``{connection}`` for the
-id that the bot gets.
+needed. In blocks of code ``{discord_app_id}`` stands for what is typed into the form, ``{connection}`` for
+the id that the bot gets.
 """
 
 import re
