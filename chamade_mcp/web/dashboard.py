@@ -4,13 +4,14 @@ The pages are frames. What stands in them their scripts read by the public REST 
 cookie: a person sees and does nothing here that an agent's key could not.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from chamade_mcp.core.gateway import Core
+from chamade_mcp.kit.manifest import Manifest
 from chamade_mcp.model.errors import NotFound
 from chamade_mcp.model.events import EventType
 from chamade_mcp.web.assets import Assets
@@ -19,6 +20,7 @@ from chamade_mcp.web.joining import joining_routes
 from chamade_mcp.web.mail_links import mail_link_routes
 from chamade_mcp.web.navigation import NAVIGATION, behind_more
 from chamade_mcp.web.returned import Returned, returned
+from chamade_mcp.web.shown_way import ShownWay, shown_way
 from chamade_mcp.web.sign_in import HOME, SignIn, Visitor
 from chamade_mcp.web.views import Endpoint, Views
 
@@ -35,7 +37,8 @@ class _Dashboard:
         return [
             Route("/", _home),
             Route(HOME, self._page(self._front)),
-            Route(f"{HOME}/platforms", self._page(self._front)),
+            Route(f"{HOME}/platforms", self._page(self._platforms)),
+            Route(f"{HOME}/platforms/{{platform}}", self._page(self._platform)),
             Route(f"{HOME}/inbox", self._page(self._frame("inbox"))),
             Route(f"{HOME}/inbox/{{conversation_id}}", self._page(self._conversation)),
             Route(f"{HOME}/people", self._page(self._frame("people"))),
@@ -69,6 +72,15 @@ class _Dashboard:
         told = returned(self._core, visitor.principal, request.query_params)
         return await self._render("home", visitor, returned=told)
 
+    async def _platforms(self, request: Request, visitor: Visitor) -> Response:
+        told = returned(self._core, visitor.principal, request.query_params)
+        return await self._render("platformlist", visitor, section="platforms", returned=told)
+
+    async def _platform(self, request: Request, visitor: Visitor) -> Response:
+        manifest = self._core.platforms.runnable(request.path_params["platform"])
+        ways = [shown_way(way, self._core.public_url) for way in self._core.platforms.ways(manifest)]
+        return await self._render("platform", visitor, section="platforms", platform=manifest, ways=ways)
+
     async def _conversation(self, request: Request, visitor: Visitor) -> Response:
         conversation = request.path_params["conversation_id"]
         # Asked here only for the honest 404; the page reads it by the API.
@@ -93,6 +105,8 @@ class _Dashboard:
         section: str = "",
         subject: str = "",
         returned: Returned | None = None,
+        platform: Manifest | None = None,
+        ways: Sequence[ShownWay] = (),
     ) -> Response:
         profile = await self._core.accounts.profile(visitor.principal)
         return self._views.render(
@@ -110,6 +124,8 @@ class _Dashboard:
             public_url=self._core.public_url,
             sign_out_token=visitor.form_token,
             subject=subject,
+            platform=platform,
+            ways=ways,
         )
 
     async def _nothing(self, request: Request) -> Response:

@@ -26,6 +26,7 @@ NAVIGATION: tuple[Group, ...] = (
         Entry("/people", "people", "People"),
     ),
     (
+        Entry("/platforms", "platforms", "Platforms", in_bar=True),
         Entry("/connect", "connect", "Connect"),
         Entry("/keys", "keys", "Keys"),
         Entry("/webhooks", "webhooks", "Webhooks"),

@@ -1,12 +1,8 @@
 // Who may write to the agent: each of its bots, its rule, and the people who are let in or kept out.
+import { accessField } from "./access.js";
 import { $, api, el, fill, keepLooking, plural, readPlatforms, say, shortDay, trouble } from "./dash.js";
 
 const MOST = 500; // what the API gives of one bot
-const RULES = {
-  pairing: "People you let in; strangers may ask",
-  allowlist: "People you let in; strangers are ignored",
-  open: "Anybody who finds it",
-};
 const STATES = { ok: ["ok", "Connected"], auth_needed: ["warn", "Has to be connected again"], unavailable: ["warn", "Not reachable"] };
 
 let titles = new Map();
@@ -127,49 +123,27 @@ $("add-form").addEventListener("submit", async (event) => {
 
 // --- bots -------------------------------------------------------------------------------------------------
 
-function change(connection, select) {
-  const access = select.value;
-  const set = async () => {
-    await api("PATCH", `/api/connections/${connection.id}`, { access });
-    cards.get(connection.id).access = access;
-    say(`${RULES[access]}: that holds from now on`);
-  };
-  const back = () => (select.value = cards.get(connection.id).access);
-  if (access !== "open") return set().catch((error) => (back(), trouble(error.message, 8000)));
-  back(); // until it is agreed
-  const text = "Whatever anybody writes reaches your agent, and may try to steer it. Those you keep out stay out.";
-  ask(["Open ", el("bdi", {}, connection.name), " to anybody"], text, "Open it", async () => ((select.value = access), set().catch((error) => (back(), Promise.reject(error)))));
-}
-
-function rule(connection) {
-  if (connection.kind === "shared") return el("p", { class: "muted" }, "On the gateway’s shared bot a link of yours lets people in.");
-  const id = `rule-${connection.id}`;
-  const select = el("select", { id }, ...Object.entries(RULES).map(([value, words]) => el("option", { value }, words)));
-  select.addEventListener("change", () => change(connection, select));
-  return el("div", { class: "field" }, el("label", { for: id }, "Heard are"), select);
-}
-
 function card(connection) {
   const title = `bot-${connection.id}`;
   const list = el("ul", { class: "list" });
   const state = el("p", { class: "state-line" }, el("span", { class: "dot", "aria-hidden": "true" }), el("span", {}));
   const none = el("p", { class: "empty", hidden: true });
   const more = el("p", { class: "muted small-print", hidden: true }, `The newest ${MOST} are shown.`);
-  const about = rule(connection);
+  const about = accessField(connection, ask);
   const add = el("button", { type: "button", onclick: () => askWhom(connection) }, "Let somebody in");
   const node = el(
     "section",
     { class: "card bot-card", "aria-labelledby": title },
     el("div", { class: "h" }, el("h2", { id: title }, el("bdi", {}, connection.name)), el("span", { class: "tag" }, titles.get(connection.platform) ?? connection.platform)),
     state,
-    about,
+    about.node,
     list,
     none,
     more,
     el("div", { class: "actions" }, add),
   );
   $("bots").append(node);
-  return { node, list, state, none, more, select: about.querySelector("select"), access: "" };
+  return { node, list, state, none, more, about };
 }
 
 function show(connection, people) {
@@ -178,8 +152,7 @@ function show(connection, people) {
   const [tone, words] = STATES[connection.status] ?? ["", "Connecting"];
   shown.state.firstChild.className = `dot ${tone}`;
   shown.state.lastChild.textContent = words;
-  shown.access = connection.access;
-  if (shown.select && document.activeElement !== shown.select && !$("ask").open) shown.select.value = connection.access;
+  shown.about.show(connection.access);
   const settled = people.filter(({ status }) => status !== "pending");
   const rows = settled.map(({ id, name, sender_id, status, created_at: at }) => ({ id, name, sender_id, status, since: shortDay(at) }));
   fill(shown.list, rows, (person) => person.id, personRow);

@@ -79,7 +79,7 @@ function rows({ platform, title, status, oauth_provider: provider }) {
 
 // --- what only a person can mend --------------------------------------------------------------------------
 
-function mendRow({ id, name, title, detail, provider }) {
+function mendRow({ name, platform, title, detail, provider }) {
   return el(
     "li",
     { class: "mend-row" },
@@ -91,15 +91,8 @@ function mendRow({ id, name, title, detail, provider }) {
     ),
     provider
       ? el("button", { type: "button", class: "small", "data-act": "mend", "aria-label": `Sign in again: ${name}`, onclick: () => signIn(provider) }, "Sign in again")
-      : el("button", { type: "button", class: "small", "data-act": "mend", "aria-label": `Mend ${name}`, onclick: () => askMend(id, name, title) }, "Mend"),
+      : el("a", { class: "button", href: `/dashboard/platforms/${platform}`, "data-act": "mend", "aria-label": `Mend ${name}` }, "Mend"),
   );
-}
-
-function askMend(id, name, title) {
-  $("mend-who").textContent = name;
-  $("mend-where").textContent = title;
-  $("mend-code").textContent = `curl -X PATCH ${document.body.dataset.url}/api/connections/${id} \\\n  -H "Authorization: Bearer YOUR_KEY" \\\n  --json '{"bot_token": "THE_NEW_TOKEN"}'`;
-  $("mend").showModal();
 }
 
 function showMend() {
