@@ -1,9 +1,10 @@
 """A gateway whose operator has an app at the emulated Slack, and the owner's browser."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx2
@@ -67,7 +68,10 @@ class Shop:
 
 
 @asynccontextmanager
-async def shop(folder: Path) -> AsyncGenerator[Shop]:
+async def shop(
+    folder: Path, beside: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+) -> AsyncGenerator[Shop]:
+    """`beside`: what who runs the gateway sets for other platforms."""
     slack = SlackEmulator()
     app = slack.publish("chamade")
     told = {
@@ -83,7 +87,7 @@ async def shop(folder: Path) -> AsyncGenerator[Shop]:
 
     async with (
         serve(running) as url,
-        hosted(folder / "data", {"slack": {"api_url": f"{url}/api", **told}}) as gateway,
+        hosted(folder / "data", {**beside, "slack": {"api_url": f"{url}/api", **told}}) as gateway,
         httpx2.AsyncClient(base_url=gateway.url) as http,
     ):
         app.redirect_urls = (f"{gateway.url}/connect/slack/callback",)

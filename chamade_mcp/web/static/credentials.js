@@ -26,7 +26,7 @@ export function credentials(all, { renewing = false } = {}) {
     refused({ fields, message }) {
       forget(shown);
       const known = fields.map(({ field, message: words }) => [shown.get(field.split(".").at(-1)), words]).filter(([at]) => at);
-      for (const [at, words] of known) complain(at, `${at.label} ${words}.`);
+      for (const [at, words] of known) complain(at, `${at.label} ${/[.!?]$/.test(words) ? words : `${words}.`}`);
       focusFirst(shown, rest);
       return known.length === fields.length && known.length ? "" : message;
     },

@@ -54,11 +54,48 @@ async def test_what_is_wrong_with_a_bot_is_told(house: House, api: httpx2.AsyncC
         assert_problem(answer, 422, "VALIDATION_FAILED")
 
 
+async def test_how_a_platform_is_connected_is_told(house: House, api: httpx2.AsyncClient) -> None:
+    told = (await api.get(f"/api/platforms/{BOTS}")).json()
+    assert (told["platform"], told["connections"], told["invite_url"]) == (BOTS, [], None)
+    own = next(way for way in told["ways"] if way["kind"] == "bot")
+    assert own["fields"] == []  # it says nothing of its settings
+    slack = (await api.get("/api/platforms/slack")).json()
+    by_socket, by_webhook = (way for way in slack["ways"] if way["kind"] == "bot")
+    assert [way["kind"] for way in slack["ways"]] == ["bot", "bot"]  # no app is set up for signing in
+    needed = [(field["name"], field["kind"], field["required"]) for field in by_socket["fields"]]
+    assert needed == [(name, "secret", True) for name in ("bot_token", "slack_signing_secret", "app_token")]
+    assert "gateway.example.org" not in str(slack)
+    assert "/api/slack/webhook" in by_webhook["text"]
+    talk = (await api.get("/api/platforms/nctalk")).json()
+    assert [way["kind"] for way in talk["ways"]] == ["connect", "bot"]
+    assert [field["name"] for field in talk["ways"][0]["fields"]] == ["url"]
+    for unknown in ("fax", "zoom"):
+        assert_problem(await api.get(f"/api/platforms/{unknown}"), 404, "PLATFORM_NOT_FOUND")
+
+
+async def test_the_connections_are_listed_with_what_waits(house: House, api: httpx2.AsyncClient) -> None:
+    assert (await api.get("/api/connections")).json() == {"connections": []}
+    connection = await register(house, api, access="open")
+    (listed,) = (await api.get("/api/connections")).json()["connections"]
+    assert (listed["id"], listed["waiting"], listed["access"]) == (connection, 0, "open")
+
+
+async def test_settings_may_stand_together(api: httpx2.AsyncClient) -> None:
+    """What Discord and Slack have beside the token is taken among the settings, too."""
+    bot = {"platform": "discord", "bot_token": "x", "settings": {"discord_app_id": "y"}}
+    answer = await api.post("/api/bot-tokens", json=bot)
+    assert_problem(answer, 422, "VALIDATION_FAILED")
+    assert {e["field"] for e in answer.json()["errors"]} == {"bot_token", "discord_app_id"}
+    missing = await api.post("/api/bot-tokens", json={"platform": "slack", "bot_token": "x", "settings": {}})
+    assert [e["field"] for e in missing.json()["errors"]] == ["slack_signing_secret"]
+
+
 async def test_all_of_it_takes_a_manage_key(house: House, api: httpx2.AsyncClient) -> None:
     connection = await register(house, api)
     key = await house.new_key(Permission.READ, Permission.MESSAGE, Permission.CALL)
     async with client_of(house, **{"x-api-key": key}) as agent:
         for method, path in (
+            ("GET", "/api/connections"),
             ("GET", f"/api/connections/{connection}"),
             ("DELETE", f"/api/connections/{connection}"),
             ("POST", f"/api/connections/{connection}/test"),
