@@ -12,7 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 from chamade_mcp.api.access import Gate
 from chamade_mcp.api.body import JSON_CAP_BYTES, read_body, require_json
 from chamade_mcp.api.errors import NotThisMethod
-from chamade_mcp.api.operation import AnyOperation, Asked, Json, Reply
+from chamade_mcp.api.operation import AnyOperation, Asked, Json, Raw, Reply
 from chamade_mcp.api.routing import Router
 from chamade_mcp.api.validation import parse_body, parse_query
 from chamade_mcp.core.keys import require
@@ -66,6 +66,8 @@ class Dispatch:
             await answer(scope, receive, _bodiless(send) if method == "HEAD" else send)
         elif isinstance(answer, Reply):
             await _send_json(send, answer.status, answer.body, head=method == "HEAD")
+        elif isinstance(answer, Raw):
+            await _send_raw(send, answer, head=method == "HEAD")
         else:
             await _send_json(send, operation.status, answer, head=method == "HEAD")
 
@@ -94,6 +96,19 @@ async def _send_json(send: Send, status: int, body: Json, *, head: bool) -> None
     length = (b"content-length", b"%d" % len(raw))
     await send({"type": "http.response.start", "status": status, "headers": [_TYPE, length, _PRIVATE]})
     await send({"type": "http.response.body", "body": b"" if head else raw})
+
+
+async def _send_raw(send: Send, answer: Raw, *, head: bool) -> None:
+    headers = [
+        (b"content-type", answer.media_type.encode("latin-1")),
+        (b"content-length", b"%d" % len(answer.body)),
+        *(
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, value in answer.headers.items()
+        ),
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head else answer.body})
 
 
 def _bodiless(send: Send) -> Send:

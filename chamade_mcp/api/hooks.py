@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from starlette.responses import Response
-
 from chamade_mcp.api.body import read_body
 from chamade_mcp.api.fields import Wire
-from chamade_mcp.api.operation import Answer, AnyOperation, Asked, Group, Method, Operation
+from chamade_mcp.api.operation import Answer, AnyOperation, Asked, Group, Method, Operation, Raw
 from chamade_mcp.core.hooks import Hooks
 from chamade_mcp.kit.connection import Hook
 
 CAP_BYTES: Final = 4 << 20
 """Above the largest that any platform sends (3 MB)."""
 _MOST_PARAMETERS: Final = 50
+_NO_PARAMETERS: Final[Mapping[str, str]] = {}
 
 ADDRESSES: Final[Mapping[str, tuple[str, str]]] = {
     "/api/slack/webhook": ("slack", "Slack's events"),
@@ -86,17 +85,18 @@ class HookGroup:
     async def _deliver(self, asked: Asked[None, None], platform: str, connection: str | None) -> Answer:
         method: str = asked.scope["method"]
         body = b"" if method in ("GET", "HEAD") else await read_body(asked.receive, asked.headers, CAP_BYTES)
-        try:
-            pairs = parse_qsl(
-                asked.scope["query_string"].decode("latin-1"),
-                keep_blank_values=True,
-                max_num_fields=_MOST_PARAMETERS,
-            )
-        except ValueError:
-            pairs = []
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in asked.headers.items()}
-        hook = Hook(method, asked.scope["path"], dict(pairs), headers, body)
+        query = _parameters(asked.scope["query_string"])
+        hook = Hook(method, asked.scope["path"], query, headers, body)
         reply = await self.hooks.deliver(platform, connection, hook)
-        return Response(
-            reply.body, status_code=reply.status, headers=dict(reply.headers), media_type=reply.media_type
-        )
+        return Raw(reply.status, reply.body, reply.media_type, reply.headers)
+
+
+def _parameters(query: bytes) -> Mapping[str, str]:
+    if not query:
+        return _NO_PARAMETERS
+    try:
+        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
+    except ValueError:
+        return _NO_PARAMETERS
+    return dict(pairs)

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from chamade_mcp.api.operation import Answer, Asked, Handler, Json, Reply
+from chamade_mcp.api.operation import Answer, Asked, Handler, Json, Raw, Reply
 from chamade_mcp.core.repeats import Answered, Begun, Repeats, Request
 from chamade_mcp.kit.problem import problem_response
 from chamade_mcp.kit.waiting import to_the_end
@@ -67,7 +67,7 @@ class Once:
         self, begun: Begun, asked: Asked[BodyT, None], handler: Callable[..., Awaitable[Answer]]
     ) -> Json | Reply:
         answer = await handler(replace(asked, repeat=begun.message_id))
-        if isinstance(answer, Response):
+        if isinstance(answer, Response | Raw):
             raise TypeError("an answer that can be given again is JSON")
         return answer
 

@@ -48,7 +48,17 @@ class Reply:
     body: Json
 
 
-Answer: TypeAlias = Json | Reply | Response
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A short answer that is not JSON of ours."""
+
+    status: int
+    body: bytes
+    media_type: str
+    headers: Mapping[str, str]
+
+
+Answer: TypeAlias = Json | Reply | Raw | Response
 """A mapping is the JSON body under the operation's status; a `Response` is sent as it is."""
 
 Handler: TypeAlias = Callable[[Asked[BodyT, QueryT]], Awaitable[Answer]]

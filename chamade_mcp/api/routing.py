@@ -63,7 +63,7 @@ class Router:
                 raise ValueError(f"{operation.method} {operation.path} is there twice")
             methods[operation.method] = operation
         self._static: dict[str, Place] = {}
-        self._shapes: dict[tuple[int, str, str], list[tuple[tuple[str, ...], Place]]] = {}
+        self._shapes: dict[tuple[int, str, str], list[tuple[tuple[tuple[int, str], ...], Place]]] = {}
         for path, methods in by_path.items():
             self._add(path, methods)
 
@@ -75,8 +75,11 @@ class Router:
         if place is not None:
             return place, _NO_IDS
         parts = path.split("/")
-        for pattern, place in self._shapes.get(_shape(parts), ()):
-            if all(p[:1] == "{" or p == q for p, q in zip(pattern, parts, strict=True)):
+        for words, place in self._shapes.get(_shape(parts), ()):
+            for at, word in words:
+                if parts[at] != word:
+                    break
+            else:
                 return place, _ids(place, parts)
         return None
 
@@ -89,7 +92,8 @@ class Router:
         allowed = {*methods, "HEAD"} if "GET" in methods else set(methods)
         place = Place(methods, ", ".join(sorted(allowed)), names)
         if names:
-            self._shapes.setdefault(_shape(parts), []).append((tuple(parts), place))
+            words = tuple((at, part) for at, part in enumerate(parts) if at > 2 and part[:1] != "{")
+            self._shapes.setdefault(_shape(parts), []).append((words, place))
         else:
             self._static[path] = place
 

@@ -31,7 +31,7 @@ from chamade_mcp.core.studio import Studio
 from chamade_mcp.core.webhooks.endpoints import Webhooks
 from chamade_mcp.kit.connector import Emit
 from chamade_mcp.kit.manifest import Manifest
-from chamade_mcp.kit.waiting import to_the_end
+from chamade_mcp.kit.waiting import lasts, to_the_end
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.connections import Trust
 from chamade_mcp.model.facts import (
@@ -136,8 +136,11 @@ def emitter(door: Door, manifest: Manifest, connection: ConnectionId = COMMON) -
     calls = door.calls
 
     async def emit(scope: Scope, fact: Fact) -> None:
-        # A connector's task may end with the socket that said it: what was said is told all the same.
-        await to_the_end(take(scope, fact))
+        if lasts():
+            await take(scope, fact)
+        else:
+            # A connector's task may end with the socket that said it: what was said is told all the same.
+            await to_the_end(take(scope, fact))
 
     async def take(scope: Scope, fact: Fact) -> None:
         match fact:

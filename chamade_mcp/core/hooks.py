@@ -7,8 +7,9 @@ from typing import Final, Literal
 from chamade_mcp.core.handovers import Handovers
 from chamade_mcp.core.roster import Roster
 from chamade_mcp.core.supervisor import Supervisor, reaching
-from chamade_mcp.kit.connection import EVERYBODY, Hook, HookAddress, Hooked, HookRefused, HookReply, Whom
+from chamade_mcp.kit.connection import EVERYBODY, Hook, HookAddress, HookRefused, HookReply, Whom
 from chamade_mcp.kit.connector import Connector
+from chamade_mcp.kit.waiting import lasting
 from chamade_mcp.model.errors import Forbidden, NotFound, Unavailable
 from chamade_mcp.model.ids import COMMON, ConnectionId, Platform
 
@@ -82,9 +83,10 @@ class Hooks:
         reply: HookReply | None = None
         for connection in links:
             try:
-                link = self._supervisor.link(platform, connection)
-                if isinstance(link, Hooked):
-                    with reaching(platform):
+                link = self._supervisor.hooked(platform, connection)
+                if link is not None:
+                    # A platform that hangs up does not end its request: the server cancels none of them.
+                    with reaching(platform), lasting():
                         reply = await link.receive(hook)
                     if not every:
                         return reply

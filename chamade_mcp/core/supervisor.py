@@ -7,11 +7,12 @@ people brought.
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from types import TracebackType
 
 from chamade_mcp.kit.clock import Clock
+from chamade_mcp.kit.connection import Hooked
 from chamade_mcp.kit.connector import AuthNeeded, Connector, Context, Link, PlatformUnavailable
 from chamade_mcp.kit.waiting import race
 from chamade_mcp.model.connections import ConnectionState
@@ -25,15 +26,26 @@ _HELD_S = 60.0
 """A link that held this long starts its next backoff from the beginning."""
 
 
-@contextmanager
-def reaching(platform: Platform) -> Generator[None]:
+class reaching:
     """Around what a link is asked to do: a platform out of reach is told as `Unavailable`."""
-    try:
-        yield
-    except PlatformUnavailable as error:
-        raise Unavailable(
-            f"{platform} is not reachable at the moment", platform=platform, retry_after=error.retry_after
-        ) from error
+
+    # No generator: it stands around every webhook, and would cost more than it does.
+    __slots__ = ("_platform",)
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, PlatformUnavailable):
+            platform = self._platform
+            raise Unavailable(
+                f"{platform} is not reachable at the moment", platform=platform, retry_after=error.retry_after
+            ) from error
 
 
 Watcher = Callable[[ConnectionId, ConnectionState, str], Awaitable[None]]
@@ -49,6 +61,8 @@ class _Held:
     connector: Connector
     context: Context
     link: Link | None = None
+    hooked: Hooked | None = None
+    """The link, where its platform calls us: asking a protocol takes as long as reading a webhook."""
     refused: bool = False
     tried: asyncio.Event = field(default_factory=asyncio.Event)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
@@ -117,21 +131,32 @@ class Supervisor:
         held = self._held.get((platform, connection))
         if held is not None and held.link is not None:
             return held.link
+        raise self._down(platform, connection, held)
+
+    def hooked(self, platform: Platform, connection: ConnectionId) -> Hooked | None:
+        """The same for a webhook; None where the platform has none."""
+        held = self._held.get((platform, connection))
+        if held is not None and held.link is not None:
+            return held.hooked
+        raise self._down(platform, connection, held)
+
+    @staticmethod
+    def _down(platform: Platform, connection: ConnectionId, held: _Held | None) -> Unavailable:
         if held is None and connection != COMMON:
-            raise Unavailable(
+            return Unavailable(
                 f"This {platform} connection was removed",
                 code="CONNECTION_REMOVED",
                 action=Action.GIVE_UP,
                 platform=platform,
             )
         if held is not None and held.refused:
-            raise Unavailable(
+            return Unavailable(
                 f"{platform} no longer accepts its authorisation: connect it again",
                 code="RECONNECT_NEEDED",
                 action=Action.ASK_HUMAN,
                 platform=platform,
             )
-        raise Unavailable(f"{platform} is not reachable at the moment", platform=platform, retry_after=2)
+        return Unavailable(f"{platform} is not reachable at the moment", platform=platform, retry_after=2)
 
     def holds(self, platform: Platform, connection: ConnectionId) -> bool:
         """Whether there is such a link, live or not."""
@@ -164,6 +189,7 @@ class Supervisor:
                 async with held.connector.open(held.context) as link:
                     opened_at = self._clock.monotonic()
                     held.link = link
+                    held.hooked = link if isinstance(link, Hooked) else None
                     held.tried.set()
                     await self._tell(held, ConnectionState.OK)
                     await held.closing.wait()
@@ -177,7 +203,7 @@ class Supervisor:
             except Exception:  # a broken connector must not stay down for ever, nor stop the others
                 log.exception("the link to %s broke", held.name)
             finally:
-                held.link = None
+                held.link = held.hooked = None
                 held.tried.set()
             if held.closing.is_set():
                 return

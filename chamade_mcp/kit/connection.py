@@ -4,15 +4,17 @@ The two facets are a connector's own choice, known by their methods: `OwnBots` w
 `Hooked` on the link of a platform that calls us.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.connections import Identity
 from chamade_mcp.model.ids import ConnectionId, ConversationRef
 from chamade_mcp.model.messages import Sender
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,16 @@ class Hook:
     headers: Mapping[str, str]
     """Names in lower case; of a repeated header the last."""
     body: bytes = field(repr=False)
+    _known: dict[object, Any] = field(
+        default_factory=dict[object, Any], init=False, repr=False, compare=False
+    )
+
+    def once(self, read: Callable[[bytes], T]) -> T:
+        """What `read` makes of the body, made once for all who ask: for who looks whom it is for, and for the
+        link. What it raises is raised each time."""
+        if read not in self._known:
+            self._known[read] = read(self.body)
+        return self._known[read]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +86,8 @@ class Hooked(Protocol):
         """Verifies first, on the raw body, else raises `HookRefused`; then emits what the platform says.
 
         The answer acknowledges: return it after `Context.emit` has returned, since the platform will not
-        repeat what was answered, and soon, since platforms wait for a few seconds only.
+        repeat what was answered, and soon, since platforms wait for a few seconds only. Emit outside of any
+        timeout: what is being told is not to be cut off.
         """
         ...
 

@@ -8,6 +8,7 @@ T = TypeVar("T")
 
 _unfinished: set[asyncio.Task[Any]] = set()
 """The event loop holds its tasks weakly."""
+_lasting: set[asyncio.Task[Any] | None] = set()
 
 
 async def race(*contenders: Awaitable[Any]) -> Sequence[asyncio.Future[Any]]:
@@ -31,3 +32,22 @@ async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
     _unfinished.add(task)
     task.add_done_callback(_unfinished.discard)
     return await asyncio.shield(task)
+
+
+class lasting:
+    """Inside, the running task is one that nobody cancels before its process ends: what it begins is finished
+    without a task of its own. Not to be entered twice by one task."""
+
+    __slots__ = ("_task",)
+
+    def __enter__(self) -> None:
+        self._task = asyncio.current_task()
+        _lasting.add(self._task)
+
+    def __exit__(self, *_: object) -> None:
+        _lasting.discard(self._task)
+
+
+def lasts() -> bool:
+    """Whether the running task is inside `lasting`."""
+    return asyncio.current_task() in _lasting

@@ -63,7 +63,7 @@ class SlackConnector:
 
     def addressee(self, hook: Hook) -> str | HookReply:
         try:
-            envelope = read_envelope(hook.body)
+            envelope = hook.once(read_envelope)
         except Unreadable:
             return ""
         if envelope.type == "url_verification":
@@ -93,7 +93,7 @@ class SlackLink:
         if not is_signed(secret, hook.headers, hook.body, self._ctx.clock.now()):
             raise HookRefused
         try:
-            envelope = read_envelope(hook.body)
+            envelope = hook.once(read_envelope)
             if envelope.type == "url_verification":
                 return HookReply(body=envelope.challenge.encode())
             if not self._concerns_me(envelope):

@@ -94,9 +94,10 @@ class TeamsEmulator:
     def expire_tokens(self, app_id: str) -> None:
         self._world.bots[app_id].tokens.clear()
 
-    def renew_key(self) -> None:
+    def renew_key(self, *, same_name: bool = False) -> None:
         """Microsoft signs with another key from now on."""
-        self._world.kid = f"key-{next(self._world.ids)}"
+        if not same_name:
+            self._world.kid = f"key-{next(self._world.ids)}"
         self._world.key = RSAKey.generate_key(2048)
 
     def endorse(self, *channels: str) -> None:

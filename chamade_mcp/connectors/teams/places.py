@@ -33,9 +33,9 @@ class Places:
 
     def note(self, place: str, service_url: str, tenant: str) -> None:
         """`service_url` is vouched for by the token it came with."""
-        if not self.is_service(service_url):
-            return
-        self._known[place] = service_url.rstrip("/"), tenant or self._tenant
+        told = service_url.rstrip("/"), tenant or self._tenant
+        if self._known.get(place) == told or self.is_service(service_url):
+            self._known[place] = told
 
     def service_of(self, place: str) -> str:
         return self._known[place][0] if place in self._known else self._common

@@ -6,10 +6,12 @@ https://learn.microsoft.com/azure/bot-service/rest-api/bot-framework-rest-connec
 import asyncio
 import base64
 import binascii
+import hashlib
 import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, cast
 
 import httpx2
@@ -21,6 +23,7 @@ from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.connection import HookRefused
 from chamade_mcp.kit.connector import PlatformUnavailable
 from chamade_mcp.kit.http import Unanswered, unreachable
+from chamade_mcp.kit.recent import Recent
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +34,8 @@ _PAUSE_S: Final = 60.0
 """Between two looks for a key that nobody knows: who sends rubbish must not make us ask each time."""
 _DOWN_S: Final = 1.0
 _LONGEST: Final = 8192
+_REMEMBERED: Final = 100
+"""Tokens of a bot whose signature was found right: Microsoft signs with one for an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,38 +111,58 @@ class Vouched:
     """Where it is answered."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """A token whose signature is right."""
+
+    kid: str
+    key: Key
+    """The one that proved it: what is published anew, under the same name, has to prove it again."""
+    claims: dict[str, Any]
+
+
 class Guard:
     """At the door of one bot."""
 
     def __init__(self, keys: Keys, app_id: str, issuer: str, clock: Clock) -> None:
         self._keys = keys
-        self._audiences = [app_id, f"api://{app_id}", f"api://botid-{app_id}"]
-        self._issuer = issuer
-        self._clock = clock
+        self._claims = jwt.JWTClaimsRegistry(
+            now=lambda: int(clock.now().timestamp()),
+            leeway=_LEEWAY_S,
+            iss={"essential": True, "value": issuer},
+            aud={"essential": True, "values": [app_id, f"api://{app_id}", f"api://botid-{app_id}"]},
+            exp={"essential": True},
+        )
+        self._known: Recent[bytes, _Signed] = Recent(_REMEMBERED)
+        """By digest. Only of the signature nothing is checked again, which takes longer than all the rest."""
 
     async def admit(self, authorization: str) -> Vouched:
         """Raises `HookRefused` unless Microsoft says that it is for the bot; `PlatformUnavailable` when it
         cannot be asked for its keys."""
-        token = bearer(authorization)
-        kid = _part(token, 0).get("kid")
-        key = await self._keys.get(kid) if isinstance(kid, str) else None
-        if key is None:
-            raise HookRefused
+        signed = await self._signed(bearer(authorization))
         try:
-            claims = jwt.decode(token, key.rsa, algorithms=["RS256"]).claims
-            jwt.JWTClaimsRegistry(
-                now=int(self._clock.now().timestamp()),
-                leeway=_LEEWAY_S,
-                iss={"essential": True, "value": self._issuer},
-                aud={"essential": True, "values": self._audiences},
-                exp={"essential": True},
-            ).validate(claims)
+            self._claims.validate(signed.claims)
         except (JoseError, ValueError, TypeError, OverflowError):
             raise HookRefused from None
-        told = claims.get("serviceurl")
+        told = signed.claims.get("serviceurl")
         if not isinstance(told, str) or not told:
             raise HookRefused
-        return Vouched(key.endorsements, told.rstrip("/"))
+        return Vouched(signed.key.endorsements, told.rstrip("/"))
+
+    async def _signed(self, token: str) -> _Signed:
+        digest = hashlib.sha256(token.encode()).digest()
+        known = self._known.get(digest)
+        kid = known.kid if known is not None else _part(token, 0).get("kid")
+        key = await self._keys.get(kid) if isinstance(kid, str) else None
+        if key is None or not isinstance(kid, str):
+            raise HookRefused
+        if known is None or known.key is not key:
+            try:
+                claims = jwt.decode(token, key.rsa, algorithms=["RS256"]).claims
+            except (JoseError, ValueError, TypeError, OverflowError):
+                raise HookRefused from None
+            known = self._known[digest] = _Signed(kid, key, claims)
+        return known
 
 
 def bearer(authorization: str) -> str:
@@ -150,7 +175,12 @@ def bearer(authorization: str) -> str:
 
 def audience(authorization: str) -> str:
     """The bot that a token says it is for: nothing of it is verified. Raises `HookRefused`."""
-    told = _part(bearer(authorization), 1).get("aud")
+    return _audience(bearer(authorization))
+
+
+@lru_cache(_REMEMBERED)
+def _audience(token: str) -> str:
+    told = _part(token, 1).get("aud")
     return told.removeprefix("api://").removeprefix("botid-").lower() if isinstance(told, str) else ""
 
 

@@ -220,7 +220,8 @@ class Activity(_Wire):
             if entity.type == "mention" and entity.text:
                 name = entity.mentioned.name if entity.mentioned else ""
                 text = text.replace(entity.text, "" if _mentioned(entity) == bot else f"@{name}", 1)
-        text = _AT.sub("", _QUOTED.sub("", text))
+        if "<" in text:
+            text = _AT.sub("", _QUOTED.sub("", text))
         return "\n".join(_BLANKS.sub(" ", line).strip() for line in text.split("\n")).strip()
 
     @property

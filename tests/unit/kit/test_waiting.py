@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chamade_mcp.kit.testing import VirtualClock
-from chamade_mcp.kit.waiting import race, to_the_end
+from chamade_mcp.kit.waiting import lasting, lasts, race, to_the_end
 
 
 async def test_the_first_wins_and_the_others_are_gone() -> None:
@@ -55,3 +55,17 @@ async def test_what_was_begun_is_finished() -> None:
     await clock.advance(0.5)
     assert done == ["done"]
     assert await to_the_end(asyncio.sleep(0, "result")) == "result"
+
+
+async def test_a_task_says_of_itself_alone_that_it_lasts() -> None:
+    async def another() -> bool:
+        return lasts()
+
+    assert not lasts()
+    with lasting():
+        assert lasts()
+        assert not await asyncio.create_task(another())
+    assert not lasts()
+    with pytest.raises(KeyError), lasting():
+        raise KeyError("on purpose")
+    assert not lasts()

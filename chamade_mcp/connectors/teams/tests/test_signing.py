@@ -99,6 +99,48 @@ async def test_a_token_is_good_for_its_time_and_five_minutes(gate: Gate) -> None
     assert not await gate.admits(gate.teams.signed(gate.bot, nbf=now + 302))
 
 
+async def test_a_key_that_is_no_longer_published_speaks_for_nothing(gate: Gate) -> None:
+    days = int(gate.clock.now().timestamp()) + 3 * int(DAY_S)
+    token = gate.teams.signed(gate.bot, exp=days)
+    assert await gate.admits(token)
+    assert await gate.admits(token)
+    gate.teams.renew_key()
+    await gate.clock.advance(DAY_S + 1)
+    assert not await gate.admits(token)  # which was found right twice
+    assert await gate.admits()
+
+
+async def test_a_key_that_is_published_anew_proves_each_token_again(gate: Gate) -> None:
+    days = int(gate.clock.now().timestamp()) + 3 * int(DAY_S)
+    token = gate.teams.signed(gate.bot, exp=days)
+    assert await gate.admits(token)
+    gate.teams.renew_key(same_name=True)
+    await gate.clock.advance(DAY_S + 1)
+    assert not await gate.admits(token)
+    assert await gate.admits()
+
+
+async def test_what_was_once_let_in_opens_for_nothing_else(gate: Gate) -> None:
+    token = gate.teams.signed(gate.bot)
+    assert await gate.admits(token)
+    head, claims, signature = token.split(".")
+    other = gate.teams.signed(gate.bot, serviceurl="https://evil.example").split(".")[1]
+    flipped = "B" if signature[0] == "A" else "A"
+    for forged in (
+        f"{head}.{other}.{signature}",
+        f"{head}.{claims}.{flipped}{signature[1:]}",
+        f"{head}.{claims}.",
+    ):
+        assert not await gate.admits(forged)
+    for number in range(101):  # more than are remembered
+        assert await gate.admits(gate.teams.signed(gate.bot, jti=str(number)))
+    assert await gate.admits(token)
+    keys = Keys(gate.http, URL + METADATA_PATH, gate.clock)
+    elsewhere = Guard(keys, gate.teams.new_bot(), ISSUER, gate.clock)
+    with pytest.raises(HookRefused):
+        await elsewhere.admit(f"Bearer {token}")
+
+
 async def test_a_bot_has_other_names(gate: Gate) -> None:
     for name in (gate.bot, f"api://{gate.bot}", f"api://botid-{gate.bot}"):
         token = gate.teams.signed(gate.bot, aud=name)
