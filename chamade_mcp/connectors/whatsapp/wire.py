@@ -39,7 +39,9 @@ def _seconds(value: object) -> object:
     return number if 0 <= number <= _LAST_S else 0
 
 
-Part = TypeVar("Part", bound=BaseModel)
+Part = TypeVar("Part")
+OrAnything = Annotated[Part | Any, Field(union_mode="left_to_right")]
+"""What cannot be read as a part stays as it is, and spoils none beside it."""
 Seconds = Annotated[int, BeforeValidator(_seconds)]
 Ref = Annotated[str, Field(min_length=1, max_length=190)]
 
@@ -204,13 +206,13 @@ class Metadata(_Wire):
 class Value(_Wire):
     metadata: Metadata = Metadata()
     contacts: tuple[Contact, ...] = ()
-    messages: tuple[Any, ...] = ()
-    statuses: tuple[Any, ...] = ()
+    messages: tuple[OrAnything[Message], ...] = ()
+    statuses: tuple[OrAnything[Status], ...] = ()
 
 
 class _Change(_Wire):
     field: str = ""
-    value: Any = None
+    value: OrAnything[Value] = None
 
 
 class _Entry(_Wire):
@@ -258,19 +260,17 @@ def read_webhook(raw: bytes, phone_number_id: str) -> Iterator[Heard | Status]:
 
 def _each(envelope: _Envelope, phone_number_id: str) -> Iterator[Heard | Status]:
     for change in (change for entry in envelope.entry for change in entry.changes):
-        if change.field != "messages":
+        value = change.value
+        if change.field != "messages" or not isinstance(value, Value):
             continue
-        value = _read(Value, change.value)
-        if value is None or value.metadata.phone_number_id != phone_number_id:
+        if value.metadata.phone_number_id != phone_number_id:
             continue
-        for raw in value.messages:
-            message = _read(Message, raw)
-            author = None if message is None else _author(message, value.contacts)
-            if message is not None and author is not None:
+        for message in value.messages:
+            author = _author(message, value.contacts) if isinstance(message, Message) else None
+            if author is not None:
                 yield Heard(author, message)
-        for raw in value.statuses:
-            status = _read(Status, raw)
-            if status is not None:
+        for status in value.statuses:
+            if isinstance(status, Status):
                 known = {c.wa_id: c.user_id for c in value.contacts if c.user_id}
                 user_id = status.recipient_user_id or known.get(status.recipient_id, "")
                 yield status.model_copy(update={"recipient_user_id": user_id})
@@ -287,10 +287,3 @@ def _author(message: Message, contacts: tuple[Contact, ...]) -> Author | None:
 
 def file_name(kind: str, media: Media) -> str:
     return media.filename or _NAMES[kind]
-
-
-def _read(kind: type[Part], raw: object) -> Part | None:
-    try:
-        return kind.model_validate(raw)
-    except (ValidationError, RecursionError):
-        return None
