@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 from chamade_mcp.kit.connector import AuthNeeded, PlatformUnavailable
 
@@ -38,4 +38,11 @@ async def holding(*keepers: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
                 task.cancel()
     except BaseExceptionGroup as broken:
         known = broken.subgroup((AuthNeeded, PlatformUnavailable))
-        raise (known or broken).exceptions[0] from None
+        raise _first(known or broken) from None
+
+
+def _first(error: BaseException) -> BaseException:
+    """Of several, which may have come of groups within."""
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    return error

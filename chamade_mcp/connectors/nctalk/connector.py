@@ -21,6 +21,7 @@ from chamade_mcp.connectors.nctalk.wire import (
     ProbeHook,
     Unreadable,
     field_of,
+    members,
     read,
 )
 from chamade_mcp.kit.clock import SystemClock
@@ -49,8 +50,6 @@ _WELCOME: Final = (
     "You are connected: what you write here goes to the agent. In other rooms I listen"
     " after you have written `/activate` there."
 )
-_READERS: Final = 4
-"""Rooms that are read at a time: one that is slow does not hold up the others."""
 _POLL_S: Final = 2.0
 _REASSURE_S: Final = 60.0
 """While webhooks come, the rooms are looked at so rarely: the addon repeats none that got lost."""
@@ -80,7 +79,7 @@ class TalkConnector:
 
     def addressee(self, hook: Hook) -> str | Literal[Whom.EVERYBODY] | HookReply:
         named = _NAMED_BY.get(_event(hook))
-        return EVERYBODY if named is None else field_of(hook.body, named)
+        return EVERYBODY if named is None else field_of(hook.once(members), named)
 
     def host(self, asked: Mapping[str, str]) -> str:
         return consent.host(asked)
@@ -89,7 +88,7 @@ class TalkConnector:
         return consent.send_to(asked, state, public_url)
 
     def state_of(self, hook: Hook) -> str | None:
-        return field_of(hook.body, "state") if _event(hook) == "callback" else None
+        return field_of(hook.once(members), "state") if _event(hook) == "callback" else None
 
     def handed_over(self, hook: Hook, asked: Mapping[str, str]) -> HandedOver:
         settings = consent.settings_of(hook.body, asked)
@@ -204,16 +203,17 @@ class TalkLink:
     async def _take(self, event: str, hook: Hook) -> None:
         match event:
             case "chat":
-                told = read(ChatHook, hook.body)
+                told = read(ChatHook, hook.once(members))
                 self._told.set()
                 await self._ears.notice(told, hook.headers[RANDOM])
             case "probe":
-                if self._nonce and hmac.compare_digest(read(ProbeHook, hook.body).nonce, self._nonce):
+                nonce = read(ProbeHook, hook.once(members)).nonce
+                if self._nonce and hmac.compare_digest(nonce, self._nonce):
                     self._told.set()
             case "attendee-added":
-                self._ears.wake(read(AttendeeHook, hook.body).room_token)
+                self._ears.wake(read(AttendeeHook, hook.once(members)).room_token)
             case "attendee-removed":
-                self._ears.leave(read(AttendeeHook, hook.body).room_token)
+                self._ears.leave(read(AttendeeHook, hook.once(members)).room_token)
             case "addon-disabled":
                 self._fate.lost(AuthNeeded("The addon was turned off in Nextcloud: connect it again"))
             case _:
@@ -229,8 +229,7 @@ async def _open(ctx: Context) -> AsyncGenerator[TalkLink]:
             new = await link.begin()
         except (Unanswered, PlatformRefused) as error:
             raise PlatformUnavailable(str(error)) from None
-        readers = (link.read() for _ in range(_READERS))
-        async with holding(fate.sealed(), *readers, link.watch(new)):
+        async with holding(fate.sealed(), link.read(), link.watch(new)):
             yield link
 
 

@@ -10,6 +10,7 @@ left unheard.
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from itertools import islice
 from typing import Final
 
 from chamade_mcp.connectors.nctalk.client import Cloud
@@ -32,6 +33,10 @@ _BOTS: Final = "chamade-bot-"
 _COMING: Final = ("user_added", "conversation_created")
 _AGAIN_S: Final = 2.0
 _REMEMBERED: Final = 100
+_MOST_ROOMS: Final = 32
+"""That are read at a time: one that is slow does not hold up the others."""
+_MOST_ASKED: Final = 4
+"""Of these so many ask Nextcloud at the same time: a small one has few processes for everybody."""
 _SEALED: Final = "sealed-"
 """Before the key of each message that was taken from a webhook because its room's are encrypted."""
 
@@ -53,6 +58,7 @@ class Ears:
         self._due: dict[str, None] = {}
         self._reading: set[str] = set()
         self._wake = asyncio.Event()
+        self._asking = asyncio.Semaphore(_MOST_ASKED)
 
     def sender(self, sender_id: str, name: str) -> Sender:
         return Sender(f"{sender_id}@{self._place}", name or sender_id.partition("/")[2])
@@ -92,25 +98,30 @@ class Ears:
                 self.wake(room.token)
 
     async def read(self) -> None:
-        """Reads what there is, for ever; several may, each a room of its own. A message is done with once it
-        is committed."""
-        while True:
-            token = next((room for room in self._due if room not in self._reading), None)
-            if token is None:
+        """Reads what there is, for ever. A message is done with once it is committed, and then the next one
+        of its room is begun: their order is kept."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                free = _MOST_ROOMS - len(self._reading)
+                for token in list(islice((room for room in self._due if room not in self._reading), free)):
+                    del self._due[token]
+                    self._reading.add(token)
+                    group.create_task(self._read_one(token))
                 self._wake.clear()
                 await self._wake.wait()
-                continue
-            del self._due[token]
-            self._reading.add(token)
-            try:
-                await self._read_one(token)
-            finally:
-                self._reading.discard(token)
-                self._wake.set()
 
     async def _read_one(self, token: str) -> None:
         try:
-            room = await self._rooms.find(token)
+            await self._read_room(token)
+        finally:
+            self._reading.discard(token)
+            if self._due:
+                self._wake.set()
+
+    async def _read_room(self, token: str) -> None:
+        try:
+            async with self._asking:
+                room = await self._rooms.find(token)
             if room is not None:
                 await self._news(room)
         except PlatformRefused:
@@ -123,10 +134,12 @@ class Ears:
 
     async def _news(self, room: Room) -> None:
         if room.token not in self._read:
-            self._read[room.token] = await self._joined(room)
+            async with self._asking:
+                self._read[room.token] = await self._joined(room)
         last = self._read[room.token]
         while room.token in self._read:  # the bot may leave meanwhile
-            page = await self._cloud.since(room.token, last)
+            async with self._asking:
+                page = await self._cloud.since(room.token, last)
             for said in page.said:
                 await self._hear(room, said)
                 self._done(room.token, said.id)

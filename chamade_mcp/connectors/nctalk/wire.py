@@ -229,14 +229,18 @@ def read(kind: type[W], told: bytes | object) -> W:
         raise Unreadable(type(error).__name__) from None
 
 
-def field_of(body: bytes, name: str) -> str:
-    """One field of a webhook that is not verified yet; "" where it has none."""
-
+def members(body: bytes) -> dict[str, Any]:
+    """Of a webhook; none where it is no JSON object."""
     try:
         told = json.loads(body)
     except (ValueError, RecursionError):
-        return ""
-    value = cast("dict[str, Any]", told).get(name) if isinstance(told, dict) else None
+        return {}
+    return cast("dict[str, Any]", told) if isinstance(told, dict) else {}
+
+
+def field_of(told: Mapping[str, Any], name: str) -> str:
+    """One field of a webhook that is not verified yet; "" where it has none."""
+    value = told.get(name)
     return value if isinstance(value, str) and len(value) <= 500 else ""
 
 

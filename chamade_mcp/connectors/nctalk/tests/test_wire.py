@@ -14,6 +14,7 @@ from chamade_mcp.connectors.nctalk.wire import (
     Said,
     Unreadable,
     field_of,
+    members,
     read,
     read_rooms_map,
 )
@@ -144,6 +145,6 @@ def test_one_cloud_is_told_from_another() -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_webhook(raw: bytes) -> None:
-    assert field_of(raw, "bot_user") == ""
+    assert field_of(members(raw), "bot_user") == ""
     with pytest.raises(Unreadable):
         read(ChatHook, raw)

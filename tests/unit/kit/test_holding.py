@@ -1,0 +1,41 @@
+"""A link that lives as long as what keeps it."""
+
+import asyncio
+
+import pytest
+
+from chamade_mcp.kit.connector import AuthNeeded, PlatformUnavailable
+from chamade_mcp.kit.holding import Fate, holding
+
+
+async def test_a_link_ends_by_what_any_part_of_it_finds() -> None:
+    async def finds(error: Exception) -> None:
+        raise error
+
+    async def has_parts(error: Exception) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(finds(error))
+
+    for keeper in (finds, has_parts):
+        for error in (AuthNeeded("gone"), PlatformUnavailable("down", 3), KeyError("broken")):
+            with pytest.raises(type(error)) as caught:
+                async with holding(keeper(error), Fate().sealed()):
+                    await asyncio.Event().wait()
+            assert caught.value is error
+
+
+async def test_what_is_known_goes_before_what_is_not() -> None:
+    fate, begun = Fate(), asyncio.Event()
+
+    async def breaks() -> None:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        finally:
+            raise KeyError("broken")
+
+    with pytest.raises(AuthNeeded, match="gone"):
+        async with holding(breaks(), fate.sealed()):
+            await begun.wait()
+            fate.lost(AuthNeeded("gone"))
+            await asyncio.Event().wait()
