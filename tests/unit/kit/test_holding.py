@@ -34,8 +34,11 @@ async def test_what_is_known_goes_before_what_is_not() -> None:
         finally:
             raise KeyError("broken")
 
-    with pytest.raises(AuthNeeded, match="gone"):
+    async def link() -> None:
         async with holding(breaks(), fate.sealed()):
             await begun.wait()
             fate.lost(AuthNeeded("gone"))
             await asyncio.Event().wait()
+
+    with pytest.raises(AuthNeeded, match="gone"):
+        await link()
