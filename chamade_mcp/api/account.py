@@ -121,9 +121,6 @@ class AccountGroup:
     async def export(self, asked: Asked[None, None]) -> Answer:
         return await self.about.export(asked.principal)
 
-    async def usage(self, asked: Asked[None, None]) -> Answer:
-        return await self.about.usage(asked.principal)
-
     def group(self) -> Group:
         read, manage = Permission.READ, Permission.MANAGE
         guarded = {403: ("WRONG_PASSWORD", "CONFIRMATION_REQUIRED"), 429: ("RATE_LIMITED",)}
@@ -196,6 +193,5 @@ class AccountGroup:
                 Operation(
                     "GET", "/api/export", "All data of the account as JSON", self.export, manage, reply=Wire
                 ),
-                Operation("GET", "/api/usage", "What was used; informational", self.usage, read, reply=Wire),
             ),
         )

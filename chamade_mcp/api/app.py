@@ -37,6 +37,7 @@ from chamade_mcp.api.sign_ins import SignInGroup
 from chamade_mcp.api.sip import SipGroup
 from chamade_mcp.api.stream import CallStream
 from chamade_mcp.api.system import SystemGroup
+from chamade_mcp.api.usage import UsageGroup
 from chamade_mcp.api.webhooks import WebhookGroup
 from chamade_mcp.core.gateway import Core
 from chamade_mcp.kit.clock import Clock, SystemClock
@@ -90,6 +91,7 @@ def api_app(
         SignInGroup(core.accounts, gate).group(),
         PasskeyGroup(core.accounts, core.members.passkeys, gate).group(),
         RetentionGroup(core.retention).group(),
+        UsageGroup(core.usage).group(),
         CallGroup(core.calls, once).group(),
         RecordingGroup(core.calls, core.studio).group(),
         HistoryGroup(core.history).group(),

@@ -15,6 +15,7 @@ from chamade_mcp.app.reach import Reach
 from chamade_mcp.app.secret_key import load_secret_key, prepare_data_dir
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.core.accounts import Accounts
+from chamade_mcp.core.allowances import Allowances
 from chamade_mcp.core.call_deps import CallDeps
 from chamade_mcp.core.calls import CallService
 from chamade_mcp.core.connections import ConnectionDeps
@@ -41,6 +42,7 @@ from chamade_mcp.core.retention import Retention
 from chamade_mcp.core.roster import Roster
 from chamade_mcp.core.studio import Studio
 from chamade_mcp.core.supervisor import Supervisor
+from chamade_mcp.core.usage import Usage
 from chamade_mcp.core.webhooks.carrier import Carrier
 from chamade_mcp.core.webhooks.couriers import CourierDeps, Couriers
 from chamade_mcp.core.webhooks.endpoints import WebhookDeps, Webhooks
@@ -167,14 +169,13 @@ class _House:
         self._front = front = Front(url, database, box, clock)
         hub, accounts, grants = front.hub, front.accounts, front.grants
         platforms, operators = Platforms(registry, roster := Roster()), Operators(database, clock)
-        self._invitations = Invitations(database, clock, platforms, self._supervisor)
+        self._invitations = Invitations(database, clock, platforms, links)
         files = _files(settings, database, clock, outbound, blobs := _blobs(settings), links)
         self._studio = studio = _studio(settings, database, hub, clock, blobs)
         limit, patience_s = settings.max_concurrent_calls, settings.reply_timeout_s
         sound = self._ticker, links, studio, settings.resampler, settings.call_grace_s
-        self._engine = CallEngine(EngineDeps(database, box, hub, clock, *sound))
-        heard = CallDeps(self._engine, studio, database, box, hub, clock, platforms, files, url, limit)
-        calls = CallService(heard)
+        self._engine = engine = CallEngine(EngineDeps(database, box, hub, clock, *sound))
+        calls = CallService(CallDeps(engine, studio, database, box, hub, clock, platforms, files, url, limit))
         probes = Probes(hub, front.neighbours, clock, keys=accounts.keys.list, grants=grants.list)
         inbox = Inbox(InboxDeps(database, hub, clock, platforms, self._supervisor, files, probes, patience_s))
         relay = PermissionRelay(operators, inbox, front.stored, clock)
@@ -186,6 +187,7 @@ class _House:
             accounts=accounts,
             members=_members(settings, database, clock, accounts, box),
             overview=Overview(database, accounts, platforms, calls, inbox, operators),
+            usage=Usage(database, clock, calls, Allowances(database, calls, files, studio)),
             calls=calls,
             history=CallHistory(database, studio.recordings),
             inbox=inbox,
@@ -242,6 +244,7 @@ class _House:
         sweeps = [
             asyncio.create_task(self._core.files.sweep_forever(), name="file sweep"),
             asyncio.create_task(self._core.retention.sweep_forever(), name="retention"),
+            asyncio.create_task(self._core.usage.count_forever(), name="usage"),
             asyncio.create_task(self._studio.recordings.sweep_forever(), name="recording sweep"),
         ]
         try:

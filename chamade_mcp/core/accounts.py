@@ -4,6 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
+from typing import Final
 
 from sqlalchemy import Connection, delete, select, update
 
@@ -23,12 +24,16 @@ from chamade_mcp.store.schema import accounts
 log = logging.getLogger(__name__)
 audit = logging.getLogger("chamade_mcp.audit")
 
+ATTEMPTS: Final = 10
+ATTEMPTS_WINDOW_S: Final = 900
+"""So many wrong passwords of one account in so long."""
+
 
 class Accounts:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._attempts = Attempts(clock, limit=10, window_s=900)
+        self._attempts = Attempts(clock, limit=ATTEMPTS, window_s=ATTEMPTS_WINDOW_S)
         self.by_address = Attempts(clock, limit=60, window_s=900)
         """What went wrong at a network address, with whatever account."""
         self._credentials: dict[str, Callable[[str], Awaitable[Principal]]] = {}

@@ -14,7 +14,7 @@ from chamade_mcp.kit.outbound import BadUrl, Download, Failed, Outbound, Refused
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.errors import Action, FetchFailed, InvalidRequest, TimedOut
 
-_PER_MINUTE = 60
+FETCHES_PER_MINUTE = 60
 _EXTENDED = re.compile(r"(?:^|[;\s])filename\*\s*=\s*(utf-8|iso-8859-1)'[^']*'([^;\s]+)", re.I)
 _PLAIN = re.compile(r"(?:^|[;\s])filename\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^;\s]+))", re.I)
 
@@ -31,7 +31,7 @@ class Found:
 class Fetcher:
     def __init__(self, outbound: Outbound, clock: Clock) -> None:
         self._outbound = outbound
-        self._attempts = Attempts(clock, limit=_PER_MINUTE, window_s=60.0)
+        self._attempts = Attempts(clock, limit=FETCHES_PER_MINUTE, window_s=60.0)
 
     @asynccontextmanager
     async def open(self, scope: Scope, url: str, *, field: str, timeout_s: float) -> AsyncGenerator[Found]:

@@ -161,6 +161,12 @@ class Files:
             raise NotFound("Upload URL is unknown, used or expired", code="UPLOAD_URL_GONE")
         return self._to_wire(await self._fill(FileId(row.id), row.account_id, row.mime, chunks, UPLOAD_LIFE))
 
+    async def space(self, account: AccountId) -> tuple[int, int]:
+        """Bytes that the account's files have, and how many they may have."""
+        now = self._d.clock.now()
+        used = await self._d.database.read(partial(file_rows.used_bytes, account=account, now=now))
+        return used, self._d.quota_bytes
+
     # --- attach ------------------------------------------------------------------------------------------
 
     async def attach(self, scope: Scope, wanted: Sequence[Mapping[str, Any]]) -> tuple[Attachment, ...]:
@@ -288,10 +294,9 @@ class Files:
         self, file: FileId, account: AccountId, mime: str, chunks: AsyncIterator[bytes], life: timedelta
     ) -> Row[Any]:
         """The bytes of a row that waits for them. When they do not come, the row goes."""
-        now = self._d.clock.now()
         try:
-            used = await self._d.database.read(partial(file_rows.used_bytes, account=account, now=now))
-            intake = _Intake(self, chunks, self._d.quota_bytes - used)
+            used, quota = await self.space(account)
+            intake = _Intake(self, chunks, quota - used)
             size = await self._d.blobs.write(file, intake.chunks())
             row = await self._d.database.write(
                 partial(self._complete, file, account, settled(mime, bytes(intake.head)), size, life)

@@ -28,6 +28,7 @@ from chamade_mcp.core.retention import Retention
 from chamade_mcp.core.roster import Listed, Roster
 from chamade_mcp.core.standing import Standing
 from chamade_mcp.core.studio import Studio
+from chamade_mcp.core.usage import Usage
 from chamade_mcp.core.webhooks.endpoints import Webhooks
 from chamade_mcp.kit.connector import Emit
 from chamade_mcp.kit.manifest import Manifest
@@ -56,6 +57,7 @@ class Core:
     accounts: Accounts
     members: Membership
     overview: Overview
+    usage: Usage
     calls: CallService
     history: CallHistory
     inbox: Inbox

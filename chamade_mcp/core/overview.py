@@ -143,28 +143,6 @@ class Overview:
             log.warning("the database does not answer: %s", error)
             return False
 
-    async def usage(self, principal: Principal) -> dict[str, Any]:
-        """Informational: nothing is cut off by it."""
-
-        def query(conn: Connection) -> dict[str, dict[str, int]]:
-            activity: dict[str, dict[str, int]] = {}
-            for kind, table in (("calls", schema.calls), ("conversations", schema.conversations)):
-                rows = conn.execute(
-                    select(table.c.platform, func.count())
-                    .where(table.c.account_id == principal.account)
-                    .group_by(table.c.platform)
-                ).all()
-                for platform, count in rows:
-                    activity.setdefault(platform, {"calls": 0, "conversations": 0})[kind] = count
-            return activity
-
-        activity = await self._database.read(query)
-        return {
-            "call_count": sum(a["calls"] for a in activity.values()),
-            "concurrent_calls": self._calls.concurrent(principal),
-            "platforms": activity,
-        }
-
     async def export(self, principal: Principal) -> dict[str, Any]:
         """Everything the gateway keeps for the account, without anybody's secrets."""
 

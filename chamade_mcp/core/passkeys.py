@@ -32,7 +32,7 @@ from chamade_mcp.store.schema import passkeys
 
 audit = logging.getLogger("chamade_mcp.audit")
 
-_MOST: Final = 20
+MOST_PASSKEYS: Final = 20
 """Of one account."""
 _SIGN_IN: Final = "sign in"
 
@@ -109,8 +109,8 @@ class Passkeys:
 
         def write(conn: Connection) -> tuple[Row[Any], str]:
             mine = select(func.count()).where(passkeys.c.account_id == principal.account)
-            if conn.execute(mine).scalar_one() >= _MOST:
-                raise LimitReached("The account has 20 passkeys", code="PASSKEY_LIMIT_REACHED")
+            if conn.execute(mine).scalar_one() >= MOST_PASSKEYS:
+                raise LimitReached(f"The account has {MOST_PASSKEYS} passkeys", code="PASSKEY_LIMIT_REACHED")
             values = _values(made) | {"name": name, "transports": [*transports], "created_at": now}
             try:
                 with conn.begin_nested():

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, delete, select, update
 
-from chamade_mcp.core import event_log, repeats
+from chamade_mcp.core import event_log, repeats, usage_rows
 from chamade_mcp.core.webhooks import outcomes
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.model.access import Principal
@@ -113,6 +113,7 @@ class Retention:
             dropped += await self._drop(_drop_transcripts, account, before)
             dropped += await self._drop(_drop_chat, account, before)
         if kept.messages_days is not None:
+            await self._count(account)
             before = now - timedelta(days=kept.messages_days)
             if gone := await self._drop(_drop_messages, account, before):
                 dropped += gone
@@ -122,6 +123,11 @@ class Retention:
             before = now - timedelta(days=kept.files_days)
             await self._database.write(partial(_expire_files, account=account, moment=before, now=now))
         return dropped
+
+    async def _count(self, account: AccountId) -> None:
+        """What goes must have been counted."""
+        while await self._database.write(partial(usage_rows.count_messages, account=account)):
+            pass
 
     async def _drop(self, drop: Callable[..., int], account: AccountId, moment: datetime) -> int:
         dropped = 0
@@ -160,7 +166,13 @@ def _drop_messages(conn: Connection, account: AccountId, moment: datetime, limit
         .where(messages.c.status != DeliveryState.PENDING)
         .limit(limit)
     )
-    return conn.execute(delete(messages).where(messages.c.id.in_(old))).rowcount
+    gone = conn.execute(
+        delete(messages)
+        .where(messages.c.id.in_(old))
+        .returning(messages.c.conversation_id, messages.c.status, messages.c.created_at)
+    ).all()
+    usage_rows.keep_failed(conn, account, gone)
+    return len(gone)
 
 
 def _drop_conversations(conn: Connection, account: AccountId, moment: datetime) -> None:

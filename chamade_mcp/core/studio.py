@@ -82,6 +82,10 @@ class Studio:
                 action=Action.ASK_HUMAN,
             )
 
+    async def space(self, account: AccountId) -> tuple[int, int]:
+        """Bytes that the account's recordings have, those under way included, and how many they may have."""
+        return await self._used_bytes(account), self._quota_bytes
+
     # --- what calls report ---------------------------------------------------------------------------------
 
     def joined(self, live: LiveCall) -> None:

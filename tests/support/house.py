@@ -10,6 +10,7 @@ from types import MappingProxyType
 from sqlalchemy import Connection
 
 from chamade_mcp.core.accounts import Accounts
+from chamade_mcp.core.allowances import Allowances
 from chamade_mcp.core.call_deps import CallDeps
 from chamade_mcp.core.calls import CallService
 from chamade_mcp.core.connections import ConnectionDeps, Connections
@@ -42,6 +43,7 @@ from chamade_mcp.core.roster import Roster
 from chamade_mcp.core.standings import Standings
 from chamade_mcp.core.studio import Studio
 from chamade_mcp.core.supervisor import Supervisor
+from chamade_mcp.core.usage import Usage
 from chamade_mcp.core.webhooks.carrier import Carrier
 from chamade_mcp.core.webhooks.couriers import CourierDeps, Couriers
 from chamade_mcp.core.webhooks.endpoints import WebhookDeps, Webhooks
@@ -99,6 +101,7 @@ class House:
     mcp_sessions: McpSessions
     relay: PermissionRelay
     overview: Overview
+    usage: Usage
     webhooks: Webhooks
     receiver: Receiver
     """Where the account's webhooks arrive."""
@@ -305,6 +308,7 @@ def _build(
         mcp_sessions=mcp_sessions,
         relay=PermissionRelay(operators, inbox, mcp_sessions, clock),
         overview=Overview(database, accounts, platforms, calls, inbox, operators),
+        usage=Usage(database, clock, calls, Allowances(database, calls, files, studio)),
         webhooks=webhooks,
         receiver=receiver,
         roster=roster,

@@ -36,7 +36,7 @@ from chamade_mcp.store.secrets import SecretBox
 MOST_ENDPOINTS: Final = 20
 """Of one agent."""
 OLD_SECRET_VALID: Final = timedelta(hours=24)
-_TESTS_PER_MINUTE: Final = 10
+TESTS_PER_MINUTE: Final = 10
 _TEST_DETAIL: Final = "Sent by hand, to see whether it arrives"
 
 _d = webhook_deliveries.c
@@ -58,7 +58,7 @@ class Webhooks:
 
     def __init__(self, deps: WebhookDeps) -> None:
         self._d = deps
-        self._tests = Attempts(deps.clock, limit=_TESTS_PER_MINUTE, window_s=60.0)
+        self._tests = Attempts(deps.clock, limit=TESTS_PER_MINUTE, window_s=60.0)
 
     async def start(self) -> None:
         """What is still to be delivered goes out from here on."""

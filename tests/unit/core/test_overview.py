@@ -45,17 +45,6 @@ async def test_the_first_look(house: House) -> None:
     assert told["platforms"][SCRIPTED]["status"] == "ok"
 
 
-async def test_usage_counts_what_is_the_accounts_own(house: House) -> None:
-    owner, other = await house.owner(), await house.owner()
-    for principal in (owner, owner, other):
-        await house.calls.create(principal, NewCall(SCRIPTED))
-    await house.platform.write(owner.scope, "hello")
-    told = await house.overview.usage(owner)
-    assert told["call_count"] == 2
-    assert told["platforms"] == {SCRIPTED: {"calls": 2, "conversations": 1}}
-    assert (await house.overview.usage(await house.owner()))["platforms"] == {}
-
-
 async def test_an_export_has_everything_but_secrets(house: House) -> None:
     owner, other = await house.owner(), await house.owner()
     key = await house.accounts.create_key(owner.scope, "laptop")

@@ -143,11 +143,6 @@ def keep_a_passkey(conn: Connection, owner: Principal) -> None:
     )
 
 
-def count_usage(conn: Connection, owner: Principal) -> None:
-    counts = schema.usage_counts
-    conn.execute(counts.insert().values({c.name: value_for(c, owner.account) for c in counts.c}))
-
-
 async def test_an_account_that_was_used_leaves_nothing(house: House) -> None:
     account = await house.accounts.create("a@example.org", "a long password", verified=True)
     owner = await house.accounts.authenticate_session(
@@ -176,7 +171,7 @@ async def test_an_account_that_was_used_leaves_nothing(house: House) -> None:
     await house.members.addresses.change(owner, "b@example.org", "a long password")
     await house.members.joining.invite(owner, "c@example.org")
     await house.database.write(lambda conn: keep_a_passkey(conn, owner))
-    await house.database.write(lambda conn: count_usage(conn, owner))
+    await house.usage.count_all()
     aside = schema.put_aside.insert().values(
         {c.name: value_for(c, owner.account) for c in schema.put_aside.c}
     )
