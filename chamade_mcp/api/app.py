@@ -14,6 +14,7 @@ from chamade_mcp.api.entrance import Entrance
 from chamade_mcp.api.errors import Problems
 from chamade_mcp.api.events import EventGroup
 from chamade_mcp.api.files import FileGroup
+from chamade_mcp.api.first_steps import FirstStepGroup
 from chamade_mcp.api.grants import GrantGroup
 from chamade_mcp.api.history import HistoryGroup
 from chamade_mcp.api.hooks import HookGroup
@@ -38,6 +39,7 @@ from chamade_mcp.api.sip import SipGroup
 from chamade_mcp.api.stream import CallStream
 from chamade_mcp.api.system import SystemGroup
 from chamade_mcp.api.usage import UsageGroup
+from chamade_mcp.api.troubles import TroubleGroup
 from chamade_mcp.api.webhooks import WebhookGroup
 from chamade_mcp.core.gateway import Core
 from chamade_mcp.kit.clock import Clock, SystemClock
@@ -111,6 +113,8 @@ def api_app(
         MemberGroup(core.members.joining).group(),
         OperatorGroup(core.operators, core.relay).group(),
         SipGroup(core.platforms).group(),
+        TroubleGroup(core.troubles).group(),
+        FirstStepGroup(core.first_steps).group(),
         SystemGroup(ready, core.overview.database_answers, clock).group(),
     ]
     reference = Reference(tuple(groups), tuple(m.platform for m in core.platforms.manifests), core.public_url)

@@ -36,6 +36,7 @@ PATH_IDS: Mapping[str, Callable[[], NotFound]] = {
     "link_id": _missing("Link not found", "LINK_NOT_FOUND"),
     "webhook_id": _missing("Webhook not found", "WEBHOOK_NOT_FOUND"),
     "delivery_id": _missing("Delivery not found", "DELIVERY_NOT_FOUND"),
+    "trouble_id": _missing("Trouble not found", "TROUBLE_NOT_FOUND"),
     "did_id": _missing("Number not found", "NUMBER_NOT_FOUND"),
     "provider": _missing(
         "Provider not found; one of microsoft, google, discord, slack, zoom", "PROVIDER_NOT_FOUND"

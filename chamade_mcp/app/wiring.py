@@ -23,6 +23,7 @@ from chamade_mcp.core.consents import Consents
 from chamade_mcp.core.engine import CallEngine, EngineDeps
 from chamade_mcp.core.fetch import Fetcher
 from chamade_mcp.core.files import Files, FilesDeps
+from chamade_mcp.core.first_steps import FirstSteps
 from chamade_mcp.core.gateway import Core, Door, emitter
 from chamade_mcp.core.history import CallHistory
 from chamade_mcp.core.hub import EventHub
@@ -43,6 +44,7 @@ from chamade_mcp.core.roster import Roster
 from chamade_mcp.core.studio import Studio
 from chamade_mcp.core.supervisor import Supervisor
 from chamade_mcp.core.usage import Usage
+from chamade_mcp.core.troubles import Troubles
 from chamade_mcp.core.webhooks.carrier import Carrier
 from chamade_mcp.core.webhooks.couriers import CourierDeps, Couriers
 from chamade_mcp.core.webhooks.endpoints import WebhookDeps, Webhooks
@@ -211,6 +213,8 @@ class _House:
             webhooks=_webhooks(settings, database, hub, clock, box, outbound),
             studio=studio,
             standing=front.standing,
+            troubles=Troubles(database, clock, platforms, roster),
+            first_steps=FirstSteps(database, clock),
             public_url=url,
         )
 

@@ -55,6 +55,7 @@ class NewKey:
 
 @dataclass(slots=True)
 class _Known:
+    key: KeyId
     principal: Principal
     expires_at: datetime | None
     trusted_until: float
@@ -71,6 +72,8 @@ class Keys:
         self._clock = clock
         self._known: dict[str, _Known] = {}
         self._forgotten = 0
+        self._refused: dict[KeyId, float] = {}
+        """When that was noted last of those that are shown although they are good no more."""
         self._on_revoke: list[Callable[[KeyId], Awaitable[None]]] = []
 
     async def authenticate(self, key: str | None) -> Principal:
@@ -81,6 +84,7 @@ class Keys:
         if known is None or self._clock.monotonic() >= known.trusted_until:
             known = await self._look_up(key)
         if known.expires_at is not None and self._clock.now() >= known.expires_at:
+            await self._note_refusal(known.key)
             raise Unauthenticated(code="EXPIRED_API_KEY")
         await self._note_use(known)
         return known.principal
@@ -176,9 +180,11 @@ class Keys:
             raise Unauthenticated(code="INVALID_API_KEY")
         if row.revoked_at is not None:
             self._known.pop(key, None)
+            await self._note_refusal(KeyId(row.id))
             raise Unauthenticated(code="REVOKED_API_KEY")
         before = self._known.get(key)
         known = _Known(
+            KeyId(row.id),
             Principal(
                 Scope(AccountId(row.account_id), AgentId(row.agent_id)),
                 frozenset(Permission(p) for p in row.permissions.split(",") if p),
@@ -194,14 +200,24 @@ class Keys:
             self._known[key] = known
         return known
 
+    async def _note_refusal(self, key: KeyId) -> None:
+        """For the owner, who may not know that somebody still uses it."""
+        now = self._clock.monotonic()
+        if now - self._refused.get(key, float("-inf")) >= _USED_EVERY_S:
+            self._refused[key] = now
+            await self._stamp(key, "refused_at")
+
     async def _note_use(self, known: _Known) -> None:
         if self._clock.monotonic() - known.used_at < _USED_EVERY_S:
             return
         known.used_at = self._clock.monotonic()
-        key, now = known.principal.key, self._clock.now()
+        await self._stamp(known.key, "last_used_at")
+
+    async def _stamp(self, key: KeyId, column: str) -> None:
+        moment = {column: self._clock.now()}
 
         def stamp(conn: Connection) -> None:
-            conn.execute(update(api_keys).where(api_keys.c.id == key).values(last_used_at=now))
+            conn.execute(update(api_keys).where(api_keys.c.id == key).values(moment))
 
         try:
             await self._database.write(stamp)

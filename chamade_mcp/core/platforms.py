@@ -165,11 +165,11 @@ class Platforms:
             "title": m.title,
             "about": m.about,
             "available": m.available,
-            "oauth_provider": self._provider(m),
+            "oauth_provider": self.provider_of(m),
             **states[m.platform],
         }
 
-    def _provider(self, manifest: Manifest) -> str | None:
+    def provider_of(self, manifest: Manifest) -> str | None:
         """Whom people can sign in at to connect it; None where they cannot."""
         if manifest.oauth is None or manifest.platform not in self.sign_ins:
             return None
