@@ -38,8 +38,8 @@ from chamade_mcp.api.sign_ins import SignInGroup
 from chamade_mcp.api.sip import SipGroup
 from chamade_mcp.api.stream import CallStream
 from chamade_mcp.api.system import SystemGroup
-from chamade_mcp.api.usage import UsageGroup
 from chamade_mcp.api.troubles import TroubleGroup
+from chamade_mcp.api.usage import UsageGroup
 from chamade_mcp.api.webhooks import WebhookGroup
 from chamade_mcp.core.gateway import Core
 from chamade_mcp.kit.clock import Clock, SystemClock
@@ -114,7 +114,7 @@ def api_app(
         OperatorGroup(core.operators, core.relay).group(),
         SipGroup(core.platforms).group(),
         TroubleGroup(core.troubles).group(),
-        FirstStepGroup(core.first_steps).group(),
+        FirstStepGroup(core.members.first_steps).group(),
         SystemGroup(ready, core.overview.database_answers, clock).group(),
     ]
     reference = Reference(tuple(groups), tuple(m.platform for m in core.platforms.manifests), core.public_url)

@@ -8,6 +8,7 @@ from chamade_mcp.core.packages import Packages
 from chamade_mcp.core.pairings import Pairings
 from chamade_mcp.core.people import PairingLinks
 from chamade_mcp.core.standings import Standings
+from chamade_mcp.core.troubles import Troubles
 
 
 class Reach:
@@ -19,4 +20,5 @@ class Reach:
         self.linking = Linking(deps, self.connections, self.links)
         self.packages = Packages(deps.connectors, deps.platforms, deps.roster, deps.public_url)
         handovers = Handovers(deps, self.connections)
+        self.troubles = Troubles(deps.database, deps.clock, deps.platforms, deps.roster)
         self.hooks = Hooks(deps.connectors, deps.roster, deps.supervisor, handovers)

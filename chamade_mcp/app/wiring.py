@@ -23,7 +23,6 @@ from chamade_mcp.core.consents import Consents
 from chamade_mcp.core.engine import CallEngine, EngineDeps
 from chamade_mcp.core.fetch import Fetcher
 from chamade_mcp.core.files import Files, FilesDeps
-from chamade_mcp.core.first_steps import FirstSteps
 from chamade_mcp.core.gateway import Core, Door, emitter
 from chamade_mcp.core.history import CallHistory
 from chamade_mcp.core.hub import EventHub
@@ -44,7 +43,6 @@ from chamade_mcp.core.roster import Roster
 from chamade_mcp.core.studio import Studio
 from chamade_mcp.core.supervisor import Supervisor
 from chamade_mcp.core.usage import Usage
-from chamade_mcp.core.troubles import Troubles
 from chamade_mcp.core.webhooks.carrier import Carrier
 from chamade_mcp.core.webhooks.couriers import CourierDeps, Couriers
 from chamade_mcp.core.webhooks.endpoints import WebhookDeps, Webhooks
@@ -164,12 +162,11 @@ class _House:
         box: SecretBox,
         outbound: Outbound,
     ) -> None:
-        url, self._metrics_port = settings.public_url, settings.metrics_port
+        url, self._metrics_port, self._draining = settings.public_url, settings.metrics_port, False
         self._clock, self._database, self._box, self._public_url = clock, database, box, url
-        self._ticker, self._outbound, self._draining = Ticker(), outbound, False
         self._supervisor = links = Supervisor(bots := registry.connectors, clock, registry.shared)
-        self._front = front = Front(url, database, box, clock)
-        hub, accounts, grants = front.hub, front.accounts, front.grants
+        self._ticker, self._outbound, self._front = Ticker(), outbound, Front(url, database, box, clock)
+        hub, accounts, grants = (front := self._front).hub, front.accounts, front.grants
         platforms, operators = Platforms(registry, roster := Roster()), Operators(database, clock)
         self._invitations = Invitations(database, clock, platforms, links)
         files = _files(settings, database, clock, outbound, blobs := _blobs(settings), links)
@@ -213,8 +210,7 @@ class _House:
             webhooks=_webhooks(settings, database, hub, clock, box, outbound),
             studio=studio,
             standing=front.standing,
-            troubles=Troubles(database, clock, platforms, roster),
-            first_steps=FirstSteps(database, clock),
+            troubles=reach.troubles,
             public_url=url,
         )
 

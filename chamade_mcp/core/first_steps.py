@@ -1,4 +1,4 @@
-"""The way of somebody new, from a key to an agent that has talked with a person: each step as it really is."""
+"""The way of somebody new, from a key to an agent that has talked with a person: what is really there."""
 
 from dataclasses import dataclass
 from functools import partial

@@ -8,7 +8,6 @@ from chamade_mcp.core.clients import ClientRegistry
 from chamade_mcp.core.connections import Connections
 from chamade_mcp.core.consents import Consents
 from chamade_mcp.core.files import Files
-from chamade_mcp.core.first_steps import FirstSteps
 from chamade_mcp.core.grants import Grants
 from chamade_mcp.core.history import CallHistory
 from chamade_mcp.core.hooks import Hooks
@@ -29,8 +28,8 @@ from chamade_mcp.core.retention import Retention
 from chamade_mcp.core.roster import Listed, Roster
 from chamade_mcp.core.standing import Standing
 from chamade_mcp.core.studio import Studio
-from chamade_mcp.core.usage import Usage
 from chamade_mcp.core.troubles import Troubles
+from chamade_mcp.core.usage import Usage
 from chamade_mcp.core.webhooks.endpoints import Webhooks
 from chamade_mcp.kit.connector import Emit
 from chamade_mcp.kit.manifest import Manifest
@@ -84,7 +83,6 @@ class Core:
     studio: Studio
     standing: Standing
     troubles: Troubles
-    first_steps: FirstSteps
     public_url: str
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from chamade_mcp.core.accounts import Accounts
 from chamade_mcp.core.addresses import Addresses
+from chamade_mcp.core.first_steps import FirstSteps
 from chamade_mcp.core.joining import Joining
 from chamade_mcp.core.letters import Letters
 from chamade_mcp.core.passkeys import Passkeys
@@ -18,6 +19,7 @@ class Membership:
     joining: Joining
     addresses: Addresses
     passkeys: Passkeys
+    first_steps: FirstSteps
 
     async def stop(self) -> None:
         await self.joining.stop()
@@ -42,4 +44,5 @@ def membership(
         Joining(database, clock, accounts, letters, is_open=sign_up_open),
         Addresses(database, clock, accounts, letters),
         Passkeys(database, clock, accounts, letters, public_url=public_url, key=key),
+        FirstSteps(database, clock),
     )
