@@ -145,6 +145,7 @@ class AccountGroup:
                     "Rename the account",
                     self.rename,
                     manage,
+                    every_agent=True,
                     body=ProfileBody,
                     reply=ProfileWire,
                 ),
@@ -191,7 +192,13 @@ class AccountGroup:
                     errors=guarded,
                 ),
                 Operation(
-                    "GET", "/api/export", "All data of the account as JSON", self.export, manage, reply=Wire
+                    "GET",
+                    "/api/export",
+                    "All data of the account as JSON",
+                    self.export,
+                    manage,
+                    every_agent=True,
+                    reply=Wire,
                 ),
             ),
         )

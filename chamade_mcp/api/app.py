@@ -7,6 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chamade_mcp.api.access import Gate, origin_of
 from chamade_mcp.api.account import AccountGroup
+from chamade_mcp.api.agents import AgentGroup
 from chamade_mcp.api.calls import CallGroup
 from chamade_mcp.api.connections import ConnectionGroup
 from chamade_mcp.api.dispatch import Dispatch
@@ -108,7 +109,8 @@ def api_app(
         ConnectionGroup(core.connections, core.overview).group(),
         PairingGroup(core.pairings, core.connections).group(),
         HookGroup(core.hooks).group(),
-        KeyGroup(core.accounts, core.probes, clock).group(),
+        AgentGroup(core.agents).group(),
+        KeyGroup(core.accounts, core.agents, core.probes, clock).group(),
         GrantGroup(core.grants).group(),
         MemberGroup(core.members.joining).group(),
         OperatorGroup(core.operators, core.relay).group(),
@@ -119,7 +121,7 @@ def api_app(
     ]
     reference = Reference(tuple(groups), tuple(m.platform for m in core.platforms.manifests), core.public_url)
     operations = [operation for group in (*groups, reference.group()) for operation in group.operations]
-    http = Problems(Dispatch(Router(operations), gate, large_body_bytes))
+    http = Problems(Dispatch(Router(operations), gate, core.agents, large_body_bytes))
     inbox = InboxStream(core.hub, streams, gate, clock)
     stream = CallStream(core.calls, Entrance(core.calls, gate, clock), core.standing)
     return Api(http, stream, inbox, reference)

@@ -124,7 +124,7 @@ class ConnectionGroup:
         return {"connections": await self.overview.connections(asked.principal)}
 
     async def bots(self, asked: Asked[None, None]) -> Answer:
-        mine = self.connections.list(asked.principal.account)
+        mine = self.connections.list(asked.principal.scope)
         return {"bot_tokens": [c.to_wire() for c in mine if c.kind is ConnectionKind.OWN]}
 
     async def add_bot(self, asked: Asked[BotBody, None]) -> Answer:
@@ -142,7 +142,7 @@ class ConnectionGroup:
         return {"status": "ok"}
 
     async def get(self, asked: Asked[None, None]) -> Answer:
-        return self.connections.get(asked.principal.account, asked.ids["connection_id"]).to_wire()
+        return self.connections.get(asked.principal.bounds, asked.ids["connection_id"]).to_wire()
 
     async def change(self, asked: Asked[ConnectionChangeBody, None]) -> Answer:
         body = asked.body

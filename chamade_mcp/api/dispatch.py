@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from pydantic import BaseModel
 from starlette.responses import Response
@@ -17,6 +18,7 @@ from chamade_mcp.api.routing import Router
 from chamade_mcp.api.validation import parse_body, parse_query
 from chamade_mcp.core.keys import require
 from chamade_mcp.kit.clock import iso
+from chamade_mcp.model.access import Principal
 from chamade_mcp.model.errors import FieldError, NotFound, ValidationFailed
 
 
@@ -32,12 +34,19 @@ _TYPE = (b"content-type", b"application/json")
 _PRIVATE = (b"cache-control", b"no-store")
 
 
+class Looks(Protocol):
+    async def require_all(self, principal: Principal) -> None:
+        """Raises `Forbidden` for who does not look after every agent of the account."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Dispatch:
     """Pure ASGI; raises `GatewayError` and leaves the wording to `Problems`."""
 
     router: Router
     gate: Gate
+    agents: Looks
     large_body_bytes: int
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,6 +64,8 @@ class Dispatch:
             caller = await self.gate.admit(headers, method)
             if operation.permission is not None:
                 require(caller, operation.permission)
+            if operation.every_agent:
+                await self.agents.require_all(caller)
         query = None
         if operation.query is not None:
             query = parse_query(operation.query, scope["query_string"])

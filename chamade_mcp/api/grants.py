@@ -17,6 +17,7 @@ class GrantWire(Wire):
     client_id: str
     client_name: Annotated[str, Field(description="As the client calls itself")]
     client_host: Annotated[str | None, Field(description="The host that vouches for the name, if any does")]
+    agent_id: Annotated[str, Field(description="The agent that it acts as")]
     agent_name: str
     permissions: list[Permission]
     created_at: str
@@ -33,10 +34,10 @@ class GrantGroup:
     grants: Grants
 
     async def list(self, asked: Asked[None, None]) -> Answer:
-        return {"grants": await self.grants.list(asked.principal.account)}
+        return {"grants": await self.grants.list(asked.principal.bounds)}
 
     async def revoke(self, asked: Asked[None, None]) -> Answer:
-        await self.grants.revoke(asked.principal.account, asked.ids["grant_id"])
+        await self.grants.revoke(asked.principal.bounds, asked.ids["grant_id"])
         return {"status": "ok"}
 
     def group(self) -> Group:

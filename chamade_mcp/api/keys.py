@@ -10,6 +10,7 @@ from chamade_mcp.api.account import OkWire
 from chamade_mcp.api.fields import Body, FromNumber, Line, Wire
 from chamade_mcp.api.operation import Answer, Asked, Group, Operation, Reply
 from chamade_mcp.core.accounts import Accounts, require_verified
+from chamade_mcp.core.agents import Agents
 from chamade_mcp.core.probe import Probes
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.model.access import Permission
@@ -26,6 +27,9 @@ class NewKeyBody(Body):
             description="At most the caller's own, which is the default",
         ),
     ] = None
+    agent_id: Annotated[
+        str | None, Field(max_length=64, description="The agent that it acts for; one's own without")
+    ] = None
     expires_in_days: Annotated[
         Annotated[int, Field(ge=1, le=3650), FromNumber] | None,
         Field(description="Absent: until it is revoked"),
@@ -36,12 +40,14 @@ class KeyWire(Wire):
     id: str
     prefix: str
     name: str
+    agent_id: Annotated[str, Field(description="The agent that it acts for")]
     permissions: list[Permission]
     created_at: str
     expires_at: str | None
 
 
 class ListedKeyWire(KeyWire):
+    agent_name: str
     last_used_at: str | None
 
 
@@ -78,6 +84,7 @@ class PingWire(Wire):
 @dataclass(frozen=True, slots=True)
 class KeyGroup:
     accounts: Accounts
+    agents: Agents
     probes: Probes
     clock: Clock
 
@@ -99,14 +106,13 @@ class KeyGroup:
                 f"A key cannot give more than it has: {', '.join(sorted(beyond))}",
                 code="INSUFFICIENT_PERMISSIONS",
             )
+        scope = await self.agents.scope(principal, body.agent_id)
         if Permission.MANAGE in permissions:
             await self.accounts.sign_ins.require_fresh(principal)
         expires_at = None
         if body.expires_in_days is not None:
             expires_at = self.clock.now() + timedelta(days=body.expires_in_days)
-        key = await self.accounts.create_key(
-            principal.scope, body.name, expires_at=expires_at, permissions=permissions
-        )
+        key = await self.accounts.create_key(scope, body.name, expires_at=expires_at, permissions=permissions)
         return key.to_wire()
 
     async def revoke(self, asked: Asked[None, None]) -> Answer:
@@ -136,7 +142,10 @@ class KeyGroup:
                     body=NewKeyBody,
                     reply=NewKeyWire,
                     status=201,
-                    errors={403: ("EMAIL_NOT_VERIFIED", "KEY_OR_SESSION_REQUIRED", "CONFIRMATION_REQUIRED")},
+                    errors={
+                        403: ("EMAIL_NOT_VERIFIED", "KEY_OR_SESSION_REQUIRED", "CONFIRMATION_REQUIRED"),
+                        404: ("AGENT_NOT_FOUND",),
+                    },
                 ),
                 Operation(
                     "DELETE",

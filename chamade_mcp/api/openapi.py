@@ -269,6 +269,8 @@ def errors_of(operation: AnyOperation) -> dict[int, tuple[str, ...]]:
         if operation.method != "GET":
             add(403, "CROSS_ORIGIN")
         add(503, "UNAVAILABLE", "DATABASE_BUSY", "DISK_FULL", "SHUTTING_DOWN")
+    if operation.every_agent:
+        add(403, "SESSION_REQUIRED")
     for part in operation.path.split("/"):
         if part[:1] == "{":
             add(404, PATH_IDS[part[1:-1]]().code)

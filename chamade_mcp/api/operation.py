@@ -73,6 +73,8 @@ class Operation(Generic[BodyT, QueryT]):
     handler: Handler[BodyT, QueryT]
     permission: Permission | None = None
     """What a key needs beyond being valid."""
+    every_agent: bool = False
+    """Concerns all agents of the account: a key or a token may do it only where there is one."""
     public: bool = False
     """No credential is looked at."""
     body: type[BodyT] | None = None

@@ -64,7 +64,7 @@ class PairingGroup:
 
     async def add(self, asked: Asked[PersonBody, None]) -> Answer:
         body = asked.body
-        listed = self.connections.get(asked.principal.account, body.connection_id)
+        listed = self.connections.get(asked.principal.bounds, body.connection_id)
         return await self.pairings.add(asked.principal, listed, body.sender_id, body.name)
 
     async def approve_code(self, asked: Asked[CodeBody, None]) -> Answer:

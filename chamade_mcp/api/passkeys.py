@@ -118,7 +118,9 @@ class PasskeyGroup:
         manage, path, one = Permission.MANAGE, "/api/passkeys", "/api/passkeys/{passkey_id}"
         fresh, missing = ("SESSION_REQUIRED", "CONFIRMATION_REQUIRED"), {404: ("PASSKEY_NOT_FOUND",)}
         return (
-            Operation("GET", path, "List the passkeys", self.list, manage, reply=PasskeysWire),
+            Operation(
+                "GET", path, "List the passkeys", self.list, manage, every_agent=True, reply=PasskeysWire
+            ),
             Operation(
                 "POST",
                 f"{path}/options",
@@ -150,6 +152,7 @@ class PasskeyGroup:
                 "Rename a passkey",
                 self.rename,
                 manage,
+                every_agent=True,
                 body=PasskeyNameBody,
                 reply=PasskeyWire,
                 errors=missing,
@@ -160,6 +163,7 @@ class PasskeyGroup:
                 "Remove a passkey",
                 self.remove,
                 manage,
+                every_agent=True,
                 reply=OkWire,
                 errors={403: ("CONFIRMATION_REQUIRED",), **missing},
             ),

@@ -157,10 +157,10 @@ class PlatformGroup:
         )
 
     async def list_links(self, asked: Asked[None, None]) -> Answer:
-        return {"links": await self.invitations.list(asked.principal.account)}
+        return {"links": await self.invitations.list(asked.principal.scope)}
 
     async def revoke_link(self, asked: Asked[None, None]) -> Answer:
-        await self.invitations.revoke(asked.principal.account, asked.ids["link_id"])
+        await self.invitations.revoke(asked.principal.bounds, asked.ids["link_id"])
         return {"status": "ok"}
 
     def group(self) -> Group:

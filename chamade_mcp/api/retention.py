@@ -57,6 +57,7 @@ class RetentionGroup:
                     "Set how long data is kept",
                     self.change,
                     Permission.MANAGE,
+                    every_agent=True,
                     body=RetentionBody,
                     reply=RetentionWire,
                     notes="What is not named stays as it is; `null` sets no limit. What has become too old "

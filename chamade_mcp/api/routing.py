@@ -30,6 +30,7 @@ PATH_IDS: Mapping[str, Callable[[], NotFound]] = {
     "sign_in_id": _missing("Sign-in not found", "SIGN_IN_NOT_FOUND"),
     "grant_id": _missing("Grant not found", "GRANT_NOT_FOUND"),
     "bot_id": _missing("Bot not found", "BOT_NOT_FOUND"),
+    "agent_id": _missing("Agent not found", "AGENT_NOT_FOUND"),
     "connection_id": _missing("Connection not found", "CONNECTION_NOT_FOUND"),
     "pairing_id": _missing("Pairing not found", "PAIRING_NOT_FOUND"),
     "platform": _missing("Platform not found", "PLATFORM_NOT_FOUND"),

@@ -120,13 +120,22 @@ class SignInGroup:
     def _out(self) -> tuple[AnyOperation, ...]:
         manage, path = Permission.MANAGE, "/api/sign-ins"
         return (
-            Operation("GET", path, "Where the account is signed in", self.list, manage, reply=SignInsWire),
+            Operation(
+                "GET",
+                path,
+                "Where the account is signed in",
+                self.list,
+                manage,
+                every_agent=True,
+                reply=SignInsWire,
+            ),
             Operation(
                 "DELETE",
                 path,
                 "Sign out everywhere else",
                 self.end_others,
                 manage,
+                every_agent=True,
                 reply=EndedWire,
                 notes="With a key: everywhere.",
             ),
@@ -136,6 +145,7 @@ class SignInGroup:
                 "Sign out one browser",
                 self.end,
                 manage,
+                every_agent=True,
                 reply=OkWire,
                 errors={404: ("SIGN_IN_NOT_FOUND",)},
             ),

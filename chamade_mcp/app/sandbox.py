@@ -114,9 +114,7 @@ async def _connect(
     for name, (_, stage) in played.items():
         listed = await gateway.core.connections.register(owner, name, stage.bot(), Access.OPEN)
         async with asyncio.timeout(_START_S):
-            while (
-                gateway.core.connections.get(owner.scope.account, listed.id).state is not ConnectionState.OK
-            ):
+            while gateway.core.connections.get(owner.bounds, listed.id).state is not ConnectionState.OK:
                 await clock.sleep(0.02)
         await stage.connected(f"{url}/api/hooks/{name}/{listed.id}")
 

@@ -15,6 +15,7 @@ from chamade_mcp.app.reach import Reach
 from chamade_mcp.app.secret_key import load_secret_key, prepare_data_dir
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.core.accounts import Accounts
+from chamade_mcp.core.agents import AgentDeps, Agents
 from chamade_mcp.core.allowances import Allowances
 from chamade_mcp.core.call_deps import CallDeps
 from chamade_mcp.core.calls import CallService
@@ -171,12 +172,11 @@ class _House:
         self._invitations = Invitations(database, clock, platforms, links)
         files = _files(settings, database, clock, outbound, blobs := _blobs(settings), links)
         self._studio = studio = _studio(settings, database, hub, clock, blobs)
-        limit, patience_s = settings.max_concurrent_calls, settings.reply_timeout_s
         sound = self._ticker, links, studio, settings.resampler, settings.call_grace_s
         self._engine = engine = CallEngine(EngineDeps(database, box, hub, clock, *sound))
         calls = CallService(CallDeps(engine, studio, database, box, hub, clock, platforms, files, url, limit))
         probes = Probes(hub, front.neighbours, clock, keys=accounts.keys.list, grants=grants.list)
-        inbox = Inbox(InboxDeps(database, hub, clock, platforms, self._supervisor, files, probes, patience_s))
+        inbox = Inbox(InboxDeps(database, hub, clock, platforms, links, files, probes, patience_s))
         relay = PermissionRelay(operators, inbox, front.stored, clock)
         probes.presence = relay.line = front.sessions
         tied = ConnectionDeps(database, box, clock, hub, platforms, roster, links, operators, bots, url)
@@ -184,6 +184,7 @@ class _House:
         self._door = Door(roster, reach.pairings, calls, inbox, files, relay)
         self._core = Core(
             accounts=accounts,
+            agents=self._agents(roster, inbox),
             members=_members(settings, database, clock, accounts, box),
             overview=Overview(database, accounts, platforms, calls, inbox, operators),
             usage=Usage(database, clock, calls, Allowances(database, calls, files, studio)),
@@ -214,6 +215,13 @@ class _House:
             public_url=url,
         )
 
+    def _agents(self, roster: Roster, inbox: Inbox) -> Agents:
+        front, connections = self._front, self._reach.connections
+        people = front.accounts, front.grants
+        return Agents(
+            AgentDeps(self._database, self._clock, *people, roster, connections, self._engine, inbox)
+        )
+
     def _wire_endings(self) -> None:
         """An account that goes takes with it what it began; so does a key or a grant."""
         core = self._core
@@ -224,6 +232,11 @@ class _House:
             core.probes.forget, core.operators.forget, core.relay.forget, core.webhooks.leave,
         ):  # fmt: skip
             core.accounts.on_delete(leave)
+        for end in (
+            core.accounts.keys.revoke_all, core.grants.revoke_of, core.invitations.revoke_of,
+            self._studio.forget_agent, core.webhooks.leave_agent,
+        ):  # fmt: skip
+            core.agents.on_remove(end)
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Gateway]:

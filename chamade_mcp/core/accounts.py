@@ -183,10 +183,10 @@ class Accounts:
         return await self.keys.create(scope, name, expires_at=expires_at, permissions=permissions)
 
     async def list_keys(self, principal: Principal) -> list[dict[str, object]]:
-        return await self.keys.list(principal.account)
+        return await self.keys.list(principal.bounds)
 
     async def revoke_key(self, principal: Principal, key: str) -> None:
-        await self.keys.revoke(principal.account, key)
+        await self.keys.revoke(principal.bounds, key)
 
     # --- inside ----------------------------------------------------------------------------------------
 

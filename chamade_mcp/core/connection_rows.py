@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
 
 from chamade_mcp.core import dms
 from chamade_mcp.core.roster import Listed
@@ -12,7 +12,7 @@ from chamade_mcp.model.access import Scope
 from chamade_mcp.model.connections import Access, ConnectionKind, ConnectionState, Identity
 from chamade_mcp.model.errors import Action, Conflict, LimitReached
 from chamade_mcp.model.ids import AccountId, AgentId, ConnectionId, Platform
-from chamade_mcp.store.schema import connections, conversations, pairing_tokens
+from chamade_mcp.store.schema import connections, conversations, files, operators, pairing_tokens
 from chamade_mcp.store.secrets import SealBroken, SecretBox
 
 PURPOSE = "connections.settings"
@@ -111,15 +111,44 @@ def remove(conn: Connection, listed: Listed) -> None:
     """Its conversations stay to be read, and nobody can be written to in them any more."""
     conn.execute(delete(connections).where(connections.c.id == listed.id))
     conn.execute(delete(pairing_tokens).where(pairing_tokens.c.connection_id == listed.id))
-    conn.execute(
-        update(conversations)
-        .where(
-            conversations.c.account_id == listed.scope.account,
-            conversations.c.agent_id == listed.scope.agent,
-            conversations.c.platform == listed.platform,
-            conversations.c.connection_id == listed.link,
+    conn.execute(update(conversations).where(_conversations(listed, listed.scope)).values(status=dms.CLOSED))
+
+
+def hand_over(conn: Connection, listed: Listed, to: Scope) -> None:
+    """Conversations and files go with it; a link that was to pair somebody by it is void.
+
+    Raises `Conflict` where both agents know somebody on a shared bot: whose conversation it is then, nobody
+    could tell.
+    """
+    theirs = _conversations(listed, to)
+    if listed.kind is ConnectionKind.SHARED and (
+        shared(conn, to, listed.platform) is not None
+        or conn.execute(select(conversations.c.id).where(theirs).limit(1)).first() is not None
+    ):
+        raise Conflict(
+            "That agent is, or was, on the shared bot itself, and knows its people",
+            code="AGENT_IS_CONNECTED",
+            action=Action.ASK_HUMAN,
+            platform=listed.platform,
         )
-        .values(status=dms.CLOSED)
+    conn.execute(update(connections).where(connections.c.id == listed.id).values(agent_id=to.agent))
+    conn.execute(delete(pairing_tokens).where(pairing_tokens.c.connection_id == listed.id))
+    mine = _conversations(listed, listed.scope)
+    known = select(conversations.c.id).where(mine)
+    # An agent's operator is one of its own conversations.
+    conn.execute(delete(operators).where(operators.c.conversation_id.in_(known)))
+    conn.execute(update(conversations).where(mine).values(agent_id=to.agent))
+    came = (files.c.account_id == to.account) & (files.c.agent_id == listed.scope.agent)
+    came &= (files.c.platform == listed.platform) & (files.c.connection_id == listed.link)
+    conn.execute(update(files).where(came).values(agent_id=to.agent))
+
+
+def _conversations(listed: Listed, scope: Scope) -> ColumnElement[bool]:
+    return (
+        (conversations.c.account_id == scope.account)
+        & (conversations.c.agent_id == scope.agent)
+        & (conversations.c.platform == listed.platform)
+        & (conversations.c.connection_id == listed.link)
     )
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from chamade_mcp.core import connection_rows as rows
 from chamade_mcp.core import event_log
 from chamade_mcp.core.accounts import require_verified
+from chamade_mcp.core.bot_settings import check_settings
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.limits import Attempts
 from chamade_mcp.core.operators import Operators
@@ -24,12 +25,11 @@ from chamade_mcp.kit.connector import AuthNeeded, Connector, Context
 from chamade_mcp.kit.manifest import Manifest
 from chamade_mcp.kit.oauth import BY_OAUTH
 from chamade_mcp.kit.waiting import race, to_the_end
-from chamade_mcp.model.access import Principal
+from chamade_mcp.model.access import Bounds, Principal, Scope
 from chamade_mcp.model.connections import Access, ConnectionKind, ConnectionState, Identity
 from chamade_mcp.model.errors import (
     Action,
     Conflict,
-    FieldError,
     InvalidRequest,
     NotFound,
     PlatformRefused,
@@ -101,7 +101,7 @@ class Connections:
         """
         require_verified(principal)
         manifest = self._d.platforms.require(platform)
-        _check(manifest, settings)
+        check_settings(manifest, settings)
         identity = identity or await self._verify(principal.account, manifest, settings)
         if manifest.bot is not None and manifest.bot.single:
             mine = self._d.roster.of(principal.scope, manifest.platform)
@@ -128,13 +128,13 @@ class Connections:
         """Of all accounts: for counting."""
         return self._d.roster.every()
 
-    def list(self, account: AccountId) -> list[Listed]:
-        return self._d.roster.of_account(account)
+    def list(self, scope: Scope) -> list[Listed]:
+        return self._d.roster.of(scope)
 
-    def get(self, account: AccountId, connection: str) -> Listed:
+    def get(self, bounds: Bounds, connection: str) -> Listed:
         """Raises `NotFound`, and `Conflict` for one that is part of the gateway."""
         listed = self._d.roster.get(connection)
-        if listed is not None and listed.scope.account == account:
+        if listed is not None and bounds.holds(listed.scope):
             return listed
         platform = connection.removeprefix(EMBEDDED)
         if platform != connection and any(
@@ -157,7 +157,7 @@ class Connections:
         settings: Mapping[str, str] | None = None,
     ) -> Listed:
         """New credentials are for the same bot, and open its link anew."""
-        listed = self.get(principal.account, connection)
+        listed = self.get(principal.bounds, connection)
         if settings:
             manifest = self._d.platforms.require(listed.platform)
             stored = await self._settings(listed)
@@ -169,7 +169,7 @@ class Connections:
                     platform=listed.platform,
                 )
             settings = {**stored, **settings}
-            _check(manifest, settings)
+            check_settings(manifest, settings)
             identity = await self._verify(principal.account, manifest, settings)
             if identity.ref != listed.identity.ref:
                 raise Conflict(
@@ -185,8 +185,17 @@ class Connections:
         audit.info("connection %s changed by %s", listed.id, _who(principal))
         return self._now(listed)
 
+    async def hand_over(self, listed: Listed, to: Scope) -> None:
+        """To another agent of the account, with its conversations. Raises `Conflict`."""
+        async with self._turn:
+            await self._d.database.write(partial(rows.hand_over, listed=listed, to=to))
+            self._d.roster.put(replace(self._now(listed), scope=to))
+            if listed.kind is ConnectionKind.OWN:
+                await self._d.supervisor.drop(listed.platform, listed.id)
+                await self._hold(self._now(listed))
+
     async def remove(self, principal: Principal, connection: str) -> None:
-        listed = self.get(principal.account, connection)
+        listed = self.get(principal.bounds, connection)
         await to_the_end(self._remove(listed))
         audit.info("connection %s to %s removed by %s", listed.id, listed.platform, _who(principal))
 
@@ -200,7 +209,7 @@ class Connections:
 
         Raises what the platform says.
         """
-        listed = self.get(principal.account, connection)
+        listed = self.get(principal.bounds, connection)
         identity = listed.identity
         if listed.kind is ConnectionKind.OWN:
             manifest = self._d.platforms.require(listed.platform)
@@ -286,7 +295,7 @@ class Connections:
             rows.set_settings, box=self._d.box, listed=listed, identity=identity, settings=settings
         )
         async with self._turn:
-            self.get(listed.scope.account, listed.id)  # it may have been removed meanwhile
+            self.get(Bounds(listed.scope.account, None), listed.id)  # it may have been removed meanwhile
             await self._d.database.write(store)
             self._d.roster.put(replace(self._now(listed), identity=identity))
             await self._d.supervisor.drop(listed.platform, listed.id)
@@ -362,25 +371,6 @@ class Connections:
             return event_log.append(conn, [told], now)
 
         self._d.hub.announce(await self._d.database.write(store))
-
-
-def _check(manifest: Manifest, settings: Mapping[str, str]) -> None:
-    """Raises `InvalidRequest` for settings that are missing or none of the platform's."""
-    bot = manifest.bot
-    if bot is None:
-        return  # it takes none, which is told as such
-    wrong = [FieldError(name, "is required") for name in bot.required if not settings.get(name)]
-    known = {*bot.required, *bot.optional}
-    strange = f"is no setting of {manifest.platform}"
-    wrong += [FieldError(name[:40], strange) for name in settings if name not in known]
-    if wrong:
-        raise InvalidRequest(
-            "; ".join(f"{e.field}: {e.message}" for e in wrong),
-            code="INVALID_SETTINGS",
-            param=wrong[0].field,
-            errors=wrong,
-            platform=manifest.platform,
-        )
 
 
 def _who(principal: Principal) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from chamade_mcp.core.accounts import Accounts
+from chamade_mcp.core.agents import Agents
 from chamade_mcp.core.calls import CallService
 from chamade_mcp.core.clients import ClientRegistry
 from chamade_mcp.core.connections import Connections
@@ -56,6 +57,7 @@ from chamade_mcp.model.ids import COMMON, ConnectionId, Platform
 @dataclass(frozen=True, slots=True)
 class Core:
     accounts: Accounts
+    agents: Agents
     members: Membership
     overview: Overview
     usage: Usage

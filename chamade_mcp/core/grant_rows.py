@@ -6,10 +6,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, update
 
 from chamade_mcp.core import tokens
+from chamade_mcp.core.bounds import inside
 from chamade_mcp.core.consents import ConsentRequest
 from chamade_mcp.kit.clock import iso
-from chamade_mcp.model.access import Scope
-from chamade_mcp.model.ids import AccountId, AgentId, GrantId, new_grant_id
+from chamade_mcp.model.access import Bounds, Scope
+from chamade_mcp.model.ids import AgentId, GrantId, new_grant_id
 from chamade_mcp.store.schema import accounts, agents, oauth_families, oauth_grants
 
 
@@ -82,14 +83,14 @@ def has_living_family(conn: Connection, grant: GrantId, now: datetime) -> bool:
     return conn.execute(select(oauth_families.c.id).where(alive).limit(1)).first() is not None
 
 
-def living(conn: Connection, account: AccountId, now: datetime) -> list[dict[str, object]]:
+def living(conn: Connection, bounds: Bounds, now: datetime) -> list[dict[str, object]]:
     until = func.max(oauth_families.c.expires_at).label("until")
     rows = conn.execute(
         select(oauth_grants, agents.c.name.label("agent_name"), until)
         .join(agents, agents.c.id == oauth_grants.c.agent_id)
         .join(oauth_families, oauth_families.c.grant_id == oauth_grants.c.id)
         .where(
-            oauth_grants.c.account_id == account,
+            inside(oauth_grants, bounds),
             oauth_grants.c.revoked_at.is_(None),
             oauth_families.c.revoked_at.is_(None),
             oauth_families.c.expires_at > now,
@@ -103,6 +104,7 @@ def living(conn: Connection, account: AccountId, now: datetime) -> list[dict[str
             "client_id": row.client_id,
             "client_name": row.client_name,
             "client_host": row.client_host or None,
+            "agent_id": row.agent_id,
             "agent_name": row.agent_name,
             "permissions": row.permissions.split(),
             "created_at": iso(row.created_at),

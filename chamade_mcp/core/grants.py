@@ -9,11 +9,12 @@ from functools import partial
 from sqlalchemy import Connection, update
 
 from chamade_mcp.core import clients, grant_rows, tokens
+from chamade_mcp.core.bounds import inside
 from chamade_mcp.core.consents import ConsentRequest
 from chamade_mcp.core.tokens import Issued, Redemption, Successors, TokenRefused
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.waiting import to_the_end
-from chamade_mcp.model.access import Permission, Principal, Scope
+from chamade_mcp.model.access import Bounds, Permission, Principal, Scope
 from chamade_mcp.model.errors import NotFound, Unauthenticated, Unavailable
 from chamade_mcp.model.ids import AccountId, AgentId, GrantId
 from chamade_mcp.store.database import Database
@@ -198,27 +199,31 @@ class Grants:
 
     # --- listed, revoked --------------------------------------------------------------------------------
 
-    async def list(self, account: AccountId) -> list[dict[str, object]]:
+    async def list(self, bounds: Bounds) -> list[dict[str, object]]:
         """What works now, the newest first."""
-        return await self._database.read(partial(grant_rows.living, account=account, now=self._clock.now()))
+        return await self._database.read(partial(grant_rows.living, bounds=bounds, now=self._clock.now()))
 
     def on_revoke(self, end: OnRevoke) -> None:
         """`end(grant)` is awaited after its last token has died before its time."""
         self._ending.append(end)
 
-    async def revoke(self, account: AccountId, grant: str) -> None:
+    async def revoke(self, bounds: Bounds, grant: str) -> None:
         """Ends every token at once, then what lives by it. Raises `NotFound`."""
-        if not await to_the_end(self._revoke(account, GrantId(grant))):
+        if not await to_the_end(self._revoke(bounds, GrantId(grant))):
             raise NotFound("Grant not found", code="GRANT_NOT_FOUND")
 
     async def revoke_all(self, account: AccountId) -> None:
-        await to_the_end(self._revoke(account, None))
+        await to_the_end(self._revoke(Bounds(account, None), None))
 
-    async def _revoke(self, account: AccountId, grant: GrantId | None) -> int:
+    async def revoke_of(self, scope: Scope) -> None:
+        """The agent goes."""
+        await to_the_end(self._revoke(Bounds(scope.account, scope.agent), None))
+
+    async def _revoke(self, bounds: Bounds, grant: GrantId | None) -> int:
         now = self._clock.now()
 
         def stamp(conn: Connection) -> list[GrantId]:
-            alive = (oauth_grants.c.account_id == account) & oauth_grants.c.revoked_at.is_(None)
+            alive = inside(oauth_grants, bounds) & oauth_grants.c.revoked_at.is_(None)
             which = alive if grant is None else alive & (oauth_grants.c.id == grant)
             query = update(oauth_grants).where(which).values(revoked_at=now).returning(oauth_grants.c.id)
             return [GrantId(one) for one in conn.execute(query).scalars()]
@@ -226,7 +231,7 @@ class Grants:
         revoked = await self._database.write(stamp)
         self.forget()
         for one in revoked:
-            audit.info("grant revoked: %s of %s", one, account)
+            audit.info("grant revoked: %s of %s", one, bounds.account)
             await self._end(one)
         return len(revoked)
 

@@ -66,6 +66,11 @@ class Inbox:
         self._heads.forget(account)
         self._sending.forget(account)
 
+    def handed_over(self, link: tuple[Platform, ConnectionId], before: Scope, to: Scope) -> None:
+        """The conversations over a link are another agent's now."""
+        self._heads.forget(to.account)
+        self._sending.replies.handed_over(link, before, to)
+
     def messages_removed(self, account: AccountId) -> None:
         """By age: the newest one of an agent may be among them."""
         self._heads.forget(account)

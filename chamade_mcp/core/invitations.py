@@ -11,13 +11,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
+from chamade_mcp.core.bounds import inside
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.supervisor import Supervisor, reaching
 from chamade_mcp.kit.clock import Clock, iso
 from chamade_mcp.kit.connector import Invite, InviteKind, Link
 from chamade_mcp.kit.manifest import Manifest
 from chamade_mcp.kit.waiting import race, to_the_end
-from chamade_mcp.model.access import Principal, Scope
+from chamade_mcp.model.access import Bounds, Principal, Scope
 from chamade_mcp.model.errors import InvalidRequest, NotFound
 from chamade_mcp.model.ids import AccountId, AgentId, LinkId, Platform, new_id, new_link_id
 from chamade_mcp.store.database import Database
@@ -126,14 +127,14 @@ class Invitations:
             if not watchers:
                 self._watched.pop(token_hash(token), None)
 
-    async def list(self, account: AccountId) -> list[dict[str, object]]:
+    async def list(self, scope: Scope) -> list[dict[str, object]]:
         """The links that still open something, the newest first; never their tokens."""
         now = self._clock.now()
 
         def query(conn: Connection) -> list[dict[str, object]]:
             rows = conn.execute(
                 select(links)
-                .where(links.c.account_id == account, links.c.revoked_at.is_(None), links.c.expires_at > now)
+                .where(_open(Bounds(scope.account, scope.agent)), links.c.expires_at > now)
                 .order_by(links.c.created_at.desc())
                 .limit(200)
             )
@@ -141,13 +142,17 @@ class Invitations:
 
         return await self._database.read(query)
 
-    async def revoke(self, account: AccountId, link: str) -> None:
+    async def revoke(self, bounds: Bounds, link: str) -> None:
         """Closes the link at once for everybody who is in by it."""
-        if await to_the_end(self._revoke(account, links.c.id == link)) == 0:
+        if await to_the_end(self._revoke(bounds, links.c.id == link)) == 0:
             raise NotFound("Link not found", code="LINK_NOT_FOUND")
 
     async def revoke_all(self, account: AccountId) -> None:
-        await to_the_end(self._revoke(account))
+        await to_the_end(self._revoke(Bounds(account, None)))
+
+    async def revoke_of(self, scope: Scope) -> None:
+        """The agent goes."""
+        await to_the_end(self._revoke(Bounds(scope.account, scope.agent)))
 
     async def _by_ref(self, scope: Scope, ref: str) -> tuple[LinkId, datetime] | None:
         """The id of the link that opens `ref`, and when it expires; None when none of ours does."""
@@ -162,11 +167,11 @@ class Invitations:
         row = await self._database.read(query)
         return None if row is None else (LinkId(row.id), row.expires_at)
 
-    async def _revoke(self, account: AccountId, *which: ColumnElement[bool]) -> int:
+    async def _revoke(self, bounds: Bounds, *which: ColumnElement[bool]) -> int:
         now = self._clock.now()
 
         def stamp(conn: Connection) -> Sequence[str]:
-            query = update(links).where(links.c.account_id == account, links.c.revoked_at.is_(None), *which)
+            query = update(links).where(_open(bounds), *which)
             return conn.execute(query.values(revoked_at=now).returning(links.c.token_sha256)).scalars().all()
 
         revoked = await self._database.write(stamp)
@@ -200,6 +205,10 @@ class PlatformInvitations:
 
     def watch(self, token: str) -> AbstractAsyncContextManager[Awaitable[None]]:
         return self._invitations.watch(token, self._platform)
+
+
+def _open(bounds: Bounds) -> ColumnElement[bool]:
+    return inside(links, bounds) & links.c.revoked_at.is_(None)
 
 
 def _find(conn: Connection, token_sha256: str, platform: Platform) -> Row[Any] | None:

@@ -4,20 +4,21 @@ import hmac
 import logging
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Row, select, update
 
+from chamade_mcp.core.bounds import inside
 from chamade_mcp.kit.clock import Clock, iso
-from chamade_mcp.model.access import ALL_PERMISSIONS, Permission, Principal, Scope
+from chamade_mcp.model.access import ALL_PERMISSIONS, Bounds, Permission, Principal, Scope
 from chamade_mcp.model.errors import MissingPermission, NotFound, Unauthenticated, Unavailable
 from chamade_mcp.model.ids import AccountId, AgentId, KeyId
 from chamade_mcp.store.database import Database
-from chamade_mcp.store.schema import accounts, api_keys
+from chamade_mcp.store.schema import accounts, agents, api_keys
 from chamade_mcp.store.secrets import token_hash
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class NewKey:
     id: KeyId
     value: str = field(repr=False)
     name: str
+    agent: AgentId
     permissions: frozenset[Permission]
     created_at: datetime
     expires_at: datetime | None
@@ -46,6 +48,7 @@ class NewKey:
             "id": self.id,
             "key": self.value,
             "name": self.name,
+            "agent_id": self.agent,
             "prefix": self.value[: len(PREFIX) + 10],
             "permissions": _sorted(self.permissions),
             "created_at": iso(self.created_at),
@@ -103,6 +106,7 @@ class Keys:
             KeyId(f"key_{identity}"),
             f"{PREFIX}{identity}_{secret}",
             name,
+            scope.agent,
             permissions,
             self._clock.now(),
             expires_at,
@@ -125,13 +129,14 @@ class Keys:
         await self._database.write(insert)
         return key
 
-    async def list(self, account: AccountId) -> list[dict[str, object]]:
-        """Never the key: its prefix, name, dates, permissions; the newest first."""
+    async def list(self, bounds: Bounds) -> list[dict[str, object]]:
+        """Never the key: its prefix, name, agent, dates, permissions; the newest first."""
 
         def query(conn: Connection) -> list[dict[str, object]]:
             rows = conn.execute(
-                select(api_keys)
-                .where(api_keys.c.account_id == account, api_keys.c.revoked_at.is_(None))
+                select(api_keys, agents.c.name.label("agent_name"))
+                .join(agents, agents.c.id == api_keys.c.agent_id)
+                .where(inside(api_keys, bounds), api_keys.c.revoked_at.is_(None))
                 .order_by(api_keys.c.created_at.desc())
             )
             return [_row_to_wire(row) for row in rows]
@@ -142,23 +147,28 @@ class Keys:
         """`end(key)` is awaited once a key is revoked, for what was opened with it."""
         self._on_revoke.append(end)
 
-    async def revoke(self, account: AccountId, key: str) -> None:
+    async def revoke(self, bounds: Bounds, key: str) -> None:
+        if await self._revoke(bounds, api_keys.c.id == key) == 0:
+            raise NotFound("API key not found", code="KEY_NOT_FOUND")
+
+    async def revoke_all(self, scope: Scope) -> None:
+        """The agent goes."""
+        await self._revoke(Bounds(scope.account, scope.agent))
+
+    async def _revoke(self, bounds: Bounds, *which: ColumnElement[bool]) -> int:
         now = self._clock.now()
 
-        def stamp(conn: Connection) -> int:
-            return conn.execute(
-                update(api_keys)
-                .where(
-                    api_keys.c.id == key, api_keys.c.account_id == account, api_keys.c.revoked_at.is_(None)
-                )
-                .values(revoked_at=now)
-            ).rowcount
+        def stamp(conn: Connection) -> Sequence[str]:
+            alive = inside(api_keys, bounds) & api_keys.c.revoked_at.is_(None)
+            query = update(api_keys).where(alive, *which).values(revoked_at=now)
+            return conn.execute(query.returning(api_keys.c.id)).scalars().all()
 
-        if await self._database.write(stamp) == 0:
-            raise NotFound("API key not found", code="KEY_NOT_FOUND")
-        self.forget(account)
-        for end in self._on_revoke:
-            await end(KeyId(key))
+        revoked = await self._database.write(stamp)
+        self.forget(bounds.account)
+        for key in revoked:
+            for end in self._on_revoke:
+                await end(KeyId(key))
+        return len(revoked)
 
     def forget(self, account: AccountId) -> None:
         """Every key of the account is looked up anew."""
@@ -239,6 +249,8 @@ def _row_to_wire(row: Row[Any]) -> dict[str, object]:
         "id": row.id,
         "prefix": PREFIX + row.id.removeprefix("key_"),
         "name": row.name,
+        "agent_id": row.agent_id,
+        "agent_name": row.agent_name,
         "permissions": [p for p in row.permissions.split(",") if p],
         "created_at": stamp(row.created_at),
         "last_used_at": stamp(row.last_used_at),

@@ -38,8 +38,8 @@ class Packages:
         return connector.pack(self._platforms.link_settings(platform, None), None, self._public_url)
 
     def of(self, principal: Principal, name: str, connection: str = "") -> Package:
-        """Of the agent's newest bot, or of the one named, which may be any of the account's; without any, the
-        shared one's. Raises `NotFound`."""
+        """Of the agent's newest bot, or of the one named, which may be another agent's for a person who has
+        signed in; without any, the shared one's. Raises `NotFound`."""
         if name not in self._by_name:
             raise NotFound("There is no such download")
         platform, connector = self._by_name[name]
@@ -55,7 +55,9 @@ class Packages:
         mine = [
             one
             for one in self._roster.of_account(principal.account)
-            if one.platform == platform and one.kind is ConnectionKind.OWN
+            if principal.bounds.holds(one.scope)
+            and one.platform == platform
+            and one.kind is ConnectionKind.OWN
         ]
         if connection:
             found = [one for one in mine if one.id == connection]

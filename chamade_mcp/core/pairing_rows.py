@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, case, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, case, delete, func, select, update
 
 from chamade_mcp.core import dms
+from chamade_mcp.core.bounds import inside
 from chamade_mcp.core.roster import Listed
 from chamade_mcp.kit.clock import iso
-from chamade_mcp.model.access import Scope
+from chamade_mcp.model.access import Bounds, Scope
 from chamade_mcp.model.connections import ConnectionKind, Standing
 from chamade_mcp.model.errors import Action, LimitReached
 from chamade_mcp.model.ids import (
@@ -150,17 +151,15 @@ def close_conversation(conn: Connection, row: Row[Any]) -> None:
     )
 
 
-def find(conn: Connection, account: AccountId, pairing: str, now: datetime) -> Row[Any] | None:
-    row = conn.execute(
-        select(pairings).where(pairings.c.account_id == account, pairings.c.id == pairing)
-    ).one_or_none()
+def find(conn: Connection, bounds: Bounds, pairing: str, now: datetime) -> Row[Any] | None:
+    row = conn.execute(select(pairings).where(_inside(bounds), pairings.c.id == pairing)).one_or_none()
     return None if row is None or _expired(row, now) else row
 
 
-def find_by_code(conn: Connection, account: AccountId, code: str, now: datetime) -> Row[Any] | None:
+def find_by_code(conn: Connection, bounds: Bounds, code: str, now: datetime) -> Row[Any] | None:
     row = conn.execute(
         select(pairings).where(
-            pairings.c.account_id == account,
+            _inside(bounds),
             pairings.c.state == str(Standing.PENDING),
             pairings.c.code == code,
         )
@@ -170,7 +169,7 @@ def find_by_code(conn: Connection, account: AccountId, code: str, now: datetime)
 
 def page(
     conn: Connection,
-    account: AccountId,
+    bounds: Bounds,
     state: Standing | None,
     connection: str | None,
     now: datetime,
@@ -178,7 +177,7 @@ def page(
 ) -> list[Row[Any]]:
     """The newest first."""
     query = select(pairings).where(
-        pairings.c.account_id == account, pairings.c.expires_at.is_(None) | (pairings.c.expires_at > now)
+        _inside(bounds), pairings.c.expires_at.is_(None) | (pairings.c.expires_at > now)
     )
     if state is not None:
         query = query.where(pairings.c.state == str(state))
@@ -265,6 +264,10 @@ def to_wire(row: Row[Any]) -> dict[str, object]:
         "created_at": iso(row.created_at),
         "expires_at": iso(row.expires_at) if row.expires_at else None,
     }
+
+
+def _inside(bounds: Bounds) -> ColumnElement[bool]:
+    return pairings.c.connection_id.in_(select(connections.c.id).where(inside(connections, bounds)))
 
 
 def _expired(row: Row[Any], now: datetime) -> bool:

@@ -19,7 +19,7 @@ from chamade_mcp.core.standings import Standings
 from chamade_mcp.core.supervisor import Supervisor, reaching
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.waiting import to_the_end
-from chamade_mcp.model.access import Principal
+from chamade_mcp.model.access import Bounds, Principal
 from chamade_mcp.model.connections import Access, ConnectionKind, Standing, Trust
 from chamade_mcp.model.errors import GatewayError, LimitReached, NotFound
 from chamade_mcp.model.ids import ConversationRef
@@ -111,10 +111,11 @@ class Pairings:
         self, principal: Principal, *, state: Standing | None = None, connection: str | None = None
     ) -> list[dict[str, object]]:
         """The newest first."""
-        account, now = principal.account, self._clock.now()
+        bounds = Bounds(principal.account, principal.scope.agent)
+        now = self._clock.now()
 
         def query(conn: Connection) -> list[dict[str, object]]:
-            found = rows.page(conn, account, state, connection, now, _PAGE)
+            found = rows.page(conn, bounds, state, connection, now, _PAGE)
             return [self._to_wire(row) for row in found]
 
         return await self._database.read(query)
@@ -128,7 +129,7 @@ class Pairings:
         self._guesses.count(principal.account)
         wanted = code.strip().upper()
         row = await self._database.read(
-            partial(rows.find_by_code, account=principal.account, code=wanted, now=self._clock.now())
+            partial(rows.find_by_code, bounds=principal.bounds, code=wanted, now=self._clock.now())
         )
         if row is None:
             raise _not_found("No pending request has this code", "code")
@@ -141,10 +142,10 @@ class Pairings:
 
     async def revoke(self, principal: Principal, pairing: str) -> None:
         """They are a stranger again, who may ask."""
-        account, now = principal.account, self._clock.now()
+        bounds, now = principal.bounds, self._clock.now()
 
         def store(conn: Connection) -> bool:
-            row = rows.find(conn, account, pairing, now)
+            row = rows.find(conn, bounds, pairing, now)
             if row is not None:
                 rows.remove(conn, row)
             return row is not None
@@ -163,10 +164,10 @@ class Pairings:
         return self._to_wire(row)
 
     async def _settle(self, principal: Principal, pairing: str, state: Standing) -> dict[str, object]:
-        account, now = principal.account, self._clock.now()
+        bounds, now = principal.bounds, self._clock.now()
 
         def store(conn: Connection) -> tuple[Row[Any], bool] | None:
-            row = rows.find(conn, account, pairing, now)
+            row = rows.find(conn, bounds, pairing, now)
             if row is None or row.state == state:
                 return None if row is None else (row, False)
             return rows.settle(conn, row, state), True

@@ -15,10 +15,10 @@ from chamade_mcp.core.mcp_sessions import credential_of
 from chamade_mcp.core.neighbours import Neighbours
 from chamade_mcp.core.notices import Kind, Notice
 from chamade_mcp.kit.clock import Clock, iso
-from chamade_mcp.model.access import Principal, Scope
+from chamade_mcp.model.access import Bounds, Principal, Scope
 from chamade_mcp.model.errors import FieldError, NotFound, ValidationFailed, no_active_conversation
 from chamade_mcp.model.events import Event, EventType
-from chamade_mcp.model.ids import AccountId, Platform, new_id
+from chamade_mcp.model.ids import AccountId, AgentId, Platform, new_id
 
 PROBE: Final = Platform("chamade_probe")
 """Stands where a platform and a conversation would; no connector has this name."""
@@ -33,8 +33,8 @@ _KEPT_S: Final = 600.0
 _RECENT: Final = timedelta(minutes=10)
 
 Listed = Sequence[Mapping[str, Any]]
-"""Keys or grants as the API lists them; here `id` and `last_used_at` matter."""
-Credentials = Callable[[AccountId], Awaitable[Listed]]
+"""Keys or grants as the API lists them; here `id`, `agent_id` and `last_used_at` matter."""
+Credentials = Callable[[Bounds], Awaitable[Listed]]
 
 
 class Presence(Protocol):
@@ -56,7 +56,8 @@ class Verdict(StrEnum):
 @dataclass(slots=True)
 class _Probe:
     id: str
-    scope: Scope
+    bounds: Bounds
+    """One agent is asked, or all of the account."""
     at: datetime
     ends: float
     """By the monotonic clock."""
@@ -95,33 +96,42 @@ class Probes:
         """The probe as `view` gives it, and whether it is new: one that is under way is not disturbed."""
         now = self._clock.monotonic()
         self._probes = {i: p for i, p in self._probes.items() if now < p.ends + _KEPT_S}
-        probe = self._active(principal.scope)
+        bounds = principal.bounds
+        under_way = (p for p in self._probes.values() if p.bounds == bounds and self._waiting(p))
+        probe = next(under_way, None)
         fresh = probe is None
         if probe is None:
-            probe = _Probe(new_id("probe"), principal.scope, self._clock.now(), now + ANSWER_S)
+            probe = _Probe(new_id("probe"), bounds, self._clock.now(), now + ANSWER_S)
             self._probes[probe.id] = probe
-            event = Event(probe.scope.account, probe.scope.agent, EventType.DM_CHAT, _event(probe))
-            self._hub.tell(event)
-            told = {"agent": event.agent, "payload": event.payload}
-            await self._neighbours.tell(event.account, Kind.PROBE, probe.id, told)
+            for agent in await self._listeners(principal):
+                event = Event(bounds.account, agent, EventType.DM_CHAT, _event(probe))
+                self._hub.tell(event)
+                told = {"agent": event.agent, "payload": event.payload}
+                await self._neighbours.tell(event.account, Kind.PROBE, probe.id, told)
         return fresh, await self._told(probe)
+
+    async def _listeners(self, principal: Principal) -> set[AgentId]:
+        """Whoever listens does so by a key or a grant."""
+        bounds = principal.bounds
+        credentials = [*await self._keys(bounds), *await self._grants(bounds)]
+        return {principal.scope.agent, *(one["agent_id"] for one in credentials)}
 
     async def view(self, principal: Principal, probe_id: str) -> dict[str, Any]:
         """`waiting`, and one verdict for each key and grant that works. Raises `NotFound`."""
         probe = self._probes.get(probe_id)
-        if probe is None or probe.scope.account != principal.account:
+        if probe is None or not principal.bounds.covers(probe.bounds):
             raise NotFound("Ping not found", code="PING_NOT_FOUND")
         return await self._told(probe)
 
     async def forget(self, account: AccountId) -> None:
         """The account goes."""
-        self._probes = {i: p for i, p in self._probes.items() if p.scope.account != account}
+        self._probes = {i: p for i, p in self._probes.items() if p.bounds.account != account}
 
     async def _told(self, probe: _Probe) -> dict[str, Any]:
         if probe.result is not None:
             return probe.result
-        keys = await self._keys(probe.scope.account)
-        grants = await self._grants(probe.scope.account)
+        keys = await self._keys(probe.bounds)
+        grants = await self._grants(probe.bounds)
         told: dict[str, Any] = {
             "ping_id": probe.id,
             "waiting": self._waiting(probe),
@@ -189,10 +199,12 @@ class Probes:
 
     def answer(self, principal: Principal, text: str) -> dict[str, Any]:
         """An agent's reply, counted for the credential it came with. Raises `NotFound` when nothing asks."""
-        probe = self._require(principal)
+        self._require(principal)
         if not text.strip():
             raise ValidationFailed([FieldError("text", "must not be empty")])
-        probe.replies.setdefault(credential_of(principal), ANSWER_S - (probe.ends - self._clock.monotonic()))
+        for probe in self._asking(principal.scope):
+            after_s = ANSWER_S - (probe.ends - self._clock.monotonic())
+            probe.replies.setdefault(credential_of(principal), after_s)
         return {"status": "delivered", "message_id": new_id("probe"), "delivery": "sync"}
 
     def typing(self, principal: Principal) -> None:
@@ -206,7 +218,11 @@ class Probes:
         return probe
 
     def _active(self, scope: Scope) -> _Probe | None:
-        return next((p for p in self._probes.values() if p.scope == scope and self._waiting(p)), None)
+        return next(iter(self._asking(scope)), None)
+
+    def _asking(self, scope: Scope) -> list[_Probe]:
+        """Its own key may ask an agent while the account's owner asks all of them."""
+        return [p for p in self._probes.values() if p.bounds.holds(scope) and self._waiting(p)]
 
     def _waiting(self, probe: _Probe) -> bool:
         return self._clock.monotonic() < probe.ends

@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
 
+from chamade_mcp.core.bounds import inside
 from chamade_mcp.core.recorder import Recording
-from chamade_mcp.model.access import Scope
+from chamade_mcp.model.access import Bounds, Scope
 from chamade_mcp.model.ids import AccountId, CallId, RecordingId
 from chamade_mcp.model.recording import StopReason
 from chamade_mcp.store.reel import FoundTrack
@@ -107,8 +108,8 @@ def of_call(conn: Connection, call: CallId) -> Sequence[Row[Any]]:
     return conn.execute(select(recordings).where(recordings.c.call_id == call)).all()
 
 
-def of_account(conn: Connection, account: AccountId) -> list[RecordingId]:
-    return _ids(conn, recordings.c.account_id == account)
+def within(conn: Connection, bounds: Bounds) -> list[RecordingId]:
+    return _ids(conn, inside(recordings, bounds))
 
 
 def out_of_date(conn: Connection, now: datetime) -> list[RecordingId]:

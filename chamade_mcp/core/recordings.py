@@ -19,7 +19,7 @@ from chamade_mcp.core.files import ServedFile
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.recording_rows import KeptTrack
 from chamade_mcp.kit.clock import Clock, iso
-from chamade_mcp.model.access import Principal, Scope
+from chamade_mcp.model.access import Bounds, Principal, Scope
 from chamade_mcp.model.errors import Conflict, GatewayError, Gone, NotFound, call_not_found
 from chamade_mcp.model.events import Envelope, EventType
 from chamade_mcp.model.ids import AccountId, AgentId, CallId, RecordingId
@@ -160,9 +160,9 @@ class Recordings:
         """Of what is kept."""
         return await self._d.database.read(partial(rows.used_bytes, account=account))
 
-    async def remove_all(self, account: AccountId) -> None:
-        """Deletes the bytes of an account's recordings, before its rows go."""
-        for recording in await self._d.database.read(partial(rows.of_account, account=account)):
+    async def remove_all(self, bounds: Bounds) -> None:
+        """Deletes recordings with their bytes, before what they belong to goes."""
+        for recording in await self._d.database.read(partial(rows.within, bounds=bounds)):
             await self._remove(recording)
 
     async def sweep_forever(self) -> None:

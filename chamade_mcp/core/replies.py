@@ -9,7 +9,7 @@ import heapq
 import itertools
 import logging
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from sqlalchemy import Row
@@ -141,6 +141,12 @@ class ReplyClock:
     def forget(self, account: AccountId) -> None:
         self._open = {c: w for c, w in self._open.items() if w.whom.scope.account != account}
         self._told = {c: a for c, a in self._told.items() if a != account}
+
+    def handed_over(self, link: tuple[Platform, ConnectionId], before: Scope, to: Scope) -> None:
+        """Who waits over that link waits for another agent."""
+        for waiting in self._open.values():
+            if (waiting.whom.link, waiting.whom.scope) == (link, before):
+                waiting.whom = replace(waiting.whom, scope=to)
 
     async def close(self) -> None:
         """Nobody is told anything any more; what is under way is dropped."""

@@ -19,6 +19,7 @@ from chamade_mcp.core.supervisor import reaching
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.connector import CallLeg, ShowsRecording
 from chamade_mcp.kit.waiting import to_the_end
+from chamade_mcp.model.access import Bounds, Scope
 from chamade_mcp.model.errors import (
     Action,
     Conflict,
@@ -103,7 +104,12 @@ class Studio:
     async def forget(self, account: AccountId) -> None:
         """The account goes, after its calls, and its recordings with it."""
         await self._settled([task for task, owner in self._tasks.items() if owner == account])
-        await self.recordings.remove_all(account)
+        await self.recordings.remove_all(Bounds(account, None))
+
+    async def forget_agent(self, scope: Scope) -> None:
+        """The agent goes, which is in no call."""
+        await self._settled([task for task, owner in self._tasks.items() if owner == scope.account])
+        await self.recordings.remove_all(Bounds(scope.account, scope.agent))
 
     async def close(self) -> None:
         """After the last call is over: returns once everything is kept."""

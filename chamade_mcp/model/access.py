@@ -31,6 +31,20 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """How far somebody's look goes: one agent of an account, or (None) all of them."""
+
+    account: AccountId
+    agent: AgentId | None
+
+    def holds(self, scope: Scope) -> bool:
+        return scope.account == self.account and self.agent in (None, scope.agent)
+
+    def covers(self, other: "Bounds") -> bool:
+        return other.account == self.account and self.agent in (None, other.agent)
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """An authenticated caller: by a `key`, by an access token of a `grant`, or from a `browser`."""
 
@@ -45,6 +59,11 @@ class Principal:
     @property
     def account(self) -> AccountId:
         return self.scope.account
+
+    @property
+    def bounds(self) -> Bounds:
+        """A key or a token reaches what is its agent's; a person who has signed in, all of the account."""
+        return Bounds(self.account, self.scope.agent if self.browser is None else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,9 +30,7 @@ def returned(core: Core, principal: Principal, query: Mapping[str, str]) -> Retu
             words = core.hooks.handovers.refusal(platform, code) or words_of(code)
             return Returned(f"{title} was not connected. {words}".rstrip(), well=False)
         if query.get("connected") == platform or query.get(platform) == "connected":
-            mine = core.connections.list(principal.account)
-            well = any(
-                c.scope == principal.scope and c.platform == platform and c.state in _WELL for c in mine
-            )
+            mine = core.connections.list(principal.scope)
+            well = any(c.platform == platform and c.state in _WELL for c in mine)
             return Returned(f"{title} is connected." if well else f"{title} is not connected.", well)
     return None

@@ -184,6 +184,6 @@ async def test_an_invitation_is_admitted_until_it_is_revoked(
     owner = await house.owner()
     url, invite = await messages.invite(owner.scope, "Bea")
     assert (invite.scope, invite.kind, invite.agent_name) == (owner.scope, InviteKind.CHAT, "Bea")
-    (listed,) = await house.invitations.list(owner.account)
+    (listed,) = await house.invitations.list(owner.scope)
     assert listed["platform"] == connector.manifest.platform
     assert url.startswith("http")

@@ -54,8 +54,8 @@ from chamade_mcp.kit.registry import Registry, discover
 from chamade_mcp.kit.testing import ScriptedConnector, VirtualClock
 from chamade_mcp.kit.testing_bots import ScriptedBots
 from chamade_mcp.kit.ticker import Ticker
-from chamade_mcp.model.access import ALL_PERMISSIONS, Principal, Scope
-from chamade_mcp.model.ids import COMMON, AccountId, Platform, new_account_id, new_agent_id
+from chamade_mcp.model.access import ALL_PERMISSIONS, Bounds, Principal, Scope
+from chamade_mcp.model.ids import COMMON, Platform, new_account_id, new_agent_id
 from chamade_mcp.store import schema
 from chamade_mcp.store.blobs import LocalBlobs
 from chamade_mcp.store.database import Database
@@ -207,7 +207,7 @@ async def open_house(
         database.close()
 
 
-async def _no_grants(account: AccountId) -> Listed:
+async def _no_grants(bounds: Bounds) -> Listed:
     return ()
 
 

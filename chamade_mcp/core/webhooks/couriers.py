@@ -20,7 +20,7 @@ from chamade_mcp.core.webhooks.queue import Taken
 from chamade_mcp.core.webhooks.records import Due, Target
 from chamade_mcp.kit.clock import Clock, SteadyTime
 from chamade_mcp.kit.waiting import race, to_the_end
-from chamade_mcp.model.access import Scope
+from chamade_mcp.model.access import Bounds, Scope
 from chamade_mcp.model.errors import GatewayError
 from chamade_mcp.model.ids import AccountId, AgentId, WebhookDeliveryId, WebhookId
 from chamade_mcp.store.database import Database
@@ -76,10 +76,11 @@ class Couriers:
             self._ending.add(ending)
             ending.add_done_callback(self._ending.discard)
 
-    async def leave(self, account: AccountId) -> None:
-        """The account goes."""
+    async def leave(self, account: AccountId, agent: AgentId | None = None) -> None:
+        """The account goes, or one agent of it."""
+        going = Bounds(account, agent)
         for webhook, courier in list(self._couriers.items()):
-            if courier.scope.account == account:
+            if going.holds(courier.scope):
                 del self._couriers[webhook]
                 await courier.stop(0.0)
 

@@ -71,6 +71,10 @@ class Webhooks:
         """The account goes: nothing more is delivered for it."""
         await self._d.couriers.leave(account)
 
+    async def leave_agent(self, scope: Scope) -> None:
+        """The agent goes: as above."""
+        await self._d.couriers.leave(scope.account, scope.agent)
+
     async def create(
         self, principal: Principal, url: str, event_types: Sequence[str], description: str
     ) -> dict[str, Any]:

@@ -46,6 +46,7 @@ CHAPTERS: Final[Sequence[Chapter]] = (
             Entry("docs/recording.md", "recording", "Recording"),
             Entry("docs/webhooks.md", "webhooks", "Webhooks"),
             Entry("docs/connections.md", "connections", "Connections"),
+            Entry("docs/agents.md", "agents", "Several agents"),
             Entry("docs/access.md", "access", "Who may write"),
             Entry("docs/client.md", "client", "Python client"),
             Entry("shim/README.md", "shim", "stdio shims"),

@@ -1,133 +1,17 @@
 """No operation tells or changes anything of another account, whatever ids it is given."""
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import httpx2
-from sqlalchemy import Connection
 
-from chamade_mcp.core.consents import ConsentRequest
-from chamade_mcp.core.tokens import challenge_of
-from chamade_mcp.kit.clock import SystemClock
-from chamade_mcp.kit.testing_bots import BOTS
-from chamade_mcp.model.recording import RecordingFormat
-from chamade_mcp.store.schema import passkeys
 from chamade_mcp.web.docs.samples import example
-from tests.integration.api.conftest import EMAIL, PASSWORD, House, client_of
-from tests.support.waiting import until
-
-NOBODYS = frozenset({"platform", "provider", "did_id"})
-"""Path parameters that name nothing of an account; of numbers there are none before there is a trunk."""
-BY_TOKEN = frozenset({"token", "upload_token"})
-"""Whoever has the link has the file."""
-
-
-async def made(asked: httpx2.Response) -> dict[str, Any]:
-    assert asked.is_success, asked.text
-    return asked.json()
-
-
-async def speak(house: House, api: httpx2.AsyncClient) -> dict[str, str]:
-    """A conversation with a message either way, and a call that is recorded."""
-    await house.scripted.write(house.owner.scope, "a secret of the first account")
-    said = await made(await api.post("/api/dm/chat", json={"platform": "scripted", "text": "and its answer"}))
-    wanted = {"platform": "scripted"}
-    call = await made(await api.post("/api/call", json=wanted))
-    await until(lambda: call["room_id"] in house.scripted.legs)
-    core = house.gateway.core
-    live = core.calls.live(house.owner, call["call_id"])
-    await core.studio.start(live, RecordingFormat.WAV)
-    await core.studio.stop(live)
-    (recording,) = (await made(await api.get(f"/api/call/{call['call_id']}/recordings")))["recordings"]
-    (conversation,) = (await made(await api.get("/api/inbox")))["conversations"]
-    return {
-        "call_id": call["call_id"],
-        "recording_id": recording["recording_id"],
-        "track_id": recording["tracks"][0]["track_id"],
-        "conversation_id": conversation["conversation_id"],
-        "message_id": said["message_id"],
-    }
-
-
-async def connect(house: House, api: httpx2.AsyncClient) -> dict[str, str]:
-    """A bot with somebody who asks to be let in, a link, and a webhook that something was sent to."""
-    bot = {"platform": BOTS, "bot_token": house.bots.accept("helper"), "access": "pairing"}
-    connection = (await made(await api.post("/api/bot-tokens", json=bot)))["id"]
-    await until(lambda: connection in house.bots.links)
-    await house.bots.write(connection, "hello?", sender="stranger", name="Mallory")
-    await until(lambda: house.bots.heard("stranger"))
-    (pairing,) = (await made(await api.get("/api/pairings?status=pending")))["pairings"]
-    link = await made(await api.post("/api/invite-link", json={}))
-    url = house.elsewhere.serve("https://receiver.example/hook", b"")
-    webhook = (await made(await api.post("/api/webhooks", json={"url": url})))["id"]
-    await made(await api.post(f"/api/webhooks/{webhook}/test"))
-    deliveries = (await made(await api.get(f"/api/webhooks/{webhook}/deliveries")))["deliveries"]
-    return {
-        "connection_id": connection,
-        "bot_id": connection,
-        "pairing_id": pairing["id"],
-        "link_id": link["id"],
-        "webhook_id": webhook,
-        "delivery_id": deliveries[0]["id"],
-    }
-
-
-async def let_in(house: House, api: httpx2.AsyncClient) -> dict[str, str]:
-    """A key, a ping, an OAuth client, a browser, a passkey, an invitation."""
-    key = (await made(await api.post("/api/api-keys", json={"name": "k"})))["id"]
-    ping = (await made(await api.post("/api/api-keys/ping")))["ping_id"]
-    request = ConsentRequest(
-        client_id="client_1",
-        client_name="A client",
-        client_host="",
-        redirect_uri="http://localhost/cb",
-        state=None,
-        permissions=house.owner.permissions,
-        challenge=challenge_of("v" * 43),
-        refreshes=True,
-    )
-    core = house.gateway.core
-    await core.grants.approve(house.owner, request)
-    (grant,) = (await made(await api.get("/api/grants")))["grants"]
-    await core.accounts.sign_in(EMAIL, PASSWORD)
-    (sign_in,) = (await made(await api.get("/api/sign-ins")))["sign_ins"]
-    await core.accounts.keys._database.write(  # pyright: ignore[reportPrivateUsage]
-        lambda conn: keep_a_passkey(conn, house)
-    )
-    invited = await made(await api.post("/api/account-invitations", json={"email": "ben@example.org"}))
-    return {
-        "key_id": key,
-        "ping_id": ping,
-        "grant_id": grant["id"],
-        "sign_in_id": sign_in["id"],
-        "passkey_id": "pass_1",
-        "invitation_id": invited["id"],
-    }
-
-
-def keep_a_passkey(conn: Connection, house: House) -> None:
-    conn.execute(
-        passkeys.insert().values(
-            id="pass_1",
-            account_id=house.owner.account,
-            credential_id="AAAA",
-            public_key=b"-",
-            sign_count=0,
-            transports=[],
-            is_synced=False,
-            name="Laptop",
-            created_at=SystemClock().now(),
-        )
-    )
-
-
-def filled(path: str, ids: Mapping[str, str]) -> str:
-    return re.sub(r"{(\w+)}", lambda found: ids[found[1]], path)
+from tests.integration.api.belongings import BY_TOKEN, NOBODYS, belongings, filled, made
+from tests.integration.api.conftest import EMAIL, House, client_of
 
 
 async def test_no_id_opens_anything_of_another_account(house: House, api: httpx2.AsyncClient) -> None:
-    ids = {**await speak(house, api), **await connect(house, api), **await let_in(house, api)}
+    ids = await belongings(house, api)
     document = (await api.get("/openapi.json")).json()
     asked = 0
     before = await kept(api)
@@ -150,7 +34,7 @@ async def test_no_id_opens_anything_of_another_account(house: House, api: httpx2
 
 
 async def test_no_list_tells_anything_of_another_account(house: House, api: httpx2.AsyncClient) -> None:
-    ids = {**await speak(house, api), **await connect(house, api), **await let_in(house, api)}
+    ids = await belongings(house, api)
     document = (await api.get("/openapi.json")).json()
     async with client_of(house, **{"x-api-key": await house.other_account()}) as other:
         for path, item in document["paths"].items():

@@ -151,7 +151,7 @@ async def test_a_revoked_key_hears_no_more(house: House, origin: str) -> None:
     async with events(origin, made.value) as sse, socket(origin, made.value) as ws:
         await sse.next()
         await message(ws)
-        await accounts.keys.revoke(house.owner.account, made.id)
+        await accounts.keys.revoke(house.owner.bounds, made.id)
         with pytest.raises(EOFError):
             await sse.next()
         with pytest.raises(ConnectionClosed):

@@ -96,7 +96,7 @@ class Scene:
     async def grants(self) -> Sequence[dict[str, object]]:
         owner = await self.gateway.core.accounts.find_by_email(EMAIL)
         assert owner is not None
-        return await self.gateway.core.grants.list(owner.account)
+        return await self.gateway.core.grants.list(owner.bounds)
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ async def test_what_was_taken_back_has_to_be_asked_for_again(scene: Scene, mode:
         (grant,) = await scene.grants()
         owner = await scene.gateway.core.accounts.find_by_email(EMAIL)
         assert owner is not None
-        await scene.gateway.core.grants.revoke(owner.account, str(grant["id"]))
+        await scene.gateway.core.grants.revoke(owner.bounds, str(grant["id"]))
         document_of(await client.call_tool("chamade_account", {}))
     assert len(signed_in.asked) == 2
     (new,) = await scene.grants()

@@ -18,7 +18,7 @@ from chamade_mcp.api.operation import Answer, AnyOperation, Asked, Operation, Re
 from chamade_mcp.api.routing import Router
 from chamade_mcp.model.access import Permission, Principal
 from chamade_mcp.model.access import Scope as Owner
-from chamade_mcp.model.errors import LimitReached, Unauthenticated
+from chamade_mcp.model.errors import Forbidden, LimitReached, Unauthenticated
 from chamade_mcp.model.ids import AccountId, AgentId
 from tests.support.problems import assert_problem
 
@@ -42,6 +42,10 @@ class Doors:
         if token != SESSION:
             raise Unauthenticated("Please sign in again", code="SESSION_ENDED")
         return _principal(*Permission)
+
+    async def require_all(self, principal: Principal) -> None:
+        if principal.browser is None:
+            raise Forbidden("Sign in", code="SESSION_REQUIRED")
 
 
 def _principal(*permissions: Permission) -> Principal:
@@ -95,7 +99,7 @@ OPERATIONS: list[AnyOperation] = [
     Operation("GET", "/busy", "Busy", _busy, public=True),
     Operation("GET", "/broken", "Broken", _broken, public=True),
 ]
-APP = Problems(Dispatch(Router(OPERATIONS), Gate(Doors(), b"chamade", ORIGIN), LARGE))
+APP = Problems(Dispatch(Router(OPERATIONS), Gate(Doors(), b"chamade", ORIGIN), Doors(), LARGE))
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ async def test_what_is_in_the_way_is_named(ready: bool, answers: bool, detail: s
         return answers
 
     group = SystemGroup(lambda: ready, database_answers, VirtualClock()).group()
-    gate = Gate(Doors(), b"chamade", "http://gateway.test")
-    app = Problems(Dispatch(Router(group.operations), gate, large_body_bytes=1))
+    gate = Gate(doors := Doors(), b"chamade", "http://gateway.test")
+    app = Problems(Dispatch(Router(group.operations), gate, doors, large_body_bytes=1))
     async with httpx2.AsyncClient(
         transport=httpx2.ASGITransport(app), base_url="http://gateway.test"
     ) as client:

@@ -59,10 +59,10 @@ async def test_a_bot_is_asked_who_it_is_and_its_link_is_opened(house: House) -> 
     assert house.platforms.identities(owner.scope, None)[BOTS] == {"agent": "@helper", "operator": None}
     shown: Any = house.platforms.overview(owner)["connections"]
     (_, mine) = shown
-    assert mine == house.connections.list(owner.account)[0].to_wire()
+    assert mine == house.connections.list(owner.scope)[0].to_wire()
     other = await house.owner()
     assert house.platforms.states(other.scope)[BOTS]["status"] == "not_configured"
-    assert house.connections.list(other.account) == []
+    assert house.connections.list(other.scope) == []
 
 
 async def test_the_token_is_kept_sealed_and_told_to_nobody(
@@ -102,7 +102,7 @@ async def test_what_the_platform_refuses_is_not_kept(house: House) -> None:
     unproved = await house.owner(verified=False)
     with pytest.raises(Forbidden):
         await house.connections.register(unproved, BOTS, {"bot_token": "helper:x"}, Access.OPEN)
-    assert house.connections.list(owner.account) == []
+    assert house.connections.list(owner.scope) == []
 
 
 async def test_a_platform_that_does_not_answer_is_not_waited_for(house: House) -> None:
@@ -158,7 +158,7 @@ async def test_a_token_that_is_taken_back_stops_the_link_until_there_is_a_new_on
     await house.bots.write(listed.id, "hello")
     fresh = house.bots.accept("helper", "another-secret")
     await until(lambda: state_of(house, listed.id) is ConnectionState.AUTH_NEEDED)
-    assert house.connections.get(owner.account, listed.id).detail == "Unauthorized"
+    assert house.connections.get(owner.bounds, listed.id).detail == "Unauthorized"
     words = "the platform no longer accepts the authorisation: connect it again"
     assert house.platforms.states(owner.scope)[BOTS]["status"] == words
     with pytest.raises(Unavailable) as caught:
@@ -193,7 +193,7 @@ async def test_changing_and_removing_at_once(house: House) -> None:
     done = await asyncio.gather(*changing, removing, return_exceptions=True)
     assert [one for one in done if isinstance(one, Exception) and not isinstance(one, GatewayError)] == []
     assert house.bots.links == {}
-    assert house.connections.list(owner.account) == []
+    assert house.connections.list(owner.scope) == []
 
 
 @requirement("R-173", "R-178")
@@ -226,7 +226,7 @@ async def test_another_accounts_connection_is_not_there(house: House) -> None:
     ):
         with pytest.raises(NotFound):
             await act
-    assert house.connections.get(owner.account, listed.id).access is Access.PAIRING
+    assert house.connections.get(owner.bounds, listed.id).access is Access.PAIRING
 
 
 async def test_an_account_that_goes_takes_its_links_with_it(house: House) -> None:
@@ -246,7 +246,7 @@ async def test_a_restart_opens_every_link_again(database_path: Path) -> None:
     assert bots.links == {}
     async with open_house(database_path, bots=bots) as house:
         await until(lambda: listed.id in bots.links)
-        assert house.roster.get(listed.id) == house.connections.get(owner.account, listed.id)
+        assert house.roster.get(listed.id) == house.connections.get(owner.bounds, listed.id)
         await bots.write(listed.id, "after")
         assert await texts(house, owner) == ["before", "after"]
 

@@ -23,7 +23,7 @@ async def issue(house: House, owner: Principal, kind: InviteKind = ROOM) -> tupl
 
 
 async def link_id(house: House, owner: Principal) -> str:
-    return str((await house.invitations.list(owner.account))[0]["id"])
+    return str((await house.invitations.list(owner.scope))[0]["id"])
 
 
 @pytest.mark.parametrize(("kind", "life"), [(ROOM, ROOM_LIFE), (CHAT, CHAT_LIFE)])
@@ -36,7 +36,7 @@ async def test_a_link_opens_until_it_expires(house: House, kind: InviteKind, lif
     assert await invites.admit(token) == invite
     house.clock.jump(1)
     assert await invites.admit(token) is None
-    assert await house.invitations.list(owner.account) == []
+    assert await house.invitations.list(owner.scope) == []
 
 
 async def test_unknown_revoked_and_foreign_links_are_told_alike(house: House) -> None:
@@ -46,11 +46,11 @@ async def test_unknown_revoked_and_foreign_links_are_told_alike(house: House) ->
     assert await house.invitations.of(Platform("another")).admit(token) is None
     link = await link_id(house, owner)
     with pytest.raises(NotFound):
-        await house.invitations.revoke(other.account, link)
-    await house.invitations.revoke(owner.account, link)
+        await house.invitations.revoke(other.bounds, link)
+    await house.invitations.revoke(owner.bounds, link)
     assert await house.invitations.of(SCRIPTED).admit(token) is None
     with pytest.raises(NotFound):
-        await house.invitations.revoke(owner.account, link)
+        await house.invitations.revoke(owner.bounds, link)
 
 
 async def test_the_list_tells_no_token(house: House) -> None:
@@ -58,11 +58,11 @@ async def test_the_list_tells_no_token(house: House) -> None:
     token, invite = await issue(house, owner)
     await house.clock.advance(1)
     await issue(house, owner, CHAT)
-    listed = await house.invitations.list(owner.account)
+    listed = await house.invitations.list(owner.scope)
     assert [one["kind"] for one in listed] == ["chat", "room"]
     assert token not in str(listed)
     assert invite.ref not in str(listed)
-    assert await house.invitations.list((await house.owner()).account) == []
+    assert await house.invitations.list((await house.owner()).scope) == []
 
 
 async def test_whoever_watches_is_told_of_a_revocation(house: House) -> None:
@@ -73,8 +73,8 @@ async def test_whoever_watches_is_told_of_a_revocation(house: House) -> None:
         ending, staying = asyncio.ensure_future(gone), asyncio.ensure_future(kept)
         await house.clock.advance(3600)
         assert not ending.done()
-        room = next(one for one in await house.invitations.list(owner.account) if one["kind"] == "room")
-        await house.invitations.revoke(owner.account, str(room["id"]))
+        room = next(one for one in await house.invitations.list(owner.scope) if one["kind"] == "room")
+        await house.invitations.revoke(owner.bounds, str(room["id"]))
         await asyncio.wait_for(ending, 5)
         assert not staying.done()
     assert house.clock.sleeping == 0
@@ -117,14 +117,14 @@ async def test_all_links_of_an_account_go_at_once(house: House) -> None:
     async with invites.watch(first) as gone:
         await house.invitations.revoke_all(owner.account)
         await asyncio.wait_for(asyncio.ensure_future(gone), 5)
-    assert await house.invitations.list(owner.account) == []
+    assert await house.invitations.list(owner.scope) == []
     assert await invites.admit(foreign) is not None
 
 
 async def test_a_chat_is_a_link_that_can_be_revoked(house: House) -> None:
     owner = await house.owner()
     made = await house.invitations.invite(owner, SCRIPTED, "Bea")
-    (listed,) = await house.invitations.list(owner.account)
+    (listed,) = await house.invitations.list(owner.scope)
     assert (made["id"], made["kind"], made["agent_name"]) == (listed["id"], "chat", "Bea")
     assert made["expires_at"] == listed["expires_at"] == iso(house.clock.now() + CHAT_LIFE)
 
@@ -134,7 +134,7 @@ async def test_a_room_that_its_platform_keeps_is_no_link_of_ours(house: House) -
     made = await house.invitations.invite(owner, SCRIPTED, "Bea", ROOM)
     assert (made["id"], made["kind"], made["expires_at"]) == (None, "room", None)
     assert str(made["url"]).startswith("https://")
-    assert await house.invitations.list(owner.account) == []
+    assert await house.invitations.list(owner.scope) == []
 
 
 async def test_what_a_platform_cannot_do_is_refused(database_path: Path) -> None:

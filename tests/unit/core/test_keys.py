@@ -32,7 +32,8 @@ async def test_a_key_is_told_once_and_stored_hashed(house: House) -> None:
     listed = await house.accounts.list_keys(owner)
     assert [k["name"] for k in listed] == ["laptop"]
     assert set(listed[0]) == {
-        "id", "prefix", "name", "permissions", "created_at", "last_used_at", "expires_at"
+        "id", "prefix", "name", "agent_id", "agent_name", "permissions", "created_at", "last_used_at",
+        "expires_at",
     }  # fmt: skip
     assert key.value.startswith(str(listed[0]["prefix"]))
     secret = key.value.rpartition("_")[2]
@@ -82,7 +83,7 @@ async def test_a_revocation_during_a_look_up_counts(house: House, database_path:
     database = Interrupted(database_path)
     try:
         keys = Keys(database, house.clock)
-        database.meanwhile = partial(keys.revoke, owner.account, new.id)
+        database.meanwhile = partial(keys.revoke, owner.bounds, new.id)
         await keys.authenticate(new.value)  # was looked up just before
         assert await refused(keys, new.value) == "REVOKED_API_KEY"
     finally:
@@ -94,7 +95,7 @@ async def test_another_process_is_believed_for_ten_seconds_at_most(house: House)
     elsewhere = Keys(house.database, house.clock)
     new = await keys.create(owner.scope, "k")
     await keys.authenticate(new.value)
-    await elsewhere.revoke(owner.account, new.id)
+    await elsewhere.revoke(owner.bounds, new.id)
     await house.clock.advance(9.9)
     await keys.authenticate(new.value)
     await house.clock.advance(0.1)
@@ -121,9 +122,9 @@ async def test_the_last_use_is_noted_once_a_minute(house: House) -> None:
 
     async def last_use() -> object:
         await keys.authenticate(new.value)
-        return (await keys.list(owner.account))[0]["last_used_at"]
+        return (await keys.list(owner.bounds))[0]["last_used_at"]
 
-    assert (await keys.list(owner.account))[0]["last_used_at"] is None
+    assert (await keys.list(owner.bounds))[0]["last_used_at"] is None
     first = await last_use()
     await house.clock.advance(59)
     assert await last_use() == first
@@ -143,7 +144,7 @@ async def test_permissions_travel_with_the_key(house: House) -> None:
         assert caught.value.code == "INSUFFICIENT_PERMISSIONS"
     nothing = await keys.create(owner.scope, "none", permissions=frozenset())
     assert (await keys.authenticate(nothing.value)).permissions == frozenset()
-    listed = {k["name"]: k["permissions"] for k in await keys.list(owner.account)}
+    listed = {k["name"]: k["permissions"] for k in await keys.list(owner.bounds)}
     assert listed == {"k": ["read"], "none": []}
 
 

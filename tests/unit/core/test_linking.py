@@ -70,7 +70,7 @@ async def test_who_agrees_to_the_shared_bot_is_tied_to_the_agent(database_path: 
         for code in ("c1", "c2"):
             house.bots.codes[code] = Agreed(ALICE)
             await house.linking.finish(owner, BOTS, {"state": begin(house, owner), "code": code})
-        (listed,) = house.connections.list(owner.account)
+        (listed,) = house.connections.list(owner.scope)
         assert (listed.kind, listed.link) == (ConnectionKind.SHARED, COMMON)
         await house.bots.write(COMMON, "hello")
         assert await texts(house, owner) == ["hello"]
@@ -82,13 +82,13 @@ async def test_agreeing_again_renews_the_bot(house: House) -> None:
     first = await house.linking.finish(owner, BOTS, {"state": begin(house, owner), "code": "c1"})
     await until(lambda: first.id in house.bots.links)
     token = house.bots.accept("helper", "another")
-    await until(lambda: house.connections.get(owner.account, first.id).state is ConnectionState.AUTH_NEEDED)
+    await until(lambda: house.connections.get(owner.bounds, first.id).state is ConnectionState.AUTH_NEEDED)
     # Installed anew, a platform may call it otherwise; webhooks name it as before.
     handed = HandedOver({"bot_token": token}, Identity("helper", "@helper", "app-helper"))
     house.bots.codes["c2"] = Agreed(ALICE, None, handed)
     again = await house.linking.finish(owner, BOTS, {"state": begin(house, owner), "code": "c2"})
     assert again.id == first.id
-    await until(lambda: house.connections.get(owner.account, first.id).state is ConnectionState.OK)
+    await until(lambda: house.connections.get(owner.bounds, first.id).state is ConnectionState.OK)
 
 
 async def test_a_state_is_good_once_for_ten_minutes_and_for_its_platform(house: House) -> None:
@@ -113,7 +113,7 @@ async def test_it_comes_back_to_the_browser_that_began_it(house: House) -> None:
     for back in (there, owner, replace(other, browser="here")):
         house.bots.codes["c1"] = bot(house)
         assert await trouble(house, back, state=begin(house, here), code="c1") is Trouble.EXPIRED
-    assert house.connections.list(owner.account) == house.connections.list(other.account) == []
+    assert house.connections.list(owner.scope) == house.connections.list(other.scope) == []
     # Begun with a key: in whatever browser is signed in to the account.
     assert await trouble(house, other, state=begin(house, owner), code="c1") is Trouble.EXPIRED
     listed = await house.linking.finish(there, BOTS, {"state": begin(house, owner), "code": "c1"})
@@ -132,7 +132,7 @@ async def test_what_the_platform_does_not_give(house: House, error: Exception, e
     owner = await house.owner()
     house.bots.codes["c1"] = error
     assert await trouble(house, owner, state=begin(house, owner), code="c1") is expected
-    assert house.connections.list(owner.account) == []
+    assert house.connections.list(owner.scope) == []
 
 
 async def test_who_says_no_is_believed(house: House) -> None:

@@ -36,7 +36,7 @@ async def test_it_is_available_until_somebody_opens_the_link(shared: House) -> N
     assert status_of(shared, owner) == "available (shared bot, user account not connected)"
     await shared.bots.write(COMMON, f"/start {await link_of(shared, owner)}")
     assert status_of(shared, owner) == "ok"
-    (listed,) = shared.connections.list(owner.account)
+    (listed,) = shared.connections.list(owner.scope)
     assert (listed.kind, listed.access) == ("shared", Access.PAIRING)
 
 

@@ -122,8 +122,9 @@ async def test_the_four_verdicts(house: House) -> None:
 async def test_a_grant_answers_as_a_key_does(house: House) -> None:
     owner = await house.owner()
 
-    async def grants(_account: object) -> list[dict[str, Any]]:
-        return [{"id": "grant_1", "client_name": "Claude", "last_used_at": None}]
+    async def grants(_bounds: object) -> list[dict[str, Any]]:
+        agent = owner.scope.agent
+        return [{"id": "grant_1", "client_name": "Claude", "agent_id": agent, "last_used_at": None}]
 
     house.probes._grants = grants  # pyright: ignore[reportPrivateUsage]
     _, ping = await house.probes.start(owner)

@@ -58,7 +58,7 @@ async def test_a_revoked_key_is_lost_at_once_and_no_other(house: House) -> None:
         watching(standing, holder(owner, other)) as third,
     ):
         await pass_time(house, 10, watchers=3)
-        await house.accounts.keys.revoke(owner.account, key.id)
+        await house.accounts.keys.revoke(owner.bounds, key.id)
         assert [await why(first), await why(second)] == ["REVOKED_API_KEY"] * 2
         await pass_time(house, 3)
         assert not third.done()
@@ -91,7 +91,7 @@ async def test_a_person_who_signs_out_is_lost_soon(house: House) -> None:
 async def test_what_has_ended_before_is_lost_at_once(house: House) -> None:
     owner, standing = await house.owner(), new(house)
     key = await house.accounts.keys.create(owner.scope, "k")
-    await house.accounts.keys.revoke(owner.account, key.id)
+    await house.accounts.keys.revoke(owner.bounds, key.id)
     for gone, code in (
         (holder(owner, key), "EXPIRED_API_KEY"),
         (replace(owner, key=KeyId("key_never")), "EXPIRED_API_KEY"),
@@ -108,7 +108,7 @@ async def test_a_revocation_during_the_look_up_counts(house: House, database_pat
     try:
         standing, keys = Standing(database, house.clock), Keys(house.database, house.clock)
         keys.on_revoke(standing.revoked)
-        database.meanwhile = partial(keys.revoke, owner.account, key.id)
+        database.meanwhile = partial(keys.revoke, owner.bounds, key.id)
         assert (await asyncio.wait_for(standing.lost(holder(owner, key)), 5)).code == "REVOKED_API_KEY"
     finally:
         database.close()

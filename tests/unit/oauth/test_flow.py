@@ -4,8 +4,7 @@ import asyncio
 
 import pytest
 
-from chamade_mcp.model.access import Permission
-from chamade_mcp.model.ids import AccountId
+from chamade_mcp.model.access import Bounds, Permission
 from tests.support.oauth import fields_of, parameters_of
 from tests.support.requirement import requirement
 from tests.unit.oauth.conftest import URL, World
@@ -43,14 +42,14 @@ async def test_a_client_known_by_its_document(world: World) -> None:
     assert "<b>client.example</b>, which vouches for this name" in page.text
     tokens = (await program.redeem((await world.person.decide(page)).headers["location"])).json()
     assert (await world.api(tokens["access_token"])).status_code == 200
-    (grant,) = (await world.gateway.core.grants.list(await account_of(world)))[:1]
+    (grant,) = (await world.gateway.core.grants.list(await bounds_of(world)))[:1]
     assert (grant["client_id"], grant["client_host"]) == (DOCUMENT, "client.example")
 
 
-async def account_of(world: World) -> AccountId:
+async def bounds_of(world: World) -> Bounds:
     owner = await world.gateway.core.accounts.find_by_email("owner@example.org")
     assert owner is not None
-    return owner.account
+    return owner.bounds
 
 
 async def test_for_strangers_no_document_is_fetched(world: World) -> None:
@@ -198,7 +197,7 @@ async def test_no_is_no(world: World) -> None:
     location = await world.person.answer(program.address(), "deny")
     assert error_of(location) == "access_denied"
     assert parameters_of(location)["state"] == program.state
-    assert await world.gateway.core.grants.list(await account_of(world)) == []
+    assert await world.gateway.core.grants.list(await bounds_of(world)) == []
 
 
 async def test_one_uri_need_not_be_named(world: World) -> None:
