@@ -172,13 +172,13 @@ class _House:
         self._invitations = Invitations(database, clock, platforms, links)
         files = _files(settings, database, clock, outbound, blobs := _blobs(settings), links)
         self._studio = studio = _studio(settings, database, hub, clock, blobs)
+        limit, patience_s = settings.max_concurrent_calls, settings.reply_timeout_s
         sound = self._ticker, links, studio, settings.resampler, settings.call_grace_s
         self._engine = engine = CallEngine(EngineDeps(database, box, hub, clock, *sound))
         calls = CallService(CallDeps(engine, studio, database, box, hub, clock, platforms, files, url, limit))
         probes = Probes(hub, front.neighbours, clock, keys=accounts.keys.list, grants=grants.list)
         inbox = Inbox(InboxDeps(database, hub, clock, platforms, links, files, probes, patience_s))
         relay = PermissionRelay(operators, inbox, front.stored, clock)
-        probes.presence = relay.line = front.sessions
         tied = ConnectionDeps(database, box, clock, hub, platforms, roster, links, operators, bots, url)
         self._reach = reach = Reach(tied)
         self._door = Door(roster, reach.pairings, calls, inbox, files, relay)
@@ -223,8 +223,9 @@ class _House:
         )
 
     def _wire_endings(self) -> None:
-        """An account that goes takes with it what it began; so does a key or a grant."""
+        """An account that goes takes with it what it began; so does an agent, a key or a grant."""
         core = self._core
+        core.probes.presence = core.relay.line = self._front.sessions
         self._front.on_revoke(core.calls.revoke_tokens)
         for leave in (
             core.connections.forget, self._engine.end_all, self._studio.forget, core.invitations.revoke_all,
