@@ -85,14 +85,15 @@ async def sandbox(settings: Settings, folder: Path, page_port: int = 0) -> Async
     """Everything up, and a bot of the first account's connected on every platform."""
     played = stages()
     async with AsyncExitStack() as stack:
+        listener = stack.enter_context(listen(settings))
+        settings = settings.bound_to(listener.getsockname()[1])
         platforms: dict[Platform, Mapping[str, str]] = {}
         for name, (_, stage) in played.items():
             await stack.enter_async_context(stage.running())
-            platforms[name] = stage.settings(await stack.enter_async_context(served_beside(stage.app)))
-        listener = stack.enter_context(listen(settings))
+            url = await stack.enter_async_context(served_beside(stage.app))
+            platforms[name] = stage.settings(url, settings.public_url)
         settings = settings.model_copy(update={"data_dir": folder, "platforms": platforms})
         settings = settings.model_copy(update={"database_url": f"sqlite:///{folder / 'chamade.db'}"})
-        settings = settings.bound_to(listener.getsockname()[1])
         gateway = await stack.enter_async_context(build(settings))
         password = secrets.token_urlsafe(12)
         key = await make_owner(gateway.core.accounts, password)
@@ -101,10 +102,14 @@ async def sandbox(settings: Settings, folder: Path, page_port: int = 0) -> Async
         owner = await gateway.core.accounts.find_by_email(OWNER_EMAIL)
         assert owner is not None
         await _connect(gateway, settings.public_url, owner, played)
-        playing = [Playing(name, manifest.title, stage) for name, (manifest, stage) in played.items()]
+        playing = [Playing(name, m.title, stage, _labels(m)) for name, (m, stage) in played.items()]
         page = sandbox_page(playing, settings.public_url)
         page_url = await stack.enter_async_context(served_beside(page, page_port))
         yield Sandbox(settings.public_url, page_url, password, key, serving)
+
+
+def _labels(manifest: Manifest) -> Mapping[str, str]:
+    return {field.name: field.label for field in (manifest.bot.fields if manifest.bot else ())}
 
 
 async def _connect(

@@ -32,12 +32,14 @@ class Stage(Protocol):
         """While it calls the gateway."""
         ...
 
-    def settings(self, url: str) -> Mapping[str, str]:
-        """What who runs the gateway sets for the platform that is served at `url`."""
+    def settings(self, url: str, gateway_url: str) -> Mapping[str, str]:
+        """What who runs the gateway sets for the platform that is served at `url`; an app for everybody, too,
+        where people connect by agreeing there."""
         ...
 
     def bot(self) -> Mapping[str, str]:
-        """The settings of a new bot; the page's people write to it from then on."""
+        """The settings of a new bot; the page's people write to it from then on, unless they have agreed to
+        the app for everybody."""
         ...
 
     async def connected(self, hook_url: str) -> None:

@@ -21,7 +21,8 @@ class TalkStage:
         self.app = self._emulator.app
         self.running = self._emulator.running
 
-    def settings(self, url: str) -> Mapping[str, str]:
+    def settings(self, url: str, gateway_url: str) -> Mapping[str, str]:
+        del gateway_url
         self._emulator.serve_at(url)
         return {"hosts": urlsplit(url).netloc, "updates": "polling"}
 

@@ -12,22 +12,29 @@ class SlackStage:
     def __init__(self) -> None:
         self._emulator = SlackEmulator()
         self._people: dict[str, Person] = {}
-        self._token = ""
+        self._own = ""
+        self._everybodys = self._emulator.publish("Chamade")
+        self._gateway_url = ""
+        self._person("Ann")
         self.app = self._emulator.app
         self.running = self._emulator.running
 
-    def settings(self, url: str) -> Mapping[str, str]:
-        return {"api_url": f"{url}/api"}
+    def settings(self, url: str, gateway_url: str) -> Mapping[str, str]:
+        app, self._gateway_url = self._everybodys, gateway_url
+        app.redirect_urls = (f"{gateway_url}/connect/slack/callback",)
+        secrets = {"client_secret": app.client_secret, "signing_secret": app.signing_secret}
+        return {"api_url": f"{url}/api", "client_id": app.client_id, **secrets}
 
     def bot(self) -> Mapping[str, str]:
         """Over Socket Mode, as on a laptop."""
-        self._token = self._emulator.new_app("sandbox")
-        app = self._emulator.bot(self._token).app
+        self._own = self._emulator.new_app("sandbox")
+        app = self._emulator.bot(self._own).app
         secrets = {"slack_signing_secret": app.signing_secret, "app_token": app.app_token}
-        return {"bot_token": self._token, **secrets}
+        return {"bot_token": self._own, **secrets}
 
     async def connected(self, hook_url: str) -> None:
-        """It hears by then."""
+        """It hears by then; the app for everybody is told where."""
+        await self._emulator.listen(self._everybodys, f"{self._gateway_url}/api/slack/webhook")
 
     def write(self, person: str, text: str) -> None:
         self._emulator.say(self._token, self._person(person), text)
@@ -41,6 +48,11 @@ class SlackStage:
             )
             for message in self._emulator.messages(self._emulator.direct(self._token, self._person(person)))
         ]
+
+    @property
+    def _token(self) -> str:
+        """Of the app that was installed last, else of the owner's own."""
+        return (self._emulator.installed(self._everybodys) or [self._own])[-1]
 
     def _person(self, name: str) -> Person:
         if name not in self._people:

@@ -40,6 +40,8 @@ class Login:
         self._calls = calls
         self._codes: dict[str, _Grant] = {}
         self.down = False
+        self.known: set[str] = set()
+        """Who has signed in somewhere."""
         self.redirect_uris: set[str] = set()
         """Those that the bots' registrations name."""
 
@@ -94,6 +96,7 @@ class Login:
         if grant.challenge != challenge.decode().rstrip("="):
             return _denied(400, "invalid_grant", "AADSTS50148: The code_verifier does not match.")
         now, person = int(self._world.clock.now().timestamp()), grant.person
+        self.known.add(person.aad)
         claims = {"aud": bot.app_id, "oid": person.aad, "tid": person.tenant, "name": person.name}
         claims |= {"iss": f"https://login.microsoftonline.com/{person.tenant}/v2.0", "exp": now + 3600}
         identity = jwt.encode({"alg": "RS256", "kid": self._world.kid}, claims, self._world.key)

@@ -14,14 +14,17 @@ class TelegramStage:
         self._emulator = TelegramEmulator()
         self._people: dict[str, Person] = {}
         self._token = ""
+        self._made = 0
         self.app = self._emulator.app
         self.running = self._emulator.running
 
-    def settings(self, url: str) -> Mapping[str, str]:
+    def settings(self, url: str, gateway_url: str) -> Mapping[str, str]:
+        del gateway_url
         return {"api_url": url}
 
     def bot(self) -> Mapping[str, str]:
-        self._token = self._emulator.new_bot("sandbox_bot")
+        self._made += 1
+        self._token = self._emulator.new_bot(f"sandbox{'' if self._made == 1 else self._made}_bot")
         return {"bot_token": self._token}
 
     async def connected(self, hook_url: str) -> None:

@@ -12,14 +12,16 @@ class WhatsAppStage:
     def __init__(self) -> None:
         self._emulator = WhatsAppEmulator()
         self._people: dict[str, Person] = {}
-        self._number = self._emulator.new_number()
+        self._number = ""
         self.app = self._emulator.app
         self.running = self._emulator.running
 
-    def settings(self, url: str) -> Mapping[str, str]:
+    def settings(self, url: str, gateway_url: str) -> Mapping[str, str]:
+        del gateway_url
         return {"api_url": f"{url}/{VERSION}"}
 
     def bot(self) -> Mapping[str, str]:
+        self._number = self._emulator.new_number()
         return {
             "bot_token": "EAAG-token",
             "phone_number_id": self._number,

@@ -14,6 +14,7 @@ function select(tab, focus = false) {
     one.setAttribute("aria-selected", String(one === tab));
     one.tabIndex = one === tab ? 0 : -1;
   }
+  if (platform !== tab.dataset.platform) forgetBot();
   platform = tab.dataset.platform;
   history.replaceState(null, "", `#${platform}`);
   $("stage").setAttribute("aria-labelledby", tab.id);
@@ -85,6 +86,29 @@ async function say(event) {
     $("composer-error").textContent = "That was not sent. Is the sandbox still running?";
   }
 }
+
+// --- another bot ------------------------------------------------------------------------------------------
+
+const post = (path, body) => fetch(path, { method: "POST", headers: { "x-sandbox": "1" }, body: JSON.stringify({ platform, ...body }) });
+
+function forgetBot() {
+  $("credentials").replaceChildren();
+  $("hook").hidden = true;
+  $("hook-note").textContent = "";
+}
+
+$("make").addEventListener("click", async () => {
+  const { settings } = await (await post("/bot")).json();
+  $("credentials").replaceChildren(...settings.flatMap(([label, value]) => [element("dt", "", label), element("dd", "", value)]));
+  $("credentials").focus();
+  $("hook").hidden = false;
+  $("hook-url").value = "";
+});
+$("hook").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const { ok } = await post("/address", { url: $("hook-url").value.trim() });
+  $("hook-note").textContent = ok ? "It is told there from now on." : "That is no address of this gateway’s.";
+});
 
 for (const [at, tab] of tabs.entries()) {
   tab.addEventListener("click", () => select(tab));

@@ -50,7 +50,7 @@ async def test_the_operator_is_written_to(name: str, tmp_path: Path) -> None:
     async with (
         stage.running(),
         served_beside(stage.app) as url,
-        hosted(tmp_path / "data", {name: stage.settings(url)}) as gateway,
+        hosted(tmp_path / "data", {name: stage.settings(url, "http://127.0.0.1")}) as gateway,
     ):
         bot = dict(stage.bot())
         beside = {one: bot.pop(one) for one in ("discord_app_id", "slack_signing_secret") if one in bot}
