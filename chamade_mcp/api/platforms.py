@@ -57,6 +57,7 @@ class WayWire(Wire):
         ),
     ]
     title: str
+    needs_public_url: Annotated[bool, Field(description="The platform has to reach this gateway over https")]
     text: Annotated[str, Field(description="The steps as Markdown, with this gateway's addresses")]
     fields: Annotated[list[FieldWire], Field(description="What a person is asked for")]
 

@@ -28,6 +28,7 @@ def way_to_wire(manifest: Manifest, way: Way, public_url: str) -> dict[str, obje
     return {
         "kind": str(way.kind),
         "title": way.title,
+        "needs_public_url": way.is_called,
         "text": way.text.replace(_EXAMPLE_URL, public_url),
         "fields": [_field_to_wire(field) for field in fields_of(manifest, way)],
     }

@@ -1,6 +1,7 @@
 """Which addresses are of the public Internet, and none of ours."""
 
 import ipaddress
+from urllib.parse import urlsplit
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -37,3 +38,14 @@ def is_public(address: Address) -> bool:
     if not address.is_global or address.is_multicast or address.is_reserved or address.is_unspecified:
         return False
     return not any(address.version == network.version and address in network for network in _CLOSED)
+
+
+def is_called_by_platforms(url: str) -> bool:
+    """Whether a platform on the public Internet could call `url`, as far as its looks tell."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        public = is_public(ipaddress.ip_address(host))
+    except ValueError:
+        public = "." in host and not host.endswith((".local", ".internal", ".localhost"))
+    return parts.scheme == "https" and public

@@ -1,6 +1,7 @@
 """A connector's `connect.md`: how a person connects its platform, in steps, each way under its own heading.
 
-Below the heading a comment names the kind: ``<!-- way: bot -->``. In one of the steps ``<!-- form -->``
+Below the heading a comment names the kind: ``<!-- way: bot -->``, or ``<!-- way: bot, called -->`` where the
+platform has to reach the gateway. In one of the steps ``<!-- form -->``
 stands where the dashboard has its form or button; what follows in that step is for those who use the API. A
 form may name its settings, ``<!-- form: bot_token, app_token -->``: then it has these alone, and all are
 needed. In blocks of code ``{discord_app_id}`` stands for what is typed into the form, ``{connection}`` for
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-_HEADING: Final = re.compile(r"^## (.+)\n+<!-- way: ([a-z]+) -->\n", re.M)
+_HEADING: Final = re.compile(r"^## (.+)\n+<!-- way: ([a-z]+)(, called)? -->\n", re.M)
 _FORM: Final = re.compile(r"^ *<!-- form(?:: ([a-z_, ]+))? -->\n", re.M)
 _STEP: Final = re.compile(r"^(\d+)\. ", re.M)
 
@@ -44,6 +45,9 @@ class Way:
     fields: tuple[str, ...] = ()
     """The settings that the form asks for, all of them needed; none: those of the manifest."""
 
+    is_called: bool = False
+    """The platform calls the gateway, which needs an https address on the public Internet for that."""
+
     @property
     def text(self) -> str:
         """All of it, as Markdown."""
@@ -67,12 +71,12 @@ def parse_guide(text: str) -> tuple[Way, ...]:
     found = list(_HEADING.finditer(text))
     ends = [*(heading.start() for heading in found[1:]), len(text)]
     return tuple(
-        _way(heading[1], heading[2], text[heading.end() : end])
+        _way(heading[1], heading[2], text[heading.end() : end], is_called=heading[3] is not None)
         for heading, end in zip(found, ends, strict=True)
     )
 
 
-def _way(title: str, kind: str, body: str) -> Way:
+def _way(title: str, kind: str, body: str, *, is_called: bool) -> Way:
     if kind not in set(WayKind):
         raise ValueError(f"connect.md: {title!r} is of the unknown kind {kind!r}")
     form = _FORM.search(body)
@@ -90,4 +94,5 @@ def _way(title: str, kind: str, body: str) -> Way:
         " ".join(body[begin.end() : form.start()].split()),
         rest.strip(),
         named,
+        is_called,
     )

@@ -1,7 +1,6 @@
 """The `connector` object: links of bots to Telegram, told by webhook or by long polling."""
 
 import hmac
-import ipaddress
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -13,6 +12,7 @@ from chamade_mcp.connectors.telegram.client import TITLE, BotApi
 from chamade_mcp.connectors.telegram.ears import Ears
 from chamade_mcp.connectors.telegram.messages import TelegramMessages
 from chamade_mcp.connectors.telegram.wire import UPDATES, Unreadable, Update, User, read_listed, read_update
+from chamade_mcp.kit.addresses import is_called_by_platforms
 from chamade_mcp.kit.clock import SystemClock
 from chamade_mcp.kit.connection import Hook, HookRefused, HookReply
 from chamade_mcp.kit.connector import Context, Link, PlatformUnavailable
@@ -141,10 +141,4 @@ def by_webhook(way: str, hook_url: str) -> bool:
     """Whether Telegram calls the gateway. Left to itself, it does where it can."""
     if way != "auto":
         return way == "webhook"
-    parts = urlsplit(hook_url)
-    host = parts.hostname or ""
-    try:
-        public = ipaddress.ip_address(host).is_global
-    except ValueError:
-        public = "." in host and not host.endswith((".local", ".internal", ".localhost"))
-    return parts.scheme == "https" and (parts.port or 443) in _HOOK_PORTS and public
+    return is_called_by_platforms(hook_url) and (urlsplit(hook_url).port or 443) in _HOOK_PORTS

@@ -8,19 +8,26 @@ const STATES = { ok: ["ok", "Connected"], auth_needed: ["warn", "Signed out"], u
 const stop = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
 const asking = (title, text, go, act) => sure(title, text, go, async () => (await act(), null));
 
+/** Tries a connection: what came of it in words, and whether it works. */
+export async function tryOut(id) {
+  try {
+    const { sent } = await api("POST", `/api/connections/${id}/test`);
+    const words = sent ? "A message is on its way to you." : "Nobody was written to: you do not use this bot, or your agent does not know you as its operator.";
+    return { words: `It works. ${words}`, well: true };
+  } catch (error) {
+    return { words: error.message, well: false };
+  }
+}
+
 /** Keeps `list` showing cards. `fieldsOf(platform)` gives the settings of its bots; `look` reads everything anew. */
 export function botCards(list, { fieldsOf, look }) {
   const cards = new Map(); // by the connection's id: what is typed into one stays while others change
 
   async function test(bot) {
     result(bot, "Asking …", true);
-    try {
-      const { sent } = await api("POST", `/api/connections/${bot.id}/test`);
-      result(bot, sent ? "It works. A message is on its way to you." : "It works. Nobody was written to: you do not use this bot, or your agent does not know you as its operator.", true);
-    } catch (error) {
-      result(bot, error.message, false);
-    }
-    say(`${bot.name}: ${cards.get(bot.id)?.result.textContent}`);
+    const { words, well } = await tryOut(bot.id);
+    result(bot, words, well);
+    say(`${bot.name}: ${words}`);
     look();
   }
 

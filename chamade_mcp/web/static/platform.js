@@ -1,6 +1,6 @@
 // One platform: its connections, and every way to connect it, in steps with their forms.
 import { ruleOptions } from "./access.js";
-import { botCards } from "./bots.js";
+import { botCards, tryOut } from "./bots.js";
 import { credentials } from "./credentials.js";
 import { $, api, day, el, follow, icon, keepLooking, say } from "./dash.js";
 import { stateOf } from "./platformwords.js";
@@ -14,7 +14,18 @@ const showBots = botCards($("bots"), { fieldsOf, look: () => lookNow() });
 
 // --- the forms --------------------------------------------------------------------------------------------
 
-const done = (words) => el("p", { class: "note", role: "status", tabindex: "-1" }, ...words);
+/** What stands in a form's place once its bot is connected. */
+function connected(bot) {
+  const words = el("p", { role: "status" });
+  const test = async () => {
+    words.textContent = "Asking …";
+    const { words: became, well } = await tryOut(bot.id);
+    words.textContent = became;
+    words.className = well ? "" : "error";
+  };
+  const line = el("p", {}, el("b", {}, el("bdi", {}, bot.name)), " is connected. Go on with the next step.");
+  return el("div", { class: "note stack", tabindex: "-1" }, line, el("div", { class: "actions" }, el("button", { type: "button", class: "small", onclick: test }, "Test it")), words);
+}
 
 /** A form whose submission waits for `act(error)`; a second one meanwhile does nothing. */
 function formOf(nodes, go, act) {
@@ -49,9 +60,9 @@ function botForm(way, guide) {
     try {
       const bot = await api("POST", "/api/bot-tokens", { platform: name, bot_token: token, settings, access: access.value });
       fields.clear();
-      const words = done([el("b", {}, el("bdi", {}, bot.name)), " is connected. The next step tells how to write to it; trying and changing it stands above."]);
-      form.replaceWith(words);
-      words.focus();
+      const instead = connected(bot);
+      form.replaceWith(instead);
+      instead.focus();
       known.set("connection", bot.id);
       fillIn(guide);
       lookNow();

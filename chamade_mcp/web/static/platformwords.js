@@ -11,6 +11,12 @@ export function abilities({ capabilities, files, messages }) {
   return `${words && `${words[0].toUpperCase()}${words.slice(1)}.`}${voice.length ? ` Calls: the agent ${voice.join(" and ")}.` : ""}`.trim();
 }
 
+/** Two by their names, more by the first and a number. */
+function together(mine) {
+  const names = [...new Set(mine.map(({ name }) => name))];
+  return names.length > 2 ? `${names[0]} and ${names.length - 1} others` : names.join(" and ");
+}
+
 /** The dot's tone, the state in words, the platform's words where it is not well, and what to do. */
 export function stateOf(mine, embedded, status) {
   if (embedded) return { tone: "ok", words: "Always on", detail: null, go: "Let people in" };
@@ -18,7 +24,7 @@ export function stateOf(mine, embedded, status) {
   if (out) return { tone: "warn", words: `Signed out: ${out.name}`, detail: out.detail, go: "Connect it again" };
   const away = mine.find((one) => one.status === "unavailable");
   if (away) return { tone: "warn", words: `Not reachable: ${away.name}`, detail: away.detail, go: "Look at it" };
-  if (mine.length) return { tone: mine.every((one) => one.status === "ok") ? "ok" : "", words: `Connected as ${mine.map(({ name }) => name).join(", ")}`, detail: null, go: "Manage" };
+  if (mine.length) return { tone: mine.every((one) => one.status === "ok") ? "ok" : "", words: `Connected as ${together(mine)}`, detail: null, go: "Manage" };
   const shared = status.startsWith("available");
   return { tone: "", words: shared ? "Not connected; this gateway has a bot for it" : "Not connected", detail: null, go: "Connect" };
 }

@@ -43,6 +43,8 @@ def test_ways_are_read_with_their_steps() -> None:
     assert own.fields == ("bot_token", "app_token")
     assert own.text == "About it.\n\n1. Do this\n   and that.\n\n2. Say so, twice.\n\n3. Write."
     assert (link.kind, link.before, link.after, link.fields) == (WayKind.LINK, "", "", ())
+    assert not own.is_called
+    assert parse_guide(TEXT.replace("way: bot", "way: bot, called"))[0].is_called
 
 
 @pytest.mark.parametrize(

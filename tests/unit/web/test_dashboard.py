@@ -25,7 +25,10 @@ from chamade_mcp.web.views import Views
 
 EMAIL, PASSWORD = "ann@example.org", "correct horse battery"
 PLAIN, SECURE = "http://127.0.0.1:8000", "https://voice.example.org"
-PAGES = tuple(f"/dashboard{entry.path}" for group in NAVIGATION for entry in group)
+PAGES = (
+    *(f"/dashboard{entry.path}" for group in NAVIGATION for entry in group),
+    "/dashboard/platforms/slack",  # the longest guide
+)
 HTML = {"accept": "text/html,application/xhtml+xml"}
 PAGE_LIMIT_BYTES = 100_000
 RECEIVER = "127.0.0.1:9"
