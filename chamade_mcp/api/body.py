@@ -60,6 +60,8 @@ async def stream_body(receive: Receive) -> AsyncIterator[bytes]:
 
 def require_json(headers: Mapping[bytes, bytes]) -> None:
     """Accepts ``application/json`` in UTF-8, whatever its parameters; `UnsupportedMedia` otherwise."""
+    if headers.get(b"content-type") == b"application/json" and b"content-encoding" not in headers:
+        return
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedMedia("Send the body uncompressed")
     media, _, parameters = headers.get(b"content-type", b"").partition(b";")

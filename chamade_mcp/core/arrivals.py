@@ -1,8 +1,9 @@
 """What people wrote, stored and told: all that waits, in one go."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -17,8 +18,7 @@ from chamade_mcp.model.events import Envelope, Event
 from chamade_mcp.model.ids import ConversationId, MessageId, MessageRef
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     party: Party
     new: NewMessage
     quotes: MessageRef | None
@@ -26,8 +26,7 @@ class Arrival:
     flushed: Flushed | None
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(NamedTuple):
     whom: Correspondent
     envelopes: Sequence[Envelope]
     """Empty for a repeated delivery."""
@@ -71,7 +70,7 @@ def _placed(conn: Connection, arrivals: Sequence[Arrival]) -> list[Said]:
             conversation = add_conversation(conn, party, new.remote_name, new.at, is_group=is_group)
             made[party] = conversation
         if one.quotes is not None:
-            new = replace(new, reply_to=_quoted(conn, conversation, one.quotes, said))
+            new = new._replace(reply_to=_quoted(conn, conversation, one.quotes, said))
         said.append(Said(party.scope, conversation, new))
     return said
 

@@ -3,10 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Row
 
@@ -34,8 +33,7 @@ _FLUSH_S: Final = 10.0
 """How long what a person wrote is kept back for what waited for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Note:
+class _Note(NamedTuple):
     """What became of a message, and what its sender has to hear."""
 
     errand: Errand
@@ -187,7 +185,8 @@ class Courier:
         # The message is out or not, whatever the database says: no error of ours may tell otherwise. Those
         # behind it wait until that is stored.
         while True:
-            note = _Note(errand, delivery, self._told(errand, delivery), self._d.clock.now())
+            now = self._d.clock.now()
+            note = _Note(errand, delivery, self._told(errand, delivery, now), now)
             try:
                 await self._d.database.write_together(_store, note, self._d.hub.announce)
             except Unavailable as error:
@@ -196,13 +195,13 @@ class Courier:
             else:
                 return
 
-    def _told(self, errand: Errand, delivery: Delivery) -> list[Event]:
+    def _told(self, errand: Errand, delivery: Delivery, at: datetime) -> list[Event]:
         """What its sender still has to hear."""
         promised = errand.waited or self._outbox.promised(errand)
         # With files nobody waits for the answer; that they are out is no news.
         if not errand.answers or not (promised or errand.outgoing.attachments):
             return []
-        tell = partial(dm_event, whom=errand.whom, at=self._d.clock.now())
+        tell = partial(dm_event, whom=errand.whom, at=at)
         message = errand.outgoing.key
         if delivery.state in (DeliveryState.FAILED, DeliveryState.UNKNOWN):
             state = str(delivery.state)

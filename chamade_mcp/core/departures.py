@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -25,16 +26,14 @@ from chamade_mcp.model.errors import (
 from chamade_mcp.model.events import Envelope
 
 
-@dataclass(frozen=True, slots=True)
-class Departure:
+class Departure(NamedTuple):
     to: Destination | Correspondent
     new: Sequence[NewMessage]
     """Its parts: all of them are stored, or none."""
     answers: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Departed:
+class Departed(NamedTuple):
     whom: Correspondent
     numbers: Sequence[int | None]
     """Of each part; None for one that was stored before."""

@@ -1,9 +1,8 @@
 """Conversations and messages in the database: functions of a connection, each bound to an agent's scope."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.sql.elements import ColumnElement
@@ -32,8 +31,7 @@ DELETED = "deleted"
 """The status of what was taken back: where it stood is still seen, what it said is not."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewMessage:
+class NewMessage(NamedTuple):
     id: MessageId
     direction: str
     ref: str
@@ -53,7 +51,7 @@ class NewMessage:
     sender_ref: str = ""
     trust: Trust | None = None
     heard_at: datetime | None = None
-    """`at`, by a clock that does not jump: what a platform's window is counted by."""
+    """`at`, by a clock that does not jump, where the platform has a window: that is counted by it."""
 
     @property
     def remote_name(self) -> str:

@@ -1,7 +1,5 @@
 """The inbox: direct messages in, and its three ways of looking at them. What goes out is in `sending`."""
 
-from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from typing import Any, Unpack
 
@@ -196,8 +194,7 @@ class Inbox:
     ) -> None:
         """A person wrote: stored and told in one transaction; a repeated delivery changes nothing."""
         flushed = await self._sending.flush(scope, link, fact)
-        received = _inbound(fact, "received", self._d.clock.now(), trust)
-        new = replace(received, heard_at=self._sending.windows.now())
+        new = self._inbound(link[0], fact, "received", trust)
         arrival = Arrival(Party(scope, *link, fact.conversation), new, fact.reply_to, flushed)
         arrived = await self._d.database.write_together(self._arrivals.store, arrival)
         await self._sending.take_up(arrived.released.pending)
@@ -214,8 +211,7 @@ class Inbox:
         """A person said something to the gateway: stored for their own page, and told to no agent. False for
         a repeated delivery."""
         flushed = await self._sending.flush(whom.scope, whom.link, fact)
-        aside = _inbound(fact, dms.ASIDE, self._d.clock.now())
-        new = replace(aside, heard_at=self._sending.windows.now())
+        new = self._inbound(whom.platform, fact, dms.ASIDE)
 
         def store(conn: Connection) -> tuple[bool, list[Envelope], Released]:
             if not add_message(conn, Said(whom.scope, whom.conversation, new)):
@@ -232,21 +228,24 @@ class Inbox:
         """The gateway itself writes to a person. Raises `Unavailable`."""
         await self._sending.say(whom, text)
 
-
-def _inbound(fact: MessageReceived, status: str, at: datetime, trust: Trust | None = None) -> dms.NewMessage:
-    return dms.NewMessage(
-        new_message_id(at),
-        dms.INBOUND,
-        fact.ref,
-        plain_line(fact.sender.name),
-        plain_text(fact.text),
-        fact.attachments,
-        status,
-        at,
-        thread=fact.thread,
-        group=None if fact.group is None else plain_line(fact.group),
-        mentions_me=fact.mentions_me,
-        sent_at=fact.sent_at,
-        sender_ref=plain_line(fact.sender.ref),
-        trust=trust,
-    )
+    def _inbound(
+        self, platform: Platform, fact: MessageReceived, status: str, trust: Trust | None = None
+    ) -> dms.NewMessage:
+        at = self._d.clock.now()
+        return dms.NewMessage(
+            new_message_id(at),
+            dms.INBOUND,
+            fact.ref,
+            plain_line(fact.sender.name),
+            plain_text(fact.text),
+            fact.attachments,
+            status,
+            at,
+            thread=fact.thread,
+            group=None if fact.group is None else plain_line(fact.group),
+            mentions_me=fact.mentions_me,
+            sent_at=fact.sent_at,
+            sender_ref=plain_line(fact.sender.ref),
+            trust=trust,
+            heard_at=self._sending.windows.heard_at(platform),
+        )

@@ -12,7 +12,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from chamade_mcp.core.replies import Correspondent
 from chamade_mcp.kit.clock import Clock
@@ -32,8 +32,7 @@ _FINISH_S: Final = 10.0
 """How long the end of the gateway waits for what is being sent, and a report for an answer it overtook."""
 
 
-@dataclass(frozen=True, slots=True)
-class Errand:
+class Errand(NamedTuple):
     """One message on its way to one conversation. `seq` is its place among the account's messages."""
 
     seq: int

@@ -19,14 +19,16 @@ class Patience:
 
     async def wait(self, awaited: Iterable[asyncio.Future[Any]]) -> None:
         """Returns once all of them are done, or when the time is up; none is cancelled."""
-        left = {one for one in awaited if not one.done()}
+        left = [one for one in awaited if not one.done()]
         if not left:
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        count = len(left)
 
-        def done(one: asyncio.Future[Any]) -> None:
-            left.discard(one)
-            if not left and not waiter.done():
+        def done(_: asyncio.Future[Any]) -> None:
+            nonlocal count
+            count -= 1
+            if not count and not waiter.done():
                 waiter.set_result(None)
 
         for one in left:
@@ -38,8 +40,9 @@ class Patience:
             await waiter
         finally:
             self._due.pop(waiter, None)
-            for one in left:
-                one.remove_done_callback(done)
+            if count:
+                for one in left:
+                    one.remove_done_callback(done)
             self._rest()
 
     def close(self) -> None:

@@ -1,8 +1,7 @@
 """Where a message goes: conversations in the database, as every send looks them up."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam, literal_column, select
 
@@ -40,8 +39,7 @@ _ACTIVE: Final = Prepared(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(NamedTuple):
     """Where an agent wants to write; in the conversation that a person wrote in last, where it names none."""
 
     scope: Scope
@@ -49,8 +47,7 @@ class Destination:
     conversation: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     whom: Correspondent
     status: str
 

@@ -9,8 +9,8 @@ import heapq
 import itertools
 import logging
 from collections.abc import Coroutine
-from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Protocol
 
 from sqlalchemy import Row
 
@@ -33,8 +33,7 @@ TYPING_EVERY_S: Final = 4.0
 _BEAT_S: Final = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Correspondent:
+class Correspondent(NamedTuple):
     """A person in one conversation, and the agent they write with."""
 
     scope: Scope

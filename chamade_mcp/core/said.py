@@ -3,9 +3,8 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, Integer, bindparam, update
 
@@ -66,8 +65,7 @@ _TOUCH: Final = Rows(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Party:
+class Party(NamedTuple):
     """A person, or a group, on a platform: with whom a conversation is."""
 
     scope: Scope
@@ -76,8 +74,7 @@ class Party:
     ref: ConversationRef
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(NamedTuple):
     """A message in its conversation."""
 
     scope: Scope

@@ -162,7 +162,7 @@ class Sending:
 
         async def begin() -> tuple[Correspondent, asyncio.Future[Settled]]:
             row, held = await self._d.database.write(again)
-            errand = replace(self._courier.errand(row), at=self._d.clock.now())
+            errand = self._courier.errand(row)._replace(at=self._d.clock.now())
             return errand.whom, _settled(WindowClosed()) if held else self._courier.put(errand)
 
         whom, told = await to_the_end(begin())

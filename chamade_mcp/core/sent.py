@@ -1,8 +1,7 @@
 """What agents sent, and what became of it, in the database: functions of a connection."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Row, case, select
 
@@ -70,8 +69,7 @@ def pending(conn: Connection) -> Sequence[Row[Any]]:
     return conn.execute(TO_SEND.where(due).order_by(messages.c.seq)).all()
 
 
-@dataclass(frozen=True, slots=True)
-class Became:
+class Became(NamedTuple):
     """What became of a message."""
 
     message: MessageId

@@ -76,6 +76,10 @@ class Windows:
         """By the clock that windows are counted by."""
         return self._time.now()
 
+    def heard_at(self, platform: Platform) -> datetime | None:
+        """When what comes in just now opens a window; None where the platform has none."""
+        return None if self.of(platform) is None else self._time.now()
+
     def of(self, platform: Platform) -> Window | None:
         return self._d.platforms.require(platform).window
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from chamade_mcp.model.ids import AccountId, AgentId, GrantId, KeyId
 
@@ -22,8 +23,7 @@ class Permission(StrEnum):
 ALL_PERMISSIONS = frozenset(Permission)
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(NamedTuple):
     """Whose things these are: an agent of an account. Every query is bound to one."""
 
     account: AccountId

@@ -4,9 +4,8 @@ An event is stored once in its account's log under a sequence number that only g
 cursor of every live stream. `payload` is what goes out as JSON, complete with ``type`` and ``timestamp``.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NewType
+from typing import Any, NamedTuple, NewType
 
 from chamade_mcp.model.ids import AccountId, AgentId
 
@@ -39,8 +38,7 @@ class EventType(StrEnum):
     CONNECTION_STATE = "connection_state"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """Something that happened for one agent of one account."""
 
     account: AccountId
@@ -49,8 +47,7 @@ class Event:
     payload: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """An event at its place in the account's log."""
 
     cursor: Cursor

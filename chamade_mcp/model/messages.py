@@ -53,6 +53,8 @@ def plain_text(text: str) -> str:
     Joiners, direction marks and variation selectors stay, since scripts and emoji need them; so do tag
     characters in the flags that are made of them, and nowhere else: elsewhere they spell unseen words.
     """
+    if text.isprintable():  # one line without any of those, as most is
+        return text
     text = _LINE_BREAK.sub("\n", well_formed(text))
     return _UNSEEN.sub(lambda found: found[1] or "", text)
 

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -156,21 +156,21 @@ class Database:
         return await self._queue(_Job(fn, loop.create_future(), loop))
 
     @overload
-    async def write_together(self, fn: Together[ItemT, T], item: ItemT) -> T: ...
+    def write_together(self, fn: Together[ItemT, T], item: ItemT) -> Awaitable[T]: ...
 
     @overload
-    async def write_together(self, fn: Together[ItemT, T], item: ItemT, then: Callable[[T], R]) -> R: ...
+    def write_together(self, fn: Together[ItemT, T], item: ItemT, then: Callable[[T], R]) -> Awaitable[R]: ...
 
-    async def write_together(
+    def write_together(
         self, fn: Together[ItemT, Any], item: ItemT, then: Callable[[Any], Any] | None = None
-    ) -> Any:
+    ) -> Awaitable[Any]:
         """The same for what many callers do at once: one call of `fn` has the items of all that wait, in
         order. Should it raise, it is called again for each alone: none fails by another's fault.
 
         What came of it is handed to `then`, on the event loop, even when the caller has gone away by then.
         """
         loop = asyncio.get_running_loop()
-        return await self._queue(_Job(None, loop.create_future(), loop, fn, item, then))
+        return self._queue(_Job(None, loop.create_future(), loop, fn, item, then))
 
     def _queue(self, job: _Job) -> asyncio.Future[Any]:
         with self._gate:

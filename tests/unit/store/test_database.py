@@ -185,7 +185,7 @@ async def test_what_follows_a_commit_needs_no_caller(database: Database) -> None
     latch = Latch()
     held = await latch.close(database)
     gone, stays, fails = (
-        asyncio.create_task(database.write_together(together, number, then)) for number in (1, 2, 3)
+        asyncio.ensure_future(database.write_together(together, number, then)) for number in (1, 2, 3)
     )
     await asyncio.sleep(0)
     gone.cancel()
