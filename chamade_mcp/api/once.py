@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from pydantic import BaseModel
@@ -32,13 +32,13 @@ class Once:
     repeats: Repeats
 
     def __call__(self, path: str, handler: Handler[BodyT, None]) -> Handler[BodyT, None]:
-        async def once(asked: Asked[BodyT, None]) -> Answer:
+        def once(asked: Asked[BodyT, None]) -> Awaitable[Answer]:
             key = asked.headers.get(b"idempotency-key")
             if key is None:
-                return await handler(asked)
+                return handler(asked)
             request = Request(asked.principal.scope, _checked(key), _digest(path, asked))
             # Whoever asked may go away meanwhile; that it was done is noted all the same.
-            return await to_the_end(self._do(request, asked, handler))
+            return to_the_end(self._do(request, asked, handler))
 
         return once
 
@@ -66,7 +66,7 @@ class Once:
     async def _answer(
         self, begun: Begun, asked: Asked[BodyT, None], handler: Callable[..., Awaitable[Answer]]
     ) -> Json | Reply:
-        answer = await handler(replace(asked, repeat=begun.message_id))
+        answer = await handler(asked._replace(repeat=begun.message_id))
         if isinstance(answer, Response | Raw):
             raise TypeError("an answer that can be given again is JSON")
         return answer

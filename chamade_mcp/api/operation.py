@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 from starlette.responses import Response
@@ -17,8 +17,7 @@ Method: TypeAlias = Literal["GET", "POST", "PATCH", "DELETE"]
 Json: TypeAlias = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Asked(Generic[BodyT, QueryT]):
+class Asked(NamedTuple, Generic[BodyT, QueryT]):
     """A request that may be answered: authenticated, permitted and validated."""
 
     ids: Mapping[str, str]

@@ -91,7 +91,9 @@ class Outbox:
 
     def put(self, errand: Errand) -> asyncio.Future[Settled]:
         """The future never fails. A message that is in here already is not put in twice."""
-        lane = self._lanes.setdefault(errand.whom.conversation, _Lane())
+        lane = self._lanes.get(errand.whom.conversation)
+        if lane is None:
+            lane = self._lanes[errand.whom.conversation] = _Lane()
         key = errand.outgoing.key
         if key in lane.told:
             return lane.told[key]

@@ -4,6 +4,7 @@ import os
 import secrets
 from collections import deque
 from datetime import datetime
+from functools import lru_cache
 from itertools import product
 from typing import Final, NewType
 
@@ -85,11 +86,15 @@ def new_conversation_id() -> ConversationId:
 def new_message_id(at: datetime) -> MessageId:
     """Begins with the moment, to 10 ms, and ends with 12 letters (59 bits): messages that are made together
     stand together in an index, where each would be a page to write otherwise."""
-    rest, last = divmod(int(at.timestamp() * _PER_S), len(_IN_ORDER))
+    return MessageId(_moment(int(at.timestamp() * _PER_S)) + _letters()[8:])
+
+
+@lru_cache(maxsize=1)
+def _moment(number: int) -> str:
+    rest, last = divmod(number, len(_IN_ORDER))
     rest, third = divmod(rest, len(_IN_ORDER))
     first, second = divmod(rest, len(_IN_ORDER))
-    begin = f"msg_{_IN_ORDER[first % len(_IN_ORDER)]}{_IN_ORDER[second]}{_IN_ORDER[third]}{_IN_ORDER[last]}"
-    return MessageId(begin + _letters()[8:])
+    return f"msg_{_IN_ORDER[first % len(_IN_ORDER)]}{_IN_ORDER[second]}{_IN_ORDER[third]}{_IN_ORDER[last]}"
 
 
 def new_file_id() -> FileId:
