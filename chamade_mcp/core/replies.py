@@ -145,7 +145,7 @@ class ReplyClock:
         """Who waits over that link waits for another agent."""
         for waiting in self._open.values():
             if (waiting.whom.link, waiting.whom.scope) == (link, before):
-                waiting.whom = replace(waiting.whom, scope=to)
+                waiting.whom = waiting.whom._replace(scope=to)
 
     async def close(self) -> None:
         """Nobody is told anything any more; what is under way is dropped."""
