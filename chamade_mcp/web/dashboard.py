@@ -48,6 +48,7 @@ class _Dashboard:
             Route(f"{HOME}/webhooks", self._page(self._frame("webhooks"))),
             Route(f"{HOME}/webhooks/{{webhook_id}}", self._page(self._webhook)),
             Route(f"{HOME}/keys", self._page(self._frame("keys"))),
+            Route(f"{HOME}/usage", self._page(self._frame("usage"))),
             Route(f"{HOME}/account", self._page(self._frame("account"))),
             Route(f"{HOME}/{{rest:path}}", self._nothing),
         ]

@@ -31,6 +31,7 @@ NAVIGATION: tuple[Group, ...] = (
         Entry("/keys", "keys", "Keys"),
         Entry("/webhooks", "webhooks", "Webhooks"),
     ),
+    (Entry("/usage", "usage", "Usage"),),
 )
 
 

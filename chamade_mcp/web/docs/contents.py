@@ -48,6 +48,7 @@ CHAPTERS: Final[Sequence[Chapter]] = (
             Entry("docs/connections.md", "connections", "Connections"),
             Entry("docs/agents.md", "agents", "Several agents"),
             Entry("docs/access.md", "access", "Who may write"),
+            Entry("docs/usage.md", "usage", "Usage and limits"),
             Entry("docs/client.md", "client", "Python client"),
             Entry("shim/README.md", "shim", "stdio shims"),
             Entry("examples/README.md", "examples", "Examples"),

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from chamade_mcp.tools.registry import TOOLS
+from chamade_mcp.web.docs.shelf import source_of
 from tests.demo.gateway import free_port
 from tests.integration.docs.test_examples import environment, example, guest, running, shell
 from tests.support.gateway_process import Process, gateway_process
@@ -60,6 +61,15 @@ async def test_the_first_agent_by_hand(house: House) -> None:
 async def test_a_program_without_mcp(house: House) -> None:
     (account,) = await shell(example("without-mcp", "docs/clients.md"), environment(house))
     assert account["platforms"]["web"]["status"] == "ok"
+
+
+async def test_usage_and_limits(house: House) -> None:
+    (used,) = await shell(example("usage", "docs/usage.md"), environment(house))
+    (limits,) = await shell(example("limits", "docs/usage.md"), environment(house))
+    assert len(used["days"]) == 7
+    text = source_of("docs/usage.md")
+    assert text is not None
+    assert [one["name"] for one in limits["limits"] if f"`{one['name']}`" not in text] == []
 
 
 async def test_a_call_from_joining_to_hanging_up(house: House) -> None:
