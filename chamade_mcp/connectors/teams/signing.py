@@ -112,13 +112,14 @@ class Vouched:
 
 
 @dataclass(frozen=True, slots=True)
-class _Signed:
-    """A token whose signature is right."""
+class _Proved:
+    """A token that was found to be Microsoft's, and for the bot: neither can change."""
 
     kid: str
     key: Key
     """The one that proved it: what is published anew, under the same name, has to prove it again."""
-    claims: dict[str, Any]
+    ends: float
+    vouched: Vouched
 
 
 class Guard:
@@ -126,6 +127,7 @@ class Guard:
 
     def __init__(self, keys: Keys, app_id: str, issuer: str, clock: Clock) -> None:
         self._keys = keys
+        self._clock = clock
         self._claims = jwt.JWTClaimsRegistry(
             now=lambda: int(clock.now().timestamp()),
             leeway=_LEEWAY_S,
@@ -133,23 +135,13 @@ class Guard:
             aud={"essential": True, "values": [app_id, f"api://{app_id}", f"api://botid-{app_id}"]},
             exp={"essential": True},
         )
-        self._known: Recent[bytes, _Signed] = Recent(_REMEMBERED)
-        """By digest. Only of the signature nothing is checked again, which takes longer than all the rest."""
+        self._known: Recent[bytes, _Proved] = Recent(_REMEMBERED)
+        """By digest. To prove one takes longer than all else that is done for an activity."""
 
     async def admit(self, authorization: str) -> Vouched:
         """Raises `HookRefused` unless Microsoft says that it is for the bot; `PlatformUnavailable` when it
         cannot be asked for its keys."""
-        signed = await self._signed(bearer(authorization))
-        try:
-            self._claims.validate(signed.claims)
-        except (JoseError, ValueError, TypeError, OverflowError):
-            raise HookRefused from None
-        told = signed.claims.get("serviceurl")
-        if not isinstance(told, str) or not told:
-            raise HookRefused
-        return Vouched(signed.key.endorsements, told.rstrip("/"))
-
-    async def _signed(self, token: str) -> _Signed:
+        token = bearer(authorization)
         digest = hashlib.sha256(token.encode()).digest()
         known = self._known.get(digest)
         kid = known.kid if known is not None else _part(token, 0).get("kid")
@@ -157,12 +149,21 @@ class Guard:
         if key is None or not isinstance(kid, str):
             raise HookRefused
         if known is None or known.key is not key:
-            try:
-                claims = jwt.decode(token, key.rsa, algorithms=["RS256"]).claims
-            except (JoseError, ValueError, TypeError, OverflowError):
-                raise HookRefused from None
-            known = self._known[digest] = _Signed(kid, key, claims)
-        return known
+            known = self._known[digest] = self._prove(token, kid, key)
+        if known.ends <= self._clock.now().timestamp() - _LEEWAY_S:
+            raise HookRefused
+        return known.vouched
+
+    def _prove(self, token: str, kid: str, key: Key) -> _Proved:
+        try:
+            claims = jwt.decode(token, key.rsa, algorithms=["RS256"]).claims
+            self._claims.validate(claims)
+        except (JoseError, ValueError, TypeError, OverflowError):
+            raise HookRefused from None
+        told = claims.get("serviceurl")
+        if not isinstance(told, str) or not told:
+            raise HookRefused
+        return _Proved(kid, key, claims["exp"], Vouched(key.endorsements, told.rstrip("/")))
 
 
 def bearer(authorization: str) -> str:
