@@ -9,13 +9,13 @@ something to read, and what the gateway then reads is part of it. The empty rout
 The goal is at least 0.25 of its rate. Two ratios are printed: by the clock, and by the server's own processor
 time, which a busy machine disturbs less.
 
-The bots ask for themselves: Telegram's and Nextcloud's by polling, Slack's and Discord's over a socket. The
-goals: a hundred of them take less than 250 MB, and the 101st costs no more than the 2nd.
+The bots ask for themselves: Telegram's and Nextcloud's by polling, Slack's and Discord's over a socket; those
+of Teams wait to be called. An account has one of each. The goals: a hundred of them take less than 250 MB,
+and the 101st costs no more than the 2nd.
 """
 
 import argparse
 import asyncio
-import gc
 import json
 import sqlite3
 import statistics
@@ -39,13 +39,14 @@ from starlette.types import ASGIApp
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from chamade_mcp.app.collector import settle
 from chamade_mcp.app.server import Server, listen
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import build
 from chamade_mcp.model.ids import Platform
 from tests.load.bench_messages import Caller, Target
 from tests.load.bench_start import rss_mb
-from tests.load.connector_rows import ASKING, CALLED, Called, Row, Say
+from tests.load.connector_rows import ASKING, CALLED, CONNECTED, Called, Row, Say
 from tests.support.server import serve
 
 CONNECTIONS = 40
@@ -54,7 +55,7 @@ ROUNDS = 5
 GIVE_UP_S = 60.0
 SETTLED_S = 3.0
 SAMPLE = 20
-"""So many bots, five of each platform, stand for the 2nd, and as many for the last."""
+"""So many bots, four of each platform, stand for the 2nd, and as many for the last."""
 
 
 async def serve_baseline() -> None:
@@ -85,8 +86,7 @@ async def serve_gateway(
             owner = await gateway.core.accounts.find_by_email(email)
             assert owner is not None
             keys.append((await gateway.core.accounts.create_key(owner.scope, "bench")).value)
-        gc.collect()
-        gc.freeze()  # as `chamade serve` does
+        settle()  # as `chamade serve` does
         print(port, json.dumps(keys, separators=(",", ":")), flush=True)
         await Server(gateway.app, drain=gateway.drain).serve([listener])
 
@@ -252,8 +252,8 @@ class Cost:
 
 
 async def bots(folder: Path, count: int) -> None:
-    rows = [make() for make in ASKING.values()]
-    accounts = -(-count // len(rows))
+    rows = [make() for make in CONNECTED.values()]
+    asks, accounts = [name in ASKING for name in CONNECTED], -(-count // len(rows))
     async with emulated(rows) as platforms:
         with running("gateway", folder, platforms, accounts) as gateway:
             await asyncio.sleep(SETTLED_S)
@@ -261,7 +261,9 @@ async def bots(folder: Path, count: int) -> None:
             for number in range(count):
                 account, which = divmod(number, len(rows))
                 async with gateway.api(account) as api:
-                    costs.append(await one_more(gateway, api, rows[which].bot(number, called=False)))
+                    costs.append(
+                        await one_more(gateway, api, rows[which].bot(number, called=not asks[which]))
+                    )
             await asyncio.sleep(SETTLED_S)
             cpu = gateway.cpu_s()
             await asyncio.sleep(SETTLED_S)

@@ -312,6 +312,8 @@ ASKING: Mapping[str, Callable[[], Row]] = {
     "nctalk": NextcloudTalk,
 }
 """Those with another way than webhooks."""
+CONNECTED: Mapping[str, Callable[[], Row]] = {**ASKING, "teams": Teams}
+"""Those of whom a hundred bots are connected: Teams's wait to be called."""
 
 
 def _post(path: str, port: int, body: object, headers: Mapping[str, str]) -> bytes:
