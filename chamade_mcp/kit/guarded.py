@@ -1,34 +1,46 @@
 """The HTTP client for a server that somebody other than who runs the gateway has named."""
 
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Final
 
 import httpx2
 
+from chamade_mcp.kit.addresses import Address
+from chamade_mcp.kit.clock import Clock, SystemClock
 from chamade_mcp.kit.http import platform_client
 from chamade_mcp.kit.outbound import Failed, Outbound, Refused
+from chamade_mcp.kit.recent import Recent
+
+_FRESH_S: Final = 10.0
+"""So long an address is good that was looked at: a chat asks the same server time and again."""
+_REMEMBERED: Final = 100
 
 
 class Guarded(httpx2.AsyncBaseTransport):
-    """Every request goes to an address that was looked at just then: one of the public Internet, over https.
+    """Every request goes to an address that was looked at shortly before: one of the public Internet, over
+    https. A name that points elsewhere by now is not followed there unseen.
 
     `trusted` hosts, as ``host`` or ``host:port``, may be anywhere, and be spoken to over http.
     """
 
     def __init__(
-        self, inner: httpx2.AsyncBaseTransport, outbound: Outbound, trusted: Collection[str]
+        self,
+        inner: httpx2.AsyncBaseTransport,
+        outbound: Outbound,
+        trusted: Collection[str],
+        clock: Clock | None = None,
     ) -> None:
         self._inner = inner
         self._outbound = outbound
         self._trusted = trusted
+        self._clock = clock or SystemClock()
+        self._looked_at: Recent[tuple[str, bytes, bytes], tuple[float, Sequence[Address]]] = Recent(
+            _REMEMBERED
+        )
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        # What comes after the host goes nowhere else, and may be longer than an address of a stranger's.
-        place = request.url.copy_with(raw_path=b"/", fragment=None)
-        try:
-            addresses = await self._outbound.addresses(str(place), trusted=self._trusted)
-        except (Refused, Failed) as error:
-            raise httpx2.ConnectError(str(error)) from None
+        addresses = await self._addresses(request.url)
         # The certificate is checked for the name, the connection goes to the address.
         extensions = {**request.extensions, "sni_hostname": request.url.host}
         for address in addresses:
@@ -43,10 +55,30 @@ class Guarded(httpx2.AsyncBaseTransport):
                 return await self._inner.handle_async_request(pinned)
             except httpx2.ConnectError:
                 continue
+        self._looked_at.pop(_place(request.url), None)  # it may have moved
         raise httpx2.ConnectError(f"{request.url.host} cannot be reached")
+
+    async def _addresses(self, url: httpx2.URL) -> Sequence[Address]:
+        now = self._clock.monotonic()
+        at, addresses = self._looked_at.get(_place(url), (float("-inf"), ()))
+        if now - at < _FRESH_S:
+            return addresses
+        # What comes after the host goes nowhere else, and may be longer than an address of a stranger's.
+        root = url.copy_with(raw_path=b"/", fragment=None)
+        try:
+            addresses = await self._outbound.addresses(str(root), trusted=self._trusted)
+        except (Refused, Failed) as error:
+            raise httpx2.ConnectError(str(error)) from None
+        self._looked_at[_place(url)] = now, addresses
+        return addresses
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+
+def _place(url: httpx2.URL) -> tuple[str, bytes, bytes]:
+    """All of it that is looked at."""
+    return url.scheme, url.userinfo, url.netloc
 
 
 @asynccontextmanager

@@ -96,14 +96,9 @@ class Cloud:
 
     async def since(self, room: str, last: int) -> Page:
         """What came after message `last`, oldest first."""
-        asked = {
-            "lookIntoFuture": "1",
-            "lastKnownMessageId": str(last),
-            "timeout": "0",
-            "limit": str(_PAGE),
-            "setReadMarker": "0",
-        }
-        answer = await self._answer("GET", f"{SPREED}/v1/chat/{room}", params=asked)
+        # Put together by hand: it is asked for with every message, and `params` would read the address anew.
+        asked = f"lookIntoFuture=1&lastKnownMessageId={last}&timeout=0&limit={_PAGE}&setReadMarker=0"
+        answer = await self._answer("GET", f"{SPREED}/v1/chat/{room}?{asked}")
         if answer.status_code == 304:
             return Page([], last, full=False)
         told = _data(answer)

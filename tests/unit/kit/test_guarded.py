@@ -7,8 +7,9 @@ import pytest
 
 from chamade_mcp.kit.guarded import Guarded
 from chamade_mcp.kit.outbound import Outbound
+from chamade_mcp.kit.testing import VirtualClock
 
-PUBLIC, PRIVATE = "93.184.215.14", "10.0.0.1"
+PUBLIC, MOVED, PRIVATE = "93.184.215.14", "93.184.215.15", "10.0.0.1"
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
@@ -66,3 +67,46 @@ async def test_nothing_else_is_connected_to(
 async def test_what_is_trusted_may_be_anywhere(http: httpx2.AsyncClient, asked: list[httpx2.Request]) -> None:
     await http.get("http://inner.example.org:8080/x")
     assert [str(one.url) for one in asked] == [f"http://{PRIVATE}:8080/x"]
+
+
+async def test_an_address_is_good_for_ten_seconds() -> None:
+    clock, addresses, looked = VirtualClock(), [PUBLIC], list[str]()
+    down = set[str]()
+    asked: list[str] = []
+
+    async def look(host: str, port: int) -> Sequence[str]:
+        looked.append(f"{host}:{port}")
+        return list(addresses)
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request.url.host)
+        if request.url.host in down:
+            raise httpx2.ConnectError("refused")
+        return httpx2.Response(200)
+
+    guard = Guarded(httpx2.MockTransport(answer), Outbound(resolve=look), frozenset(), clock)
+    async with httpx2.AsyncClient(transport=guard) as http:
+        for _ in range(3):
+            await http.get("https://files.example.org/x")
+        assert (asked, looked) == ([PUBLIC] * 3, ["files.example.org:443"])
+        for other in ("https://files.example.org:8443/", "https://other.example.org/"):
+            await http.get(other)
+        assert looked[1:] == ["files.example.org:8443", "other.example.org:443"]
+        for refused in ("http://files.example.org/", "https://me:pw@files.example.org/"):
+            with pytest.raises(httpx2.ConnectError):
+                await http.get(refused)
+        addresses[:] = [PRIVATE]
+        await clock.advance(9)
+        await http.get("https://files.example.org/x")
+        await clock.advance(1)
+        with pytest.raises(httpx2.ConnectError):  # and where the name points to by now, nothing ever went
+            await http.get("https://files.example.org/x")
+        assert set(asked) == {PUBLIC}
+        addresses[:] = [PUBLIC]
+        await http.get("https://files.example.org/x")
+        addresses[:] = [MOVED]
+        down.add(PUBLIC)
+        with pytest.raises(httpx2.ConnectError):
+            await http.get("https://files.example.org/x")
+        await http.get("https://files.example.org/x")
+        assert asked[-1] == MOVED
