@@ -36,9 +36,10 @@ class Ears:
             words = await self._greeter.redeem(token.removeprefix(START_PREFIX), sender, place)
             await self._mouth.tell(place, words)
             return
-        scope = await self._scope(sender, message.chat.group is not None)
+        group = message.chat.group
+        scope = await self._scope(sender, group is not None)
         if scope is None:
-            if message.chat.group is None and (words := self._greeter.turn_away(sender)):
+            if group is None and (words := self._greeter.turn_away(sender)):
                 await self._mouth.tell(place, words)
             return
         attachments: list[Attachment] = []
@@ -59,7 +60,7 @@ class Ears:
             tuple(attachments),
             reply_to=MessageRef(str(quoted.message_id)) if quoted is not None and answers else None,
             thread=None if message.thread is None else ThreadRef(message.thread),
-            group=message.chat.group,
+            group=group,
             mentions_me=message.mentions(self._me),
             sent_at=message.sent_at,
         )
@@ -90,4 +91,5 @@ class Ears:
 
 
 def _sender(message: Message) -> Sender | None:
-    return None if message.author is None else Sender(*message.author)
+    author = message.author
+    return None if author is None else Sender(*author)
