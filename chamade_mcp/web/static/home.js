@@ -1,17 +1,17 @@
 // The home page: calls, the inbox, open links, and the two ways to let a person in.
 import { $, ago, api, conversationRow, day, el, fill, follow, keepLooking, plural, shortDay, trouble, when } from "./dash.js";
 import { agentSuffix, webAddress } from "./dom.js";
+import { firstSteps, readFirstSteps, showFirstSteps } from "./firststeps.js";
+import { needs, readNeeds, showNeeds } from "./needs.js";
 import { readConnections, showConnections } from "./platforms.js";
 import { readRequests, showRequests } from "./requests.js";
-import { nameOf } from "./webhookname.js";
 
 const SHOWN = 5;
-const RARELY_MS = 12000; // links, keys, webhooks: what has no event of its own, or seldom one
+const RARELY_MS = 12000; // links, keys, connections: what has no event of its own, or seldom one
 
 let titles = new Map();
 let keys = [];
 let links = [];
-let webhooks = [];
 let live = false;
 let rarelyAt = -Infinity;
 
@@ -196,20 +196,9 @@ $("made").addEventListener("close", () => {
   $("made-open").removeAttribute("href");
 });
 $("start-room").addEventListener("click", () => start("room"));
+firstSteps(start);
 for (const button of [$("start-chat"), document.querySelector("[data-start=chat]")]) {
   button.addEventListener("click", () => start("chat"));
-}
-
-// --- webhooks that were switched off ----------------------------------------------------------------------
-
-function brokenRow({ id, name, reason }) {
-  const words = [el("b", {}, el("bdi", {}, name)), " was switched off: nothing that happens is posted there. ", el("bdi", {}, reason)];
-  return el("li", { class: "note warn broken" }, el("p", {}, ...words), el("a", { class: "button small", href: `/dashboard/webhooks/${id}`, "data-act": "open" }, "Look at it"));
-}
-
-function showBroken() {
-  const off = webhooks.filter(({ status }) => status === "disabled");
-  fill($("broken"), off.map((one) => ({ id: one.id, name: nameOf(one), reason: one.reason ?? "" })), (one) => one.id, brokenRow);
 }
 
 // --- the rest ---------------------------------------------------------------------------------------------
@@ -236,37 +225,36 @@ function showAgent() {
   return Boolean(used);
 }
 
-function showSummary(calls, waiting, used) {
+function showSummary(calls, waiting, used, listed) {
   const live = calls.length ? `${plural(calls.length, "call")} ${calls.length === 1 ? "is" : "are"} live` : "No call is live";
   const mail = waiting ? `${plural(waiting, "conversation")} ${waiting === 1 ? "waits" : "wait"} for an answer` : "everybody has an answer";
-  $("summary").textContent = used || calls.length || waiting ? `${live}, and ${mail}.` : "Connect your agent, then start a room or send a chat link.";
+  $("summary").textContent = used || calls.length || waiting ? `${live}, and ${mail}.` : listed ? "Welcome." : "Connect your agent, then start a room or send a chat link.";
 }
 
 async function readRarely() {
-  const read = [api("GET", "/api/links"), api("GET", "/api/api-keys"), api("GET", "/api/webhooks"), readConnections()];
-  const [readLinks, readKeys, readHooks, readTitles] = await Promise.all(read);
+  const read = [api("GET", "/api/links"), api("GET", "/api/api-keys"), readConnections()];
+  const [readLinks, readKeys, readTitles] = await Promise.all(read);
   titles = readTitles;
   links = readLinks.links;
   keys = readKeys.api_keys;
-  webhooks = readHooks.webhooks;
 }
 
 async function look() {
   const due = performance.now() - rarelyAt > RARELY_MS;
   if (due) rarelyAt = performance.now();
   const rarely = due && readRarely().catch((error) => ((rarelyAt = -Infinity), Promise.reject(error)));
-  const [{ calls }, { conversations }] = await Promise.all([api("GET", "/api/calls"), api("GET", "/api/inbox?limit=50"), readRequests(), rarely]);
+  const [{ calls }, { conversations }] = await Promise.all([api("GET", "/api/calls"), api("GET", "/api/inbox?limit=50"), readRequests(), readNeeds(), readFirstSteps(), rarely]);
   live = calls.length > 0;
   const waiting = conversations.filter((one) => one.last_message?.direction === "inbound").length;
   greet();
-  showSummary(calls, waiting, showAgent());
+  showSummary(calls, waiting, showAgent(), showFirstSteps());
   showCalls(calls);
   fill($("inbox"), conversations.slice(0, SHOWN), (one) => one.conversation_id, (one) => conversationRow(one, titles));
   $("inbox-empty").hidden = conversations.length > 0;
   showRequests(titles);
   showLinks();
   showConnections();
-  showBroken();
+  showNeeds(titles);
 }
 
 // What the address says of connecting a platform is on the page by now: reloading is not to say it again.
@@ -274,4 +262,5 @@ if ($("returned")) history.replaceState(null, "", "/dashboard");
 
 // Events tell of calls and messages at once; that people come to a call and go, and that strangers ask, no event tells.
 const lookNow = keepLooking(() => (live ? 4000 : 8000), look);
-follow(lookNow, (type) => ["webhook_disabled", "connection_state"].includes(type) && (rarelyAt = -Infinity));
+follow(lookNow, (type) => type === "connection_state" && (rarelyAt = -Infinity));
+needs(() => lookNow());

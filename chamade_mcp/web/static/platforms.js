@@ -1,4 +1,4 @@
-// The platforms, the agent's connections to them, trying one, and those that a person has to mend.
+// The platforms, the agent's connections to them, and trying one.
 import { $, api, el, fill, say, trouble } from "./dash.js";
 
 const STATES = { connecting: "connecting", unavailable: "not reachable", auth_needed: "signed out" };
@@ -6,7 +6,6 @@ const STATES = { connecting: "connecting", unavailable: "not reachable", auth_ne
 let platforms = [];
 let connections = [];
 let links = {}; // others that the answer tells, such as discord_invite_url
-let known = null;
 const tried = new Map(); // what a test of each connection has shown
 
 /** Titles of the platforms by their names. */
@@ -77,39 +76,9 @@ function rows({ platform, title, status, oauth_provider: provider }) {
   return [head, ...ties.map(({ id, name, status }) => ({ key: id, id, name, status, ...tried.get(id) })), ...(invite ? [{ key: `${platform} invite`, invite }] : [])];
 }
 
-// --- what only a person can mend --------------------------------------------------------------------------
-
-function mendRow({ name, platform, title, detail, provider }) {
-  return el(
-    "li",
-    { class: "mend-row" },
-    el(
-      "div",
-      {},
-      el("div", { class: "name" }, el("b", {}, el("bdi", {}, name)), el("span", { class: "tag warn" }, "Signed out")),
-      el("p", {}, `${title} no longer lets it in. `, detail && el("bdi", {}, stop(detail)), " What your agent says there waits."),
-    ),
-    provider
-      ? el("button", { type: "button", class: "small", "data-act": "mend", "aria-label": `Sign in again: ${name}`, onclick: () => signIn(provider) }, "Sign in again")
-      : el("a", { class: "button", href: `/dashboard/platforms/${platform}`, "data-act": "mend", "aria-label": `Mend ${name}` }, "Mend"),
-  );
-}
-
-function showMend() {
-  const broken = connections
-    .filter((one) => one.status === "auth_needed")
-    .map((one) => ({ ...one, title: titleOf(one), provider: one.by_oauth ? platforms.find(({ platform }) => platform === one.platform)?.oauth_provider : null }));
-  fill($("mend-list"), broken, (one) => one.id, mendRow);
-  $("mend-card").hidden = !broken.length;
-  const fresh = broken.filter((one) => known && !known.has(one.id));
-  known = new Set(broken.map((one) => one.id));
-  if (fresh.length) say(`${fresh.map((one) => one.name).join(", ")} no longer works: see “Needs you”.`);
-}
-
 export function showConnections() {
   const shown = platforms.filter((one) => one.available).flatMap(rows);
   fill($("platforms"), shown, (one) => one.key, (one) => (one.id ? connectionRow(one) : one.invite ? inviteRow(one) : platformRow(one)));
   const later = platforms.filter((one) => !one.available).map((one) => one.title);
   $("platforms-later").textContent = later.length ? `Not in this version yet: ${later.join(", ")}.` : "";
-  showMend();
 }

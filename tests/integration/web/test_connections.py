@@ -76,13 +76,13 @@ async def test_slack_is_connected_and_connected_again(office: Office) -> None:
     await expect(page.locator(".bot-card")).to_contain_text("Signed out")  # without a reload
     (connection,) = await office.shop.connections()
     await office.desk.open("")
-    await expect(page.locator("#mend-list")).to_contain_text("Slack no longer lets it in")
+    await expect(page.locator("#needs-list")).to_contain_text("Slack no longer lets it in")
     await office.desk.open("/platforms/slack")
     await office.button(f"Sign in again: {INSTALLED}").click()
     await office.agree()
     await office.shop.gateway.state(connection["id"], "ok")
     await office.desk.open("")
-    await expect(page.locator("#mend-card")).to_be_hidden()
+    await expect(page.locator("#needs-card")).to_be_hidden()
 
 
 @requirement("R-247")

@@ -123,11 +123,13 @@ async def test_the_home_page_says_at_once_that_one_was_switched_off(
     page = desk.page
     await add(desk, receiver.url, PROBE)
     await desk.open("")
-    await expect(page.locator("#broken li")).to_have_count(0)
+    await expect(page.locator("#needs-list li")).to_have_count(0)
     receiver.status = 410
     await happen(house, desk)
-    await expect(page.locator("#broken li")).to_contain_text(f"{PROBE} was switched off")
-    await page.click("#broken a")
+    need = page.locator("#needs-list li")
+    await expect(need.locator("b")).to_have_text(PROBE)
+    await expect(need).to_contain_text("Switched off")
+    await need.get_by_role("link", name="Look at it").click()
     await expect(page.locator("#webhook-state")).to_contain_text("Switched off")
 
 
