@@ -134,4 +134,8 @@ async def test_a_bot_of_ones_own_is_mended_and_its_name_does_nothing(office: Off
     for view in (PHONE, DESKTOP):
         await page.set_viewport_size(view)
         assert await office.desk.violations(f"{view['width']}") == []
+    await office.desk.open("/platforms")
+    await expect(page.locator("#platforms")).to_contain_text(f"Signed out: @{PROBE} (Acme)")
+    await page.get_by_role("button", name="Disconnect: ").click()
+    await expect(page.locator("#sure-what")).to_have_text(f"@{PROBE} (Acme)")
     assert await page.evaluate("window.hacked") is None

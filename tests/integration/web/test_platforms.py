@@ -148,6 +148,14 @@ async def test_every_platform_has_a_guide_that_anybody_can_read(desktop: Desktop
     await page.locator(".guide").get_by_role("button", name="Copy").first.click()
     copied = await page.evaluate("navigator.clipboard.readText()")
     assert copied.strip() == f"{desk.url}/api/hooks/teams"
+    # A wrong address of somebody's own Nextcloud is told where it was typed, and stays there.
+    await desk.open("/platforms/nctalk")
+    place = page.get_by_label("Its address")
+    await place.fill("https://ann:secret@cloud.example.org")
+    await page.get_by_role("button", name="Go to Nextcloud Talk").click()
+    await expect(page.locator(".guide [role=alert]", has_text="address of a Nextcloud")).to_be_visible()
+    await expect(place).to_have_value("https://ann:secret@cloud.example.org")
+    desk.complaints[:] = [text for text in desk.complaints if "status of 422" not in text]
     await desk.open("/platforms/web")
     await page.get_by_role("button", name="Make a link").click()
     await expect(page.get_by_role("textbox", name="Link")).to_have_value(re.compile(f"{desk.url}/c/.+"))

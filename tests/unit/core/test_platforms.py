@@ -7,8 +7,8 @@ from chamade_mcp.core.roster import Roster
 from chamade_mcp.kit.registry import discover
 from chamade_mcp.kit.testing import SCRIPTED
 from chamade_mcp.model.access import Scope
-from chamade_mcp.model.errors import GatewayError, ValidationFailed
-from chamade_mcp.model.ids import AccountId, AgentId
+from chamade_mcp.model.errors import GatewayError, NotFound, ValidationFailed
+from chamade_mcp.model.ids import AccountId, AgentId, Platform
 from tests.support.house import House
 from tests.support.requirement import requirement
 
@@ -87,3 +87,27 @@ async def test_what_is_connected(house: House) -> None:
         {"id": "embedded:scripted", "platform": "scripted", "status": "ok", "embedded": True}
     ]
     house.platforms.require_connected(house.platforms.require(SCRIPTED), owner.scope, None)
+
+
+def test_the_ways_to_connect_are_those_that_are_set_up() -> None:
+    found = discover()
+    told = {
+        "slack": {"client_id": "1", "client_secret": "2", "signing_secret": "3"},
+        "telegram": {"bot_token": "1:A"},
+    }
+    plain, set_up = (
+        Platforms(registry, Roster())
+        for registry in (found, found.configured({Platform(name): its for name, its in told.items()}))
+    )
+
+    def kinds(platforms: Platforms, name: str) -> list[str]:
+        return [str(way.kind) for way in platforms.ways(platforms.runnable(name))]
+
+    assert kinds(plain, "slack") == ["bot", "bot"]
+    assert kinds(set_up, "slack") == ["oauth", "bot", "bot"]
+    assert kinds(plain, "telegram") == ["bot"]
+    assert kinds(set_up, "telegram") == ["link", "bot"]
+    assert kinds(plain, "nctalk") == ["connect", "bot"]
+    assert kinds(plain, "web") == ["link"]
+    with pytest.raises(NotFound):
+        plain.runnable("zoom")
