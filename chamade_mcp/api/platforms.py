@@ -8,6 +8,7 @@ from pydantic import Field
 from chamade_mcp.api.account import OkWire
 from chamade_mcp.api.fields import Body, Line, PlatformName, WebUrl, Wire
 from chamade_mcp.api.operation import Answer, AnyOperation, Asked, Group, Operation
+from chamade_mcp.api.qr import qr_svg
 from chamade_mcp.api.routing import PATH_IDS
 from chamade_mcp.core.handovers import Handovers
 from chamade_mcp.core.invitations import Invitations
@@ -29,6 +30,7 @@ class InviteBody(Body):
         InviteKind, Field(description="`chat`: write to the agent; `room`: a call that the agent can join")
     ] = InviteKind.CHAT
     agent_name: Line = "AI Agent"
+    qr: Annotated[bool, Field(description="Whether `qr` of the answer is wanted")] = False
 
 
 class PlatformsWire(Wire):
@@ -80,6 +82,7 @@ class InviteWire(Wire):
     url: Annotated[str, Field(description="Told this once: whoever opens it can write, or is in the room")]
     agent_name: str
     expires_at: str | None
+    qr: Annotated[str | None, Field(description="The URL as a QR code, an SVG document")] = None
 
 
 class LinkWire(Wire):
@@ -153,9 +156,10 @@ class PlatformGroup:
         return {"url": self.linking.begin(asked.principal, Platform("slack"))}
 
     async def invite(self, asked: Asked[InviteBody, None]) -> Answer:
-        return await self.invitations.invite(
+        made = await self.invitations.invite(
             asked.principal, asked.body.platform, asked.body.agent_name, asked.body.kind
         )
+        return {**made, "qr": qr_svg(str(made["url"]))} if asked.body.qr else made
 
     async def list_links(self, asked: Asked[None, None]) -> Answer:
         return {"links": await self.invitations.list(asked.principal.scope)}

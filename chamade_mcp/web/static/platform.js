@@ -101,9 +101,11 @@ function linkForm(way, guide) {
   const url = el("input", { id: `link-${guide.dataset.way}`, readonly: true, spellcheck: "false" });
   const open = el("a", { class: "button", target: "_blank", rel: "noopener" }, "Open it");
   const until = el("p", { class: "muted small-print" });
-  const made = el("div", { class: "copied", hidden: true }, el("label", { for: url.id }, "Link"), el("div", { class: "copy-row" }, url, copyButton(url.id), open), until);
+  const picture = el("div", { class: "qr", role: "img", "aria-label": "The link as a QR code" });
+  const made = el("div", { class: "copied", hidden: true }, el("label", { for: url.id }, "Link"), el("div", { class: "copy-row" }, url, copyButton(url.id), open), until, picture);
   const form = formOf([], "Make a link", async () => {
-    const { url: link, expires_at: at } = await api("POST", "/api/invite-link", { platform: name, kind: "chat" });
+    const { url: link, expires_at: at, qr } = await api("POST", "/api/invite-link", { platform: name, kind: "chat", qr: true });
+    picture.replaceChildren(new DOMParser().parseFromString(qr, "image/svg+xml").documentElement);
     url.value = link;
     open.href = link;
     until.textContent = `It is shown this once${at ? `, and works until ${day(at)}, ${new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}` : ""}.`;

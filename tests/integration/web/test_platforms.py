@@ -159,3 +159,5 @@ async def test_every_platform_has_a_guide_that_anybody_can_read(desktop: Desktop
     await desk.open("/platforms/web")
     await page.get_by_role("button", name="Make a link").click()
     await expect(page.get_by_role("textbox", name="Link")).to_have_value(re.compile(f"{desk.url}/c/.+"))
+    await expect(page.get_by_role("img", name="The link as a QR code").locator("path")).to_have_count(2)
+    assert await desk.violations("a link") == []
