@@ -24,7 +24,7 @@ function connected(bot) {
     words.className = well ? "" : "error";
   };
   const line = el("p", {}, el("b", {}, el("bdi", {}, bot.name)), " is connected. Go on with the next step.");
-  return el("div", { class: "note stack", tabindex: "-1" }, line, el("div", { class: "actions" }, el("button", { type: "button", class: "small", onclick: test }, "Test it")), words);
+  return el("div", { class: "note column", tabindex: "-1" }, line, el("div", { class: "actions" }, el("button", { type: "button", class: "small", onclick: test }, "Test it")), words);
 }
 
 /** A form whose submission waits for `act(error)`; a second one meanwhile does nothing. */
@@ -115,7 +115,7 @@ function linkForm(way, guide) {
     lookNow();
   });
   const add = platform.invite_url && el("p", {}, el("a", { href: platform.invite_url, target: "_blank", rel: "noopener" }, "Add the gateway’s bot to a server"));
-  return el("div", { class: "stack" }, form, made, add);
+  return el("div", { class: "column" }, form, made, add);
 }
 
 const FORMS = { bot: botForm, connect: connectForm, oauth: oauthForm, link: linkForm };
