@@ -13,6 +13,7 @@ from starlette.websockets import WebSocketClose
 from chamade_mcp.api.access import Gate, origin_of
 from chamade_mcp.api.app import PLAIN_COOKIE, SECURE_COOKIE, api_app
 from chamade_mcp.core.gateway import Core
+from chamade_mcp.core.health import Health
 from chamade_mcp.core.supervisor import Supervisor
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.connector import Served
@@ -34,6 +35,7 @@ from chamade_mcp.web.dashboard import dashboard_routes
 from chamade_mcp.web.docs.site import docs_routes
 from chamade_mcp.web.downloads import download_routes
 from chamade_mcp.web.rooms import room_routes
+from chamade_mcp.web.status_page import status_routes
 
 WEB = Platform("web")
 """The platform whose links our own pages open."""
@@ -67,12 +69,14 @@ def create_app(
     )
     assets = Assets.load()
     door = Gate(core.accounts, SECURE_COOKIE if secure else PLAIN_COOKIE, origin_of(core.public_url))
+    health = Health(clock, ready, core.overview.database_answers, core.overview.events_are_kept)
     routes: list[BaseRoute] = [
         *well_known_routes(places),
         *AuthorizationServer(places, core.clients, core.grants, clock).routes(),
         *consent_routes(core, places, Documents(outbound, clock), door, assets),
         *connect_routes(core, door, assets),
         *download_routes(core, door, assets),
+        *status_routes(core, health, door, assets),
         *room_routes(core.invitations.of(WEB), assets),
         *dashboard_routes(core, door, assets),
         *docs_routes(core.public_url, core.platforms.manifests, lambda: api.reference.document, assets),

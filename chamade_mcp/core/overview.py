@@ -136,6 +136,15 @@ class Overview:
             for listed in self._platforms.connections(principal.scope)
         ]
 
+    async def events_are_kept(self) -> bool:
+        """Whether a transaction that writes goes through."""
+        try:
+            await self._database.write(lambda _: None)
+        except (GatewayError, SQLAlchemyError) as error:
+            log.warning("the database is not written: %s", error)
+            return False
+        return True
+
     async def database_answers(self) -> bool:
         try:
             return await self._database.read(answers)
