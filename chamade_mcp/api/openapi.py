@@ -106,6 +106,8 @@ def document(groups: Sequence[Group], platforms: Iterable[str], public_url: str)
     """The whole document. `platforms` are the names this gateway knows."""
     operations = [operation for group in groups for operation in group.operations]
     refs, schemas = _models(operations)
+    taken = {"Problem", "Platform"} & schemas.keys()
+    assert not taken, f"two schemas are called {taken}"
     schemas["Problem"] = PROBLEM
     schemas["Platform"] = {"type": "string", "enum": sorted(platforms)}
     paths: dict[str, Schema] = {}

@@ -64,7 +64,7 @@ class WayWire(Wire):
     fields: Annotated[list[FieldWire], Field(description="What a person is asked for")]
 
 
-class PlatformWire(Wire):
+class PlatformGuideWire(Wire):
     platform: str
     title: str
     about: str
@@ -188,7 +188,7 @@ class PlatformGroup:
                 "How one platform is connected",
                 self.guided,
                 read,
-                reply=PlatformWire,
+                reply=PlatformGuideWire,
                 errors={404: ("PLATFORM_NOT_FOUND",)},
                 notes="What stands beside `bot_token` in a way of the kind `bot` goes into `settings` of"
                 " `POST /api/bot-tokens`.",

@@ -255,6 +255,7 @@ class FakeCore:
             await self._poll(wait)
         if platform is None and "last_message_cursor" not in request.query_params:
             found = [_snapshot(conversation) for conversation in found]
+            return JSONResponse({"conversations": found, "last_message_cursor": CURSOR, "next": None})
         return JSONResponse({"conversations": found, "last_message_cursor": CURSOR})
 
     async def _poll(self, seconds: int) -> None:
