@@ -9,9 +9,10 @@ from starlette.responses import Response
 
 from chamade_mcp.kit.credential import credential_in
 from chamade_mcp.model.access import Principal
-from chamade_mcp.model.errors import Forbidden
+from chamade_mcp.model.errors import Action, Conflict, Forbidden
 from chamade_mcp.model.limits import SESSION_LIFE
 
+_SHOWN = b"x-chamade-agent"
 _SAFE = frozenset({"GET", "HEAD"})
 
 Headers = Mapping[bytes, bytes]
@@ -34,14 +35,23 @@ class Gate:
     """``scheme://host[:port]`` as browsers see us."""
 
     async def admit(self, headers: Headers, method: str) -> Principal:
-        """Raises `Unauthenticated`, or `Forbidden` for a cookie that another site's page sent."""
+        """Raises `Unauthenticated`, `Forbidden` for a cookie that another site's page sent, `Conflict` for
+        a page that shows another agent than its browser does by now."""
         key = credential_in(headers)
         if key is None:
             token = self.session_of(headers)
             if token is not None:
                 if method not in _SAFE:
                     self.require_same_origin(headers)
-                return await self.accounts.authenticate_session(token)
+                person = await self.accounts.authenticate_session(token)
+                shown = headers.get(_SHOWN)
+                if shown is not None and shown.decode("latin-1") != person.scope.agent:
+                    raise Conflict(
+                        "Another agent was chosen in this browser: reload the page",
+                        code="OTHER_AGENT_CHOSEN",
+                        action=Action.ASK_HUMAN,
+                    )
+                return person
         return await self.accounts.authenticate(key)
 
     def session_of(self, headers: Headers) -> str | None:

@@ -10,7 +10,7 @@ from chamade_mcp.core.bounds import inside
 from chamade_mcp.core.consents import ConsentRequest
 from chamade_mcp.kit.clock import iso
 from chamade_mcp.model.access import Bounds, Scope
-from chamade_mcp.model.ids import AgentId, GrantId, new_grant_id
+from chamade_mcp.model.ids import GrantId, new_grant_id
 from chamade_mcp.store.schema import accounts, agents, oauth_families, oauth_grants
 
 
@@ -22,10 +22,6 @@ def authenticated(conn: Connection, token: str) -> tuple[Row[Any], bool] | None:
         select(accounts.c.email_verified).where(accounts.c.id == row.account_id)
     ).scalar_one()
     return row, verified
-
-
-def agent_name(conn: Connection, agent: AgentId) -> str:
-    return conn.execute(select(agents.c.name).where(agents.c.id == agent)).scalar_one()
 
 
 def standing(conn: Connection, scope: Scope, client_id: str) -> Row[Any] | None:

@@ -64,10 +64,6 @@ class Grants:
         """Whether anybody here has ever said yes to that client."""
         return await self._database.read(partial(grant_rows.known, client_id=client_id))
 
-    async def agent_name(self, principal: Principal) -> str:
-        """What the agent is called that a client would act as."""
-        return await self._database.read(partial(grant_rows.agent_name, agent=principal.scope.agent))
-
     async def approve(self, principal: Principal, request: ConsentRequest) -> str:
         """The person said yes: gives the authorization code."""
         code, now, scope = tokens.new_token(tokens.CODE), self._clock.now(), principal.scope

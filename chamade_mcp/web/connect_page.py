@@ -52,6 +52,7 @@ class _Connect:
                 "dash_error.html", status=400, title="This cannot be connected", words=words, request_id=""
             )
         profile = await self._core.accounts.profile(visitor.principal)
+        agents = await self._core.agents.names(visitor.principal)
         response = self._views.render(
             "connect.html",
             action=request.url.path,
@@ -59,7 +60,7 @@ class _Connect:
             token=form_token(self._session(request)),
             title=self._core.platforms.require(platform).title,
             host=host,
-            agent=await self._core.grants.agent_name(visitor.principal),
+            agent=agents[visitor.principal.scope.agent],
             email=profile["email"],
         )
         # Browsers apply `form-action` to where the answer to a form sends them on, too.

@@ -7,6 +7,7 @@ something else falls on them.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -33,7 +34,7 @@ _WORDS: Mapping[Permission, tuple[str, str]] = {
     Permission.READ: ("Read", "your inbox, your calls and their transcripts"),
     Permission.MESSAGE: ("Write", "messages and send files in your agent’s name"),
     Permission.CALL: ("Call", "join, answer and leave calls, hear and speak in them"),
-    Permission.MANAGE: ("Manage", "your keys, links, grants and profile"),
+    Permission.MANAGE: ("Manage", "your agent’s keys, connections, links and apps"),
 }
 _TOO_LATE = "The question was answered already, is more than ten minutes old, or was put to another browser."
 _START_AGAIN = "Go back to the program that sent you here and connect it again."
@@ -121,7 +122,8 @@ class _Consent:
             refused = {"error": "access_denied", "error_description": "the person said no"}
             return _to(authorize.answer_location(question, refused, self._places))
         require_verified(visitor.principal)
-        code = await self._core.grants.approve(visitor.principal, question)
+        scope = await self._core.agents.scope(visitor.principal, form.get("agent") or None)
+        code = await self._core.grants.approve(replace(visitor.principal, scope=scope), question)
         return _to(authorize.answer_location(question, {"code": code}, self._places))
 
     # --- inside --------------------------------------------------------------------------------------------
@@ -130,6 +132,7 @@ class _Consent:
         self, visitor: Visitor, question: ConsentRequest, request_token: str, token: str
     ) -> HTMLResponse:
         profile = await self._core.accounts.profile(visitor.principal)
+        agents = await self._core.agents.names(visitor.principal)
         response = self._views.render(
             "consent.html",
             action=CONSENT,
@@ -139,9 +142,11 @@ class _Consent:
             host=question.client_host,
             place=redirects.place(question.redirect_uri),
             here=redirects.is_loopback(question.redirect_uri),
-            agent=await self._core.grants.agent_name(visitor.principal),
+            agent=visitor.principal.scope.agent,
+            agents=agents,
             email=profile["email"],
-            again=await self._core.grants.covers(visitor.principal, question),
+            # With several, which one it is to be is asked anew.
+            again=len(agents) == 1 and await self._core.grants.covers(visitor.principal, question),
             scopes=[(p, *_WORDS[p]) for p in Permission if p in question.permissions],
         )
         # Browsers apply `form-action` to where the answer to a form sends them on, too.

@@ -27,8 +27,10 @@ NAVIGATION: tuple[Group, ...] = (
     ),
     (
         Entry("/platforms", "platforms", "Platforms", in_bar=True),
+        Entry("/agents", "agents", "Agents"),
         Entry("/connect", "connect", "Connect"),
         Entry("/keys", "keys", "Keys"),
+        Entry("/apps", "apps", "Apps"),
         Entry("/webhooks", "webhooks", "Webhooks"),
     ),
     (Entry("/usage", "usage", "Usage"),),

@@ -15,6 +15,8 @@ export class Refused extends Error {
 /** What the API answers. The person is asked in between where they have to show who they are. */
 export async function api(method, path, body, headers = {}) {
   const asked = { method, headers: { accept: "application/json", ...headers } };
+  const { agent } = document.body.dataset;
+  if (agent) asked.headers["x-chamade-agent"] = agent; // another tab may have chosen another one
   if (body !== undefined) {
     asked.headers["content-type"] = "application/json";
     asked.body = JSON.stringify(body);
@@ -34,6 +36,10 @@ export async function api(method, path, body, headers = {}) {
   if (json.code === "CONFIRMATION_REQUIRED") {
     if (await askPerson("confirm")) return api(method, path, body, headers);
     throw new Refused(403, { detail: "Nothing was done" });
+  }
+  if (json.code === "OTHER_AGENT_CHOSEN") {
+    trouble("Another agent is shown in this browser now. What you have typed stays here until you reload.");
+    return new Promise(() => {}); // what the page shows is not that agent's
   }
   if (!answer.ok) throw new Refused(answer.status, json);
   return json;
@@ -237,6 +243,17 @@ async function copy(target) {
     return document.execCommand("copy");
   }
 }
+
+$("whose")?.addEventListener("change", async ({ target }) => {
+  try {
+    await api("POST", `/api/agents/${target.value}/choose`);
+    // A conversation, a call or a webhook is of one agent: its list is of each.
+    location.assign(location.pathname.split("/").slice(0, 3).join("/"));
+  } catch (error) {
+    target.value = document.body.dataset.agent;
+    trouble(error.message, 6000);
+  }
+});
 
 // A page that the browser brings back as it was left must not come with its menu open.
 addEventListener("pagehide", () => $("pages").hidePopover());

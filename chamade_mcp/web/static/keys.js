@@ -1,12 +1,15 @@
-// The keys: made, listed, revoked; and the programs that were let in without one.
+// The keys: made, listed, revoked.
 import { $, ago, api, el, fill, keepLooking, shortDay, when } from "./dash.js";
 import { askForKey, onNewKey } from "./newkey.js";
 import { pingAgents, verdictLine, verdictOf } from "./ping.js";
 
 const WORDS = { read: "read", message: "write", call: "call", manage: "manage" };
 
+const several = () => document.body.dataset.agent !== undefined;
+
 function keyRow(key) {
   const about = [
+    several() && `For ${key.agent_name}`,
     key.used ? `Used ${key.used}` : "Never used",
     `made ${when(key.created_at)}`,
     key.expires_at && `${key.expired ? "expired on" : "works until"} ${shortDay(key.expires_at)}`,
@@ -22,45 +25,17 @@ function keyRow(key) {
       key.verdict && verdictLine(key.verdict),
     ),
     el("div", { class: "tags" }, ...key.permissions.map((one) => el("span", { class: "tag" }, WORDS[one] ?? one))),
-    el("button", { type: "button", class: "small", "data-act": "revoke", "aria-label": `Revoke ${key.name}`, onclick: () => askRevoke(KEY, key.id, key.name) }, "Revoke"),
-  );
-}
-
-function clientRow(client) {
-  const about = [
-    client.client_host ? `Known by ${client.client_host}` : "Its name is its own word",
-    client.used ? `used ${client.used}` : "never used",
-    `let in ${when(client.created_at)}`,
-    `until ${shortDay(client.expires_at)} at most`,
-  ];
-  const name = client.client_name;
-  return el(
-    "li",
-    { class: "key-row" },
-    el(
-      "div",
-      {},
-      el("div", { class: "name" }, el("b", {}, el("bdi", {}, name))),
-      el("p", {}, about.join(" · ")),
-      client.verdict && verdictLine(client.verdict),
-    ),
-    el("div", { class: "tags" }, ...client.permissions.map((one) => el("span", { class: "tag" }, WORDS[one] ?? one))),
-    el("button", { type: "button", class: "small", "data-act": "revoke", "aria-label": `Revoke ${name}`, onclick: () => askRevoke(CLIENT, client.id, name) }, "Revoke"),
+    el("button", { type: "button", class: "small", "data-act": "revoke", "aria-label": `Revoke ${key.name}`, onclick: () => askRevoke(key) }, "Revoke"),
   );
 }
 
 // --- revoking ---------------------------------------------------------------------------------------------
 
-const KEY = { path: "/api/api-keys", title: "Revoke a key", who: "Whatever uses", then: "This cannot be undone.", focus: "keys-title" };
-const CLIENT = { path: "/api/grants", title: "Take access back", who: "The program", then: "It can ask you again.", focus: "clients-title" };
 let revoking = null;
 
-function askRevoke(kind, id, name) {
-  revoking = { ...kind, id, name };
-  $("revoke-title").textContent = kind.title;
-  $("revoke-who").textContent = kind.who;
-  $("revoke-then").textContent = kind.then;
-  $("revoke-what").textContent = name;
+function askRevoke(key) {
+  revoking = key;
+  $("revoke-what").textContent = key.name;
   $("revoke-name").value = "";
   $("revoke-error").textContent = "";
   $("revoke-go").disabled = true;
@@ -74,7 +49,7 @@ $("revoke-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   if (!named()) return;
   try {
-    await api("DELETE", `${revoking.path}/${revoking.id}`);
+    await api("DELETE", `/api/api-keys/${revoking.id}`);
   } catch (error) {
     if (error.status !== 404) {
       $("revoke-error").textContent = error.message;
@@ -82,7 +57,7 @@ $("revoke-form").addEventListener("submit", async (event) => {
     }
   }
   $("revoke").close();
-  $(revoking.focus).focus(); // the button that opened the dialog is about to go
+  $("keys-title").focus(); // the button that opened the dialog is about to go
   lookNow();
 });
 
@@ -108,7 +83,7 @@ $("fresh-done").addEventListener("click", () => {
 addEventListener("pagehide", forget);
 
 async function look() {
-  const [{ api_keys: keys }, { grants: clients }] = await Promise.all([api("GET", "/api/api-keys"), api("GET", "/api/grants")]);
+  const { api_keys: keys } = await api("GET", "/api/api-keys");
   const shown = keys.map(({ last_used_at: at, ...key }) => ({
     ...key,
     used: at && ago(at),
@@ -117,9 +92,6 @@ async function look() {
   }));
   fill($("keys"), shown, (key) => key.id, keyRow);
   $("keys-empty").hidden = keys.length > 0;
-  const known = clients.map(({ last_used_at: at, ...client }) => ({ ...client, used: at && ago(at), verdict: verdictOf(client.id) }));
-  fill($("clients"), known, (client) => client.id, clientRow);
-  $("clients-card").hidden = clients.length === 0;
 }
 
 const lookNow = keepLooking(10000, look);

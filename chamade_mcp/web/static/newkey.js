@@ -1,10 +1,10 @@
 // The dialog that makes a key (templates/dash_macros.html).
 import { $, api } from "./dash.js";
 
-const errors = { name: "key-name-error", permissions: "key-permissions-error" };
+const errors = { name: "key-name-error", permissions: "key-permissions-error", agent_id: "key-agent-error" };
 
 function clear() {
-  for (const id of [...Object.values(errors), "key-error"]) $(id).textContent = "";
+  for (const id of [...Object.values(errors), "key-error"]) if ($(id)) $(id).textContent = "";
   $("key-name").removeAttribute("aria-invalid");
 }
 
@@ -36,10 +36,11 @@ export function onNewKey(made) {
     if (!name) return complain("name", "Give it a name, to know it again.");
     if (!permissions.length) return complain("permissions", "A key that may do nothing is of no use.");
     const life = Number($("key-life").value);
+    const agent = $("key-agent")?.value; // asked where there are several
     if (making) return;
     making = true;
     try {
-      const key = await api("POST", "/api/api-keys", { name, permissions, ...(life && { expires_in_days: life }) });
+      const key = await api("POST", "/api/api-keys", { name, permissions, ...(agent && { agent_id: agent }), ...(life && { expires_in_days: life }) });
       $("new-key").close();
       made(key);
     } catch (error) {

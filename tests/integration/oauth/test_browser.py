@@ -86,18 +86,16 @@ async def test_on_the_dashboard_it_is_taken_back(house: House, browser: Browser,
     token = (await program.post("/token", form)).json()["access_token"]
     headers = {"authorization": f"Bearer {token}"}
     assert (await program.http.get(f"{house.url}/api/account", headers=headers)).status_code == 200
-    await page.goto(f"{house.url}/dashboard/keys")
-    row = page.locator("#clients li")
+    await page.goto(f"{house.url}/dashboard/apps")
+    row = page.locator(".app-card")
     await expect(row).to_contain_text("A test editor")
-    await expect(row).to_contain_text("Its name is its own word")
+    await expect(row).to_contain_text("its own word: nobody has checked this name")
     await page.evaluate(AXE)
     assert await page.evaluate(AXE_RUN) == []
-    await row.get_by_role("button", name="Revoke A test editor").click()
+    await row.get_by_role("button", name="Take access back from A test editor").click()
     dialog = page.get_by_role("dialog")
-    await expect(dialog).to_contain_text("Take access back")
-    await dialog.get_by_label("Type the name to confirm").fill("A test editor")
-    await dialog.get_by_role("button", name="Revoke").click()
-    await expect(page.locator("#clients-card")).to_be_hidden()
+    await dialog.get_by_role("button", name="Take it back").click()
+    await expect(page.locator("#apps-empty")).to_be_visible()
     assert (await program.http.get(f"{house.url}/api/account", headers=headers)).status_code == 401
     await page.context.close()
 
