@@ -13,7 +13,7 @@ from chamade_mcp.kit.clock import SystemClock
 from chamade_mcp.kit.testing_bots import BOTS
 from chamade_mcp.model.recording import RecordingFormat
 from chamade_mcp.store.schema import passkeys
-from tests.integration.api.conftest import EMAIL, PASSWORD, House
+from tests.integration.api.conftest import EMAIL, PASSWORD, House, client_of
 from tests.support.waiting import until
 
 NOBODYS = frozenset({"platform", "provider", "did_id"})
@@ -124,7 +124,17 @@ def keep_a_passkey(conn: Connection, house: House) -> None:
 async def belongings(house: House, api: httpx2.AsyncClient) -> dict[str, str]:
     """Of the house's owner, who calls by `api`: ids by the name of their path parameter."""
     ids = {**await speak(house, api), **await connect(house, api), **await let_in(house, api)}
-    return {**ids, "agent_id": house.owner.scope.agent}
+    return {**ids, "agent_id": house.owner.scope.agent, "trouble_id": await refuse(house, api)}
+
+
+async def refuse(house: House, api: httpx2.AsyncClient) -> str:
+    """A key that somebody still uses."""
+    key = await made(await api.post("/api/api-keys", json={"name": "old"}))
+    await made(await api.delete(f"/api/api-keys/{key['id']}"))
+    async with client_of(house, **{"x-api-key": key["key"]}) as late:
+        assert (await late.get("/api/account")).status_code == 401
+    (trouble,) = (await made(await api.get("/api/troubles")))["troubles"]
+    return trouble["id"]
 
 
 def filled(path: str, ids: Mapping[str, str]) -> str:
