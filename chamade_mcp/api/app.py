@@ -23,6 +23,7 @@ from chamade_mcp.api.inbox import InboxGroup
 from chamade_mcp.api.inbox_socket import PATH as INBOX_PATH
 from chamade_mcp.api.inbox_socket import InboxStream
 from chamade_mcp.api.keys import KeyGroup
+from chamade_mcp.api.live import LiveGroup
 from chamade_mcp.api.members import MemberGroup
 from chamade_mcp.api.messages import MessageGroup
 from chamade_mcp.api.once import Once
@@ -43,6 +44,7 @@ from chamade_mcp.api.troubles import TroubleGroup
 from chamade_mcp.api.usage import UsageGroup
 from chamade_mcp.api.webhooks import WebhookGroup
 from chamade_mcp.core.gateway import Core
+from chamade_mcp.core.onlookers import Onlookers
 from chamade_mcp.kit.clock import Clock, SystemClock
 from chamade_mcp.sessions.streams import Streams
 
@@ -101,6 +103,7 @@ def api_app(
         InboxGroup(core.inbox, once).group(),
         MessageGroup(core.inbox).group(),
         EventGroup(core.hub, streams).group(),
+        LiveGroup(Onlookers(core.calls, core.pairings), streams, clock).group(),
         WebhookGroup(core.webhooks).group(),
         FileGroup(core.files, large_body_bytes).group(),
         PlatformGroup(

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from chamade_mcp.audio.agent import AgentAudio, AgentStats, PcmSink
 from chamade_mcp.audio.frame import AudioFormat, Samples
+from chamade_mcp.audio.meter import Meter
 from chamade_mcp.audio.mixer import Summer
 from chamade_mcp.audio.port import AudioPort, PortStats
 from chamade_mcp.audio.totals import SoundTotals
@@ -48,6 +49,9 @@ class CallMixer:
         self._tap: Tap | None = None
         self._tapped = False
         self._keep: Keep | None = None
+        self._meter: Meter[ParticipantRef] | None = None
+        self._measuring = 0
+        """How many want to know the levels."""
         self._overheard: list[tuple[ParticipantRef, Samples]] = []
         self._numbers = count(1)
         self._voices: list[tuple[AgentAudio, Samples]] = []
@@ -90,9 +94,19 @@ class CallMixer:
         self._keep = keep
         self._retap()
 
+    def measure(self, *, wanted: bool) -> None:
+        """Somebody looks at the levels, or no longer does: they are measured meanwhile only."""
+        self._measuring += 1 if wanted else -1
+        self._meter = (self._meter or Meter()) if self._measuring else None
+        self._retap()
+
+    def levels(self) -> dict[ParticipantRef, float]:
+        """RMS 0-1 of everybody who is audible, agents too, while somebody measures."""
+        return {} if self._meter is None else self._meter.levels()
+
     def _retap(self) -> None:
         apart = any(agent.receiving == "participants" for agent in self._agents)
-        wanted = apart or self._keep is not None or self._watch is not None
+        wanted = apart or self._keep is not None or self._watch is not None or self._meter is not None
         if self._tap is not None and wanted != self._tapped:
             self._tapped = wanted
             self._tap(self._overhear if wanted else None)
@@ -150,6 +164,8 @@ class CallMixer:
                 each.append((key, frame))
         if self._tapped:
             each = self._overheard
+        if self._meter is not None:
+            self._meter.hear([*each, *((agent.ref, voice) for agent, voice in self._voices)])
         if self._keep is not None:
             self._keep(at, each, [voice for _, voice in self._voices])
         self._give(heard, each, at)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chamade_mcp.audio.frame import AudioFormat, Samples
+from chamade_mcp.audio.meter import FLOOR, RELEASE, rms
 
 Source: TypeAlias = Callable[[int, float], Samples | None]
 """`source(count, at)`: exactly `count` samples, or None for silence. `PlayoutBuffer.pull` is one."""
@@ -18,12 +19,6 @@ _Wide: TypeAlias = NDArray[np.int32]
 
 _LOWEST = np.array(-32768, np.int32)  # as arrays, since a number is converted anew by every call
 _HIGHEST = np.array(32767, np.int32)
-_FULL_SCALE = 32768.0
-_RELEASE = 0.85
-"""How much of a level is left after 20 ms of silence: 100 ms to half."""
-_FLOOR = 1e-3
-_LEVEL_STRIDE = 4
-"""A meter needs no more than every fourth sample."""
 
 
 class Summer:
@@ -110,12 +105,12 @@ class Mixer(Generic[K]):
             frame = member.source(count, at)
             if frame is None:
                 if member.level:
-                    member.level = member.level * _RELEASE if member.level > _FLOOR else 0.0
+                    member.level = member.level * RELEASE if member.level > FLOOR else 0.0
             else:
                 audible.append(frame)
                 self.audible.append((member.key, frame))
                 speakers.append(index)
-                member.level = max(rms(frame), member.level * _RELEASE)
+                member.level = max(rms(frame), member.level * RELEASE)
         total, others = self._summer.all_but_each(audible)
         turn = 0
         for index, member in enumerate(members):
@@ -128,10 +123,4 @@ class Mixer(Generic[K]):
 
     def levels(self) -> dict[K, float]:
         """The loudness of each member who is audible: RMS 0-1, at once up and slowly down."""
-        return {key: member.level for key, member in self._members.items() if member.level > _FLOOR}
-
-
-def rms(frame: Samples) -> float:
-    """Root mean square of a frame, 0-1, estimated from every fourth sample."""
-    wave = frame[::_LEVEL_STRIDE].astype(np.float32)
-    return float(np.dot(wave, wave) / max(1, len(wave))) ** 0.5 / _FULL_SCALE
+        return {key: member.level for key, member in self._members.items() if member.level > FLOOR}

@@ -144,6 +144,10 @@ class CallService:
         """The agent's calls that are not over, ringing ones included, the oldest first."""
         return [self._view(live) for live in self._engine.of(principal.scope)]
 
+    def alive(self, scope: Scope) -> list[LiveCall]:
+        """The same, as they live in this process."""
+        return self._engine.of(scope)
+
     def concurrent(self, principal: Principal) -> dict[str, int]:
         """`concurrent_calls` of GET /api/account."""
         return {"active": self._engine.count(principal.account), "limit": self._d.limit}

@@ -61,7 +61,7 @@ def _steps(account: AccountId) -> dict[str, ColumnElement[bool]]:
         "key": exists().where(key) | exists().where(grant),
         "client": exists().where(key, api_keys.c.last_used_at.is_not(None))
         | exists().where(grant, oauth_grants.c.last_used_at.is_not(None)),
-        "link": exists().where(links.c.account_id == account) | heard,
+        "link": exists().where(links.c.account_id == account, links.c.kind == "chat") | heard,
         "message": heard,
         "answer": exists().where(said, *answered),
         "call": talked,

@@ -22,7 +22,7 @@ from chamade_mcp.kit.waiting import to_the_end
 from chamade_mcp.model.access import Bounds, Principal
 from chamade_mcp.model.connections import Access, ConnectionKind, Standing, Trust
 from chamade_mcp.model.errors import GatewayError, LimitReached, NotFound
-from chamade_mcp.model.ids import ConversationRef
+from chamade_mcp.model.ids import AccountId, ConversationRef
 from chamade_mcp.model.messages import Outgoing, Sender
 from chamade_mcp.store.database import Database
 
@@ -56,12 +56,20 @@ class Pairings:
         self._guesses = Attempts(clock, limit=10, window_s=600.0)
         """Codes tried, by account."""
         self._speaking: set[asyncio.Task[None]] = set()
+        self._changes: dict[AccountId, int] = {}
 
     async def stop(self) -> None:
         """What is being said to strangers is dropped."""
         for task in self._speaking:
             task.cancel()
         await asyncio.gather(*self._speaking, return_exceptions=True)
+
+    def changes(self, account: AccountId) -> int:
+        """Another number whenever somebody has asked, or was answered; 0 at the gateway's start."""
+        return self._changes.get(account, 0)
+
+    def _changed(self, account: AccountId) -> None:
+        self._changes[account] = self._changes.get(account, 0) + 1
 
     # --- at the door ---------------------------------------------------------------------------------------
 
@@ -99,6 +107,7 @@ class Pairings:
         )
         if request is not None:
             audit.info("pairing %s asked for at %s", request.id, listed.id)
+            self._changed(listed.scope.account)
             self._speak(self._tell_how(listed, request))
 
     async def _tell_how(self, listed: Listed, request: Row[Any]) -> None:
@@ -178,6 +187,7 @@ class Pairings:
         row, changed = settled
         listed = self._roster.get(row.connection_id)
         if changed:
+            self._changed(principal.account)
             audit.info("pairing %s %s by %s", pairing, state, _who(principal))
         if changed and state is Standing.PAIRED and listed is not None and row.conversation_ref:
             self._speak(self._welcome(listed, row))

@@ -88,3 +88,6 @@ export async function copyText(text) {
 }
 
 export const initial = (name) => ([...name.trim()][0] ?? "?").toUpperCase();
+
+/** A level as the eye wants it: 0 at -50 dB and below, 1 at -10 dB. */
+export const visible = (rms) => Math.min(1, Math.max(0, (20 * Math.log10(rms + 1e-9) + 50) / 40));

@@ -1,6 +1,6 @@
 // The home page: calls, the inbox, open links, and the two ways to let a person in.
 import { $, ago, api, conversationRow, day, el, fill, follow, keepLooking, plural, shortDay, trouble, when } from "./dash.js";
-import { agentSuffix, webAddress } from "./dom.js";
+import { followCalls, showCalls } from "./livecalls.js";
 import { firstSteps, readFirstSteps, showFirstSteps } from "./firststeps.js";
 import { needs, readNeeds, showNeeds } from "./needs.js";
 import { readConnections, showConnections } from "./platforms.js";
@@ -12,86 +12,7 @@ const RARELY_MS = 12000; // links, keys, connections: what has no event of its o
 let titles = new Map();
 let keys = [];
 let links = [];
-let live = false;
 let rarelyAt = -Infinity;
-
-// --- calls ------------------------------------------------------------------------------------------------
-
-function callTitle({ state, caller, participants }) {
-  const names = participants.filter(Boolean);
-  if (state === "ringing") return `${caller || "Somebody"} is calling`;
-  if (names.length > 2) return `${names.slice(0, 2).join(", ")} and ${plural(names.length - 2, "other")}`;
-  if (names.length) return names.join(" and ");
-  return state === "connecting" ? "Joining" : "Nobody else is there yet";
-}
-
-function callRow(call) {
-  const { call_id: id, state, platform, agent_name: agent, minutes, meeting_url: url } = call;
-  const ringing = state === "ringing";
-  const suffix = agentSuffix(agent);
-  const about = [
-    titles.get(platform) ?? platform,
-    suffix ? `${agent}, ${suffix}` : "AI agent",
-    ringing ? null : minutes < 1 ? "less than a minute" : `${minutes} min`,
-  ];
-  const open = ringing ? null : webAddress(url);
-  return el(
-    "li",
-    {},
-    el("span", { class: "dot live", "aria-hidden": "true" }),
-    el(
-      "div",
-      { class: "call" },
-      el("div", { class: "name" }, el("b", {}, el("bdi", {}, callTitle(call))), ringing ? el("span", { class: "tag warn" }, "Ringing") : null),
-      el("p", { class: "muted" }, about.filter(Boolean).join(" · ")),
-    ),
-    el(
-      "div",
-      { class: "row-acts" },
-      el("button", { type: "button", class: "quiet", "data-act": "end", onclick: () => end(id, ringing) }, ringing ? "Decline" : "Hang up"),
-      open && el("a", { class: "button", href: open.href, target: "_blank", rel: "noopener", "data-act": "open" }, "Open"),
-    ),
-  );
-}
-
-function noCallRow() {
-  return el(
-    "li",
-    { class: "none" },
-    el("span", { class: "dot", "aria-hidden": "true" }),
-    el(
-      "div",
-      { class: "call" },
-      el("div", { class: "name" }, el("b", {}, "No call at the moment")),
-      el("p", { class: "muted" }, "Start a room, and give its link to your agent and to the people it should meet."),
-    ),
-  );
-}
-
-async function end(id, ringing) {
-  try {
-    await (ringing ? api("POST", `/api/call/${id}/refuse`) : api("DELETE", `/api/call/${id}`));
-  } catch (error) {
-    // Over already is what was wanted.
-    if (error.status !== 404 && error.status !== 409) trouble(error.message, 8000);
-  }
-  lookNow();
-}
-
-function showCalls(calls) {
-  const shown = calls.map((call) => ({
-    call_id: call.call_id,
-    state: call.state,
-    platform: call.platform,
-    agent_name: call.agent_name,
-    caller: call.caller,
-    participants: call.participants,
-    meeting_url: call.meeting_url,
-    minutes: Math.floor((Date.now() - new Date(call.created_at)) / 60000),
-  }));
-  if (shown.length) fill($("calls"), shown, (call) => call.call_id, callRow);
-  else fill($("calls"), [{}], () => "none", noCallRow);
-}
 
 // --- links ------------------------------------------------------------------------------------------------
 
@@ -244,11 +165,10 @@ async function look() {
   if (due) rarelyAt = performance.now();
   const rarely = due && readRarely().catch((error) => ((rarelyAt = -Infinity), Promise.reject(error)));
   const [{ calls }, { conversations }] = await Promise.all([api("GET", "/api/calls"), api("GET", "/api/inbox?limit=50"), readRequests(), readNeeds(), readFirstSteps(), rarely]);
-  live = calls.length > 0;
   const waiting = conversations.filter((one) => one.last_message?.direction === "inbound").length;
   greet();
   showSummary(calls, waiting, showAgent(), showFirstSteps());
-  showCalls(calls);
+  showCalls(calls, titles);
   fill($("inbox"), conversations.slice(0, SHOWN), (one) => one.conversation_id, (one) => conversationRow(one, titles));
   $("inbox-empty").hidden = conversations.length > 0;
   showRequests(titles);
@@ -260,7 +180,9 @@ async function look() {
 // What the address says of connecting a platform is on the page by now: reloading is not to say it again.
 if ($("returned")) history.replaceState(null, "", "/dashboard");
 
-// Events tell of calls and messages at once; that people come to a call and go, and that strangers ask, no event tells.
-const lookNow = keepLooking(() => (live ? 4000 : 8000), look);
+// Events tell of calls and messages, the live stream of who comes, goes and asks to be let in. What is left is how
+// long a call lasts, and what somebody does elsewhere with links and keys.
+const lookNow = keepLooking(8000, look);
 follow(lookNow, (type) => type === "connection_state" && (rarelyAt = -Infinity));
+followCalls(() => lookNow());
 needs(() => lookNow());

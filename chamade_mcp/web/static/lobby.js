@@ -1,6 +1,6 @@
 // Before the room: your name, and whether the microphone hears you.
-import { $, el, initial, recall, remember } from "./dom.js";
-import { explain, hasSound, visible } from "./sound.js";
+import { $, el, initial, recall, remember, visible } from "./dom.js";
+import { explain, hasSound } from "./sound.js";
 
 /** Fills a select with the microphones there are; names are known only once one was allowed. */
 export async function listMicrophones(select, sound) {

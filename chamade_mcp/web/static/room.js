@@ -1,12 +1,12 @@
 // The room: lobby, then voice, faces, captions and chat over one socket.
 import { Composer } from "./composer.js";
-import { $, copyText, recall, remember } from "./dom.js";
+import { $, copyText, recall, remember, visible } from "./dom.js";
 import { SoundLine } from "./line.js";
 import { Lobby, listMicrophones } from "./lobby.js";
 import { Message } from "./message.js";
 import { showOver } from "./over.js";
 import { Panel } from "./panel.js";
-import { explain, Sound, visible } from "./sound.js";
+import { explain, Sound } from "./sound.js";
 import { Stage } from "./stage.js";
 import { Thread } from "./thread.js";
 import { newKey, Wire } from "./wire.js";

@@ -189,6 +189,3 @@ export class Sound {
     return devices.filter((device) => device.kind === "audioinput" && device.deviceId);
   }
 }
-
-/** A level as the eye wants it: 0 at -50 dB and below, 1 at -10 dB. */
-export const visible = (rms) => Math.min(1, Math.max(0, (20 * Math.log10(rms + 1e-9) + 50) / 40));

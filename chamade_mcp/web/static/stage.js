@@ -1,6 +1,5 @@
 // Who is here: a face each, with a ring as strong as the real level.
-import { agentSuffix, el, icon, initial } from "./dom.js";
-import { visible } from "./sound.js";
+import { agentSuffix, el, icon, initial, visible } from "./dom.js";
 
 const SPEAKING = 0.12;
 const LINGER_MS = 700; // a breath does not end a sentence

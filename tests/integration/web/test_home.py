@@ -6,10 +6,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Locator, expect
 
 from tests.support.desk import DESKTOP, LOADED, PROBE, Desk, desk_in
-from tests.support.visitors import BOUND_S, House, calling, visit
+from tests.support.visitors import BOUND_S, House, calling, join, tone, visit
 from tests.support.waiting import until_told
 
 expect.set_options(timeout=BOUND_S * 1000)
@@ -57,6 +57,37 @@ async def test_from_a_key_to_an_agent_that_talks(desk: Desk, house: House, mute_
         await page.reload()  # shown to its end, it does not come back
         await page.wait_for_selector(LOADED)
         await expect(page.locator("#first-card")).to_be_hidden()
+
+
+async def test_rings_show_who_speaks(browser: Browser, house: House) -> None:
+    desk = await desk_in(browser, house, viewport=DESKTOP)
+    page = desk.page
+    call_row = page.locator("#calls [data-call]")
+    async with calling(house) as call:
+        await expect(call_row.locator(".disc")).to_have_count(1)  # the agent alone
+        person = await visit(browser, call.meeting_url, "Mira")
+        await join(person)
+        await expect(call_row.locator("b")).to_have_text("Mira")
+        await expect(call_row.locator(".speaks")).to_contain_text("Mira speaks")
+        mira, agent = call_row.locator(".disc").first, call_row.locator(".disc.agent")
+        assert 0.5 < await level_of(mira) <= 1  # a tone at half of full scale
+        assert await level_of(agent) == 0
+        assert await desk.violations("a live call") == []
+        await person.click("#mute")
+        await expect(call_row.locator(".speaks")).to_have_text("")
+        await call.socket.send(tone(1.5))
+        await expect(call_row.locator(".speaks")).to_contain_text("The agent speaks")
+        await page.wait_for_function(
+            "() => Number(getComputedStyle(document.querySelector('.disc.agent'))"
+            ".getPropertyValue('--level')) === 0"
+        )
+        await person.close()
+        await expect(call_row.locator("b")).to_have_text("Nobody else is there yet")
+    assert desk.complaints == []
+
+
+async def level_of(disc: Locator) -> float:
+    return float(await disc.evaluate("disc => getComputedStyle(disc).getPropertyValue('--level')"))
 
 
 async def test_what_needs_somebody_is_mended_or_put_aside(

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from chamade_mcp.audio.frame import AudioFormat, Samples
-from chamade_mcp.audio.mixer import Mixer, Summer, rms
+from chamade_mcp.audio.meter import rms
+from chamade_mcp.audio.mixer import Mixer, Summer
 
 FORMAT = AudioFormat(8_000)
 COUNT = FORMAT.frame_samples
