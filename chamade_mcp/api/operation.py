@@ -47,8 +47,7 @@ class Reply:
     body: Json
 
 
-@dataclass(frozen=True, slots=True)
-class Raw:
+class Raw(NamedTuple):
     """A short answer that is not JSON of ours."""
 
     status: int

@@ -7,7 +7,7 @@ The two facets are a connector's own choice, known by their methods: `OwnBots` w
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, Final, Literal, Protocol, TypeVar, runtime_checkable
 
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.connections import Identity
@@ -43,9 +43,10 @@ class OwnBots(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Hook:
-    """A request of a platform, as it came in: nothing of it is verified."""
+    """A request of a platform, as it came in: nothing of it is verified. Not to be changed; to make a frozen
+    one takes thrice as long."""
 
     method: str
     path: str
@@ -54,16 +55,15 @@ class Hook:
     headers: Mapping[str, str]
     """Names in lower case; of a repeated header the last."""
     body: bytes = field(repr=False)
-    _known: dict[object, Any] = field(
-        default_factory=dict[object, Any], init=False, repr=False, compare=False
-    )
+    _known: dict[object, Any] | None = field(default=None, init=False, repr=False, compare=False)
 
     def once(self, read: Callable[[bytes], T]) -> T:
         """What `read` makes of the body, made once for all who ask: for who looks whom it is for, and for the
         link. What it raises is raised each time."""
-        if read not in self._known:
-            self._known[read] = read(self.body)
-        return self._known[read]
+        known = self._known = self._known or {}
+        if read not in known:
+            known[read] = read(self.body)
+        return known[read]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,10 @@ class HookReply:
     body: bytes = b""
     media_type: str = "text/plain; charset=utf-8"
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+TAKEN: Final = HookReply()
+"""That of most platforms, which look at the status alone."""
 
 
 class HookRefused(Exception):

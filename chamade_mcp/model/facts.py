@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from chamade_mcp.model.ids import CallId, ConversationRef, MessageRef, ParticipantRef, RoomRef, ThreadRef
 from chamade_mcp.model.messages import Attachment, DeliveryState, Sender
 
 
-@dataclass(frozen=True, slots=True)
-class MessageReceived:
+class MessageReceived(NamedTuple):
     """A message came in. `ref` makes a repeated delivery harmless."""
 
     conversation: ConversationRef

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from chamade_mcp.model.ids import FileId, MessageRef, ThreadRef
 
@@ -94,8 +94,7 @@ class Delivery:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
+class Sender(NamedTuple):
     """Who wrote, in the platform's words. `ref` is stable for that person on that platform."""
 
     ref: str

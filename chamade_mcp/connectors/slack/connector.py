@@ -13,7 +13,7 @@ from chamade_mcp.connectors.slack.messages import SlackMessages
 from chamade_mcp.connectors.slack.signing import is_signed
 from chamade_mcp.connectors.slack.wire import Envelope, Unreadable, read_envelope, read_event
 from chamade_mcp.kit.clock import Clock, SystemClock
-from chamade_mcp.kit.connection import Hook, HookRefused, HookReply
+from chamade_mcp.kit.connection import TAKEN, Hook, HookRefused, HookReply
 from chamade_mcp.kit.connector import Context, Link, PlatformUnavailable
 from chamade_mcp.kit.holding import Fate, holding
 from chamade_mcp.kit.http import Unanswered, platform_client
@@ -102,7 +102,7 @@ class SlackLink:
         except Unreadable:
             # Slack would bring it again, and in the end bring nothing any more.
             log.warning("an event of Slack's could not be read and is left out")
-        return HookReply()
+        return TAKEN
 
     def fetch(self, ref: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         return self._api.download(ref)

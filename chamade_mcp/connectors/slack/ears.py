@@ -1,6 +1,7 @@
 """What Slack tells an app, as facts."""
 
 import asyncio
+from collections.abc import Collection
 
 from chamade_mcp.connectors.slack.client import Me, WebApi
 from chamade_mcp.connectors.slack.emoji import emoji_of
@@ -46,7 +47,9 @@ class Ears:
             return
         # Known as a rule, so there is nothing to wait for: tasks of their own would cost more than the rest.
         name, group = await self._name(message, author), await self._group(message)
-        text = await self._plain(message.words)
+        words = message.words
+        called = mentioned(words)
+        text = await self._plain(words, called) if called else plain(words, {})
         attachments: list[Attachment] = []
         for file in files:
             mime = file.mimetype or "application/octet-stream"
@@ -63,7 +66,7 @@ class Ears:
             tuple(attachments),
             thread=None if message.thread is None else ThreadRef(message.thread),
             group=group,
-            mentions_me=self._me.user in mentioned(message.words),
+            mentions_me=self._me.user in called,
             sent_at=message.sent_at,
         )
         await self._ctx.emit(self._scope, fact)
@@ -73,7 +76,7 @@ class Ears:
         if changed.gone:
             await self._deleted(changed.channel, message.ts)
         elif not (changed.same or self._mine(message)) and message.words:
-            text = await self._plain(message.words)
+            text = await self._plain(message.words, mentioned(message.words))
             fact = MessageEdited(ConversationRef(changed.channel), MessageRef(message.ts), text)
             await self._ctx.emit(self._scope, fact)
 
@@ -110,8 +113,7 @@ class Ears:
             return None
         return "" if message.nameless else await self._names.channel(message.channel)
 
-    async def _plain(self, text: str) -> str:
+    async def _plain(self, text: str, called: Collection[str]) -> str:
         """With the names of those it calls, the app's own as Slack shows it."""
-        called = mentioned(text)
-        names = await asyncio.gather(*(self._names.person(user) for user in called)) if called else []
+        names = await asyncio.gather(*(self._names.person(user) for user in called))
         return plain(text, dict(zip(called, names, strict=True)))

@@ -5,6 +5,7 @@ Shapes: https://docs.slack.dev/apis/events-api and https://docs.slack.dev/refere
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Annotated, Any, Final, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -196,7 +197,7 @@ class Envelope(_Wire):
     authorizations: tuple[_Authorization, ...] | None = Field(default=None, strict=False)
     event: dict[str, Any] | None = None
 
-    @property
+    @cached_property
     def teams(self) -> list[str]:
         """The workspace that the app is installed in comes first: a shared channel's event names two."""
         found = [one.team_id for one in self.authorizations or ()] + [self.team_id]

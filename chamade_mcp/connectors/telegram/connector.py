@@ -14,7 +14,7 @@ from chamade_mcp.connectors.telegram.messages import TelegramMessages
 from chamade_mcp.connectors.telegram.wire import UPDATES, Unreadable, Update, User, read_listed, read_update
 from chamade_mcp.kit.addresses import is_called_by_platforms
 from chamade_mcp.kit.clock import SystemClock
-from chamade_mcp.kit.connection import Hook, HookRefused, HookReply
+from chamade_mcp.kit.connection import TAKEN, Hook, HookRefused, HookReply
 from chamade_mcp.kit.connector import Context, Link, PlatformUnavailable
 from chamade_mcp.kit.holding import Fate, holding
 from chamade_mcp.kit.http import Unanswered, platform_client
@@ -73,7 +73,7 @@ class TelegramLink:
             log.warning("an update of Telegram's could not be read and is left out")
         else:
             await self._ears.hear(update)
-        return HookReply()
+        return TAKEN
 
     def fetch(self, ref: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         return self._api.download(ref)

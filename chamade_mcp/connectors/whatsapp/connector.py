@@ -14,7 +14,7 @@ from chamade_mcp.connectors.whatsapp.ears import Ears
 from chamade_mcp.connectors.whatsapp.messages import WhatsAppMessages
 from chamade_mcp.connectors.whatsapp.wire import Unreadable, read_webhook
 from chamade_mcp.kit.clock import SystemClock
-from chamade_mcp.kit.connection import Hook, HookRefused, HookReply
+from chamade_mcp.kit.connection import TAKEN, Hook, HookRefused, HookReply
 from chamade_mcp.kit.connector import AuthNeeded, Context, Link
 from chamade_mcp.kit.holding import Fate, holding
 from chamade_mcp.kit.http import platform_client
@@ -72,7 +72,7 @@ class WhatsAppLink:
         except Unreadable:
             # Meta would bring it again for a week.
             log.warning("a webhook of WhatsApp's could not be read and is left out")
-        return HookReply()
+        return TAKEN
 
     def fetch(self, ref: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         return self._api.download(ref)
