@@ -45,13 +45,22 @@ class FirstStepGroup:
             "First steps",
             "How far the account is on the way to an agent that talks with people.",
             (
-                Operation("GET", path, "What is done", self.look, manage, reply=FirstStepsWire),
+                Operation(
+                    "GET",
+                    path,
+                    "What is done",
+                    self.look,
+                    manage,
+                    every_agent=True,
+                    reply=FirstStepsWire,
+                ),
                 Operation(
                     "DELETE",
                     path,
                     "Put the list away",
                     self.dismiss,
                     manage,
+                    every_agent=True,
                     reply=OkWire,
                     notes="It is remembered at the account. Twice is harmless.",
                 ),

@@ -33,11 +33,13 @@ async def origin(house: House) -> AsyncGenerator[str]:
 
 
 @asynccontextmanager
-async def events(origin: str, key: str, query: str = "", last_id: str = "") -> AsyncGenerator["Listener"]:
+async def events(
+    origin: str, key: str, query: str = "", last_id: str = "", path: str = "/api/events"
+) -> AsyncGenerator["Listener"]:
     headers = {"x-api-key": key, **({"last-event-id": last_id} if last_id else {})}
     async with (
         httpx2.AsyncClient(headers=headers, trust_env=False, timeout=BOUND_S) as client,
-        client.stream("GET", f"http://{origin}/api/events{query}") as answer,
+        client.stream("GET", f"http://{origin}{path}{query}") as answer,
     ):
         assert answer.status_code == 200, await answer.aread()
         assert answer.headers["content-type"] == "text/event-stream"
@@ -157,3 +159,39 @@ async def test_a_revoked_key_hears_no_more(house: House, origin: str) -> None:
         with pytest.raises(ConnectionClosed):
             await message(ws)
         assert ws.close_code == 1012
+
+
+async def test_the_live_stream_tells_what_is_there_and_what_changes(house: House, origin: str) -> None:
+    other = await house.other_account()
+    async with events(origin, house.key, path="/api/live") as live:
+        assert await live.next() == {"type": "live", "calls": [], "pairings": 0}
+        async with httpx2.AsyncClient(base_url=f"http://{origin}", headers={"x-api-key": house.key}) as api:
+            call = (await api.post("/api/call", json={"platform": "scripted"})).json()
+            while not (calls := (await live.next())["calls"]) or calls[0]["state"] != "active":
+                pass
+            assert calls[0] == {
+                "call_id": call["call_id"],
+                "state": "active",
+                "agent": 0,
+                "room": 0,
+                "people": [],
+            }
+            async with events(origin, other, path="/api/live") as foreign:
+                assert (await foreign.next())["calls"] == []
+            await api.delete(f"/api/call/{call['call_id']}")
+            while (await live.next())["calls"]:
+                pass
+
+
+async def test_the_live_stream_is_the_owners_and_ends_with_the_key(house: House, origin: str) -> None:
+    reader = await house.new_key(Permission.READ)
+    async with httpx2.AsyncClient(base_url=f"http://{origin}", headers={"x-api-key": reader}) as api:
+        assert_problem(await api.get("/api/live"), 403, "INSUFFICIENT_PERMISSIONS")
+        assert (await api.head("/api/live", headers={"x-api-key": house.key})).status_code == 200
+    owner = await house.new_key(Permission.MANAGE)
+    async with events(origin, owner, path="/api/live") as live:
+        await live.next()
+        identity = f"key_{owner.split('_')[1]}"
+        await house.gateway.core.accounts.revoke_key(house.owner, identity)
+        with pytest.raises(EOFError):
+            await live.next()
