@@ -43,8 +43,8 @@ function row(call) {
     el(
       "div",
       { class: "call" },
-      el("div", { class: "name" }, el("b", {}, el("bdi", {}, title(call))), ringing ? el("span", { class: "tag warn" }, "Ringing") : null),
-      el("p", { class: "muted" }, about.filter(Boolean).join(" · "), ringing ? null : el("span", { class: "speaks" })),
+      el("div", { class: "name" }, el("b", {}, el("bdi", {}, title(call))), ringing ? el("span", { class: "tag warn" }, "Ringing") : el("span", { class: "speaks" })),
+      el("p", { class: "muted" }, about.filter(Boolean).join(" · ")),
     ),
     el(
       "div",
@@ -108,7 +108,7 @@ function showLevels() {
     if (speaking("room", visible(room)) && !names.length) names.push("Somebody");
     const words = names.length > 2 ? `${names.length} speak` : names.length ? `${names.join(" and ")} ${names.length > 1 ? "speak" : "speaks"}` : "";
     const speaks = node.querySelector(".speaks");
-    if (speaks) speaks.textContent = words && ` · ${words}`;
+    if (speaks) speaks.textContent = words;
   }
 }
 
