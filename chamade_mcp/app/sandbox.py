@@ -21,7 +21,7 @@ import uvloop
 from chamade_mcp.app.beside import served_beside
 from chamade_mcp.app.first_start import OWNER_EMAIL, claude_command, make_owner
 from chamade_mcp.app.server import Server, listen
-from chamade_mcp.app.settings import Settings
+from chamade_mcp.app.settings import Settings, own_url
 from chamade_mcp.app.wiring import Gateway, build
 from chamade_mcp.kit.clock import SystemClock
 from chamade_mcp.kit.manifest import Manifest, described
@@ -86,7 +86,9 @@ async def sandbox(settings: Settings, folder: Path, page_port: int = 0) -> Async
     played = stages()
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listen(settings))
-        settings = settings.bound_to(listener.getsockname()[1])
+        port: int = listener.getsockname()[1]
+        # Whatever address a real gateway on this machine has outside: this one is here, and for a moment.
+        settings = settings.model_copy(update={"port": port, "public_url": own_url(settings.host, port)})
         platforms: dict[Platform, Mapping[str, str]] = {}
         for name, (_, stage) in played.items():
             await stack.enter_async_context(stage.running())
