@@ -17,6 +17,7 @@ from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.limits import Attempts
 from chamade_mcp.core.operators import Operators
 from chamade_mcp.core.platforms import Platforms
+from chamade_mcp.core.renewals import Renewals
 from chamade_mcp.core.roster import Listed, Roster
 from chamade_mcp.core.supervisor import Supervisor, reaching
 from chamade_mcp.kit.clock import Clock, iso
@@ -73,6 +74,7 @@ class Connections:
         self._verifications = Attempts(deps.clock, limit=20, window_s=60.0)
         self._turn = asyncio.Lock()
         """Held while a link is closed and opened anew: a connection has one at a time."""
+        self._renewals = Renewals(deps.database, deps.box, deps.roster, self._renew)
         self._context: ContextOf | None = None
         deps.supervisor.watch(self._changed)
 
@@ -339,6 +341,7 @@ class Connections:
             listed.scope,
             listed.identity,
             f"{self._d.public_url}/api/hooks/{listed.platform}/{listed.id}",
+            partial(self._renewals.keep, listed.id),
         )
         context = self._context(listed.platform, stored, settings)
         self._d.supervisor.hold(listed.platform, listed.id, context)

@@ -4,7 +4,7 @@ The two facets are a connector's own choice, known by their methods: `OwnBots` w
 `Hooked` on the link of a platform that calls us.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Final, Literal, Protocol, TypeVar, runtime_checkable
@@ -15,6 +15,14 @@ from chamade_mcp.model.ids import ConnectionId, ConversationRef
 from chamade_mcp.model.messages import Sender
 
 T = TypeVar("T")
+
+
+Renew = Callable[[Mapping[str, str]], Awaitable[None]]
+
+
+async def _nowhere(settings: Mapping[str, str]) -> None:
+    del settings
+    raise RuntimeError("nobody keeps what this connection is given")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +36,9 @@ class StoredConnection:
     """As of the last `verify`."""
     hook_url: str
     """Where the platform reaches `Hooked.receive` of this very link."""
+    renew: Renew = field(default=_nowhere, repr=False)
+    """For what the platform gives the bot instead of credentials that end: some of its settings. Returns once
+    they are stored; the link is closed soon, and opened anew with them."""
 
 
 @runtime_checkable

@@ -1,7 +1,7 @@
 """A gateway whose operator has an app at the emulated Slack, and the owner's browser."""
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -67,27 +67,35 @@ class Shop:
         return [one for one in listed if one["platform"] == "slack"]
 
 
-@asynccontextmanager
-async def shop(
-    folder: Path, beside: Mapping[str, Mapping[str, str]] = MappingProxyType({})
-) -> AsyncGenerator[Shop]:
-    """`beside`: what who runs the gateway sets for other platforms."""
+def published() -> tuple[SlackEmulator, App]:
     slack = SlackEmulator()
-    app = slack.publish("chamade")
-    told = {
-        "client_id": app.client_id,
-        "client_secret": app.client_secret,
-        "signing_secret": app.signing_secret,
-    }
+    return slack, slack.publish("chamade")
 
+
+def slack_at(slack: SlackEmulator) -> Callable[[str], AbstractAsyncContextManager[ASGIApp]]:
     @asynccontextmanager
     async def running(url: str) -> AsyncGenerator[ASGIApp]:
+        del url
         async with slack.running():
             yield slack.app
 
+    return running
+
+
+@asynccontextmanager
+async def opened(
+    folder: Path,
+    slack: SlackEmulator,
+    app: App,
+    url: str,
+    beside: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+) -> AsyncGenerator[Shop]:
+    """`beside`: what who runs the gateway sets for other platforms. In the same folder it is the same gateway
+    again."""
+    secrets = {"client_secret": app.client_secret, "signing_secret": app.signing_secret}
+    told = {"api_url": f"{url}/api", "client_id": app.client_id, **secrets}
     async with (
-        serve(running) as url,
-        hosted(folder / "data", {**beside, "slack": {"api_url": f"{url}/api", **told}}) as gateway,
+        hosted(folder / "data", {**beside, "slack": told}) as gateway,
         httpx2.AsyncClient(base_url=gateway.url) as http,
     ):
         app.redirect_urls = (f"{gateway.url}/connect/slack/callback",)
@@ -95,3 +103,12 @@ async def shop(
         browser = Person(http, gateway.url)
         await browser.sign_in()
         yield Shop(slack, app, gateway, browser)
+
+
+@asynccontextmanager
+async def shop(
+    folder: Path, beside: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+) -> AsyncGenerator[Shop]:
+    slack, app = published()
+    async with serve(slack_at(slack)) as url, opened(folder, slack, app, url, beside) as it:
+        yield it

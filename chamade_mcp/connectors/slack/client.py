@@ -45,6 +45,8 @@ _LATER: Final = frozenset(
 )
 _MAYBE: Final = frozenset({"internal_error", "fatal_error", "request_timeout"})
 """"Some aspect of the operation may have succeeded", as Slack says."""
+PASSING: Final = _LATER | _MAYBE
+"""Errors that say nothing of what was asked."""
 _WORDS: Final = {
     "channel_not_found": "The channel is gone, or the app is not in it",
     "not_in_channel": "The app is not in this channel: invite it there",

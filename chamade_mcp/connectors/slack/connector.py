@@ -4,8 +4,9 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.resources import files
+from typing import Final
 
-from chamade_mcp.connectors.slack import install
+from chamade_mcp.connectors.slack import install, rotation
 from chamade_mcp.connectors.slack.client import Me, WebApi
 from chamade_mcp.connectors.slack.ears import Ears
 from chamade_mcp.connectors.slack.event_socket import EventSocket
@@ -25,6 +26,9 @@ from chamade_mcp.model.connections import Identity
 
 log = logging.getLogger(__name__)
 
+_ANEW_S: Final = 60.0
+"""The gateway itself opens the link with the new token long before."""
+
 
 class SlackConnector:
     """With the facets `OwnBots`, `HookAddress`, `SignsIn` and `TakesLeave`."""
@@ -33,7 +37,8 @@ class SlackConnector:
         self.manifest = read_manifest(files("chamade_mcp.connectors.slack"))
 
     async def verify(self, settings: Mapping[str, str]) -> Identity:
-        self.manifest.check(settings)
+        if BY_OAUTH not in settings:  # what Slack has given may be of a kind that nobody is to paste
+            self.manifest.check(settings)
         async with _api(settings, "bot_token", SystemClock()) as api:
             me = await api.me()
         if settings.get("app_token"):
@@ -48,7 +53,8 @@ class SlackConnector:
         async with platform_client(settings["api_url"]) as http:
             told = await install.token_of(http, settings, asking, code)
             try:
-                return await install.agreed(WebApi(http, told["access_token"], Rates(SystemClock())), told)
+                api = WebApi(http, told["access_token"], Rates(SystemClock()))
+                return await install.agreed(api, told, SystemClock().now())
             except Unanswered as error:
                 raise PlatformUnavailable(str(error)) from None
 
@@ -123,11 +129,14 @@ class SlackLink:
 @asynccontextmanager
 async def _open(ctx: Context) -> AsyncGenerator[SlackLink]:
     assert ctx.connection is not None, "the manifest has no shared bot"
+    if rotation.due_s(ctx) == 0:
+        await rotation.renew(ctx)
+        raise PlatformUnavailable("Its token was renewed", retry_after=_ANEW_S)
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(_api(ctx.settings, "bot_token", ctx.clock))
         me, fate = await api.me(), Fate()
         link = SlackLink(ctx, ctx.connection.scope, api, me, fate)
-        keepers = [fate.sealed()]
+        keepers = [fate.sealed(), rotation.in_time(ctx)]
         if ctx.settings.get("app_token"):
             app = await stack.enter_async_context(_api(ctx.settings, "app_token", ctx.clock))
             keepers.append(EventSocket(app, link.hear).listen())

@@ -76,6 +76,8 @@ class Installing:
     def access(self, params: Mapping[str, Any], authorization: str) -> dict[str, Any]:
         """``oauth.v2.access``. Raises `Refusal`."""
         app = self._client(params, authorization)
+        if params.get("grant_type") == "refresh_token":
+            return self._another(app, str(params.get("refresh_token", "")))
         grant = self._codes.get(str(params.get("code", "")))
         if grant is None or grant.app is not app or grant.until <= self._world.clock.monotonic():
             raise Refusal("invalid_code")
@@ -86,10 +88,21 @@ class Installing:
         grant.used = True
         team = self._world.people[grant.user].team
         bot = self._world.install(app, team, grant.scopes)
+        return {**self._told(bot), "authed_user": {"id": grant.user}}
+
+    def _another(self, app: App, refresher: str) -> dict[str, Any]:
+        bot = self._world.refreshers.pop(refresher, None)
+        if bot is None or bot.app is not app or bot.token not in self._world.bots:
+            raise Refusal("invalid_refresh_token")
+        return self._told(bot)
+
+    def _told(self, bot: Bot) -> dict[str, Any]:
+        life_s = bot.app.token_life_s
+        token = {"access_token": bot.token} if life_s is None else self._world.rotate(bot, life_s)
         return {
-            "access_token": bot.token, "token_type": "bot", "scope": ",".join(sorted(bot.scopes)),
-            "bot_user_id": bot.user, "app_id": app.id, "enterprise": None, "is_enterprise_install": False,
-            "team": {"id": team, "name": self._world.teams[team]}, "authed_user": {"id": grant.user},
+            **token, "token_type": "bot", "scope": ",".join(sorted(bot.scopes)),
+            "bot_user_id": bot.user, "app_id": bot.app.id, "enterprise": None, "is_enterprise_install": False,
+            "team": {"id": bot.team, "name": self._world.teams[bot.team]},
         }  # fmt: skip
 
     def _client(self, params: Mapping[str, Any], authorization: str) -> App:

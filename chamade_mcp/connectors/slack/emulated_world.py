@@ -1,6 +1,7 @@
 """What the emulated Slack knows: apps, the workspaces they are installed in, people, channels, files."""
 
 import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -53,6 +54,8 @@ class App:
     """Until a request URL is given, as who runs an app chooses one of the two."""
     redirect_urls: tuple[str, ...] = ()
     """Where people may come back to from installing it."""
+    token_life_s: float | None = None
+    """With token rotation: how long a token works."""
 
     @property
     def client_id(self) -> str:
@@ -143,6 +146,10 @@ class World:
         """Names of workspaces by id."""
         self.spent: set[str] = set()
         """Tokens that were revoked."""
+        self.ends: dict[str, float] = {}
+        """When tokens that rotate no longer work."""
+        self.refreshers: dict[str, Bot] = {}
+        """Whose each refresh token is; each works once."""
         self.people: dict[str, Person] = {}
         self.channels: dict[str, Channel] = {}
         self.files: dict[str, StoredFile] = {}
@@ -161,7 +168,21 @@ class World:
             raise Refusal("token_revoked")
         if token not in self.bots:
             raise Refusal("invalid_auth")
+        if self.has_ended(token):
+            raise Refusal("token_expired")
         return self.bots[token]
+
+    def has_ended(self, token: str) -> bool:
+        return self.ends.get(token, math.inf) <= self.clock.monotonic()
+
+    def rotate(self, bot: Bot, life_s: float) -> dict[str, Any]:
+        """Another token beside the one before, which works until its own end if it has one."""
+        if bot.token not in self.ends:
+            self.bots.pop(bot.token, None)
+        bot.token, refresher = f"xoxe.xoxb-1-{next(self.numbers)}", f"xoxe-1-{next(self.numbers)}"
+        self.bots[bot.token] = self.refreshers[refresher] = bot
+        self.ends[bot.token] = self.clock.monotonic() + life_s
+        return {"access_token": bot.token, "refresh_token": refresher, "expires_in": int(life_s)}
 
     def team_of(self, name: str) -> str:
         team = "T0" + "".join(f"{ord(letter):02X}" for letter in name[:4])
@@ -186,8 +207,9 @@ class World:
         return bot
 
     def revoke(self, bot: Bot) -> None:
-        del self.bots[bot.token]
-        self.spent.add(bot.token)
+        for token in [token for token, whose in self.bots.items() if whose is bot]:
+            del self.bots[token]
+            self.spent.add(token)
 
     def direct(self, bot: Bot, user: str) -> Channel:
         """Between the app and somebody."""

@@ -79,8 +79,13 @@ class SlackEmulator:
         self._methods.uninstall(self.bot(token))
 
     def installed(self, app: App) -> list[str]:
-        """Its tokens."""
-        return [token for token, bot in self._world.bots.items() if bot.app is app]
+        """Its tokens that work."""
+        world = self._world
+        return [token for token, bot in world.bots.items() if bot.app is app and not world.has_ended(token)]
+
+    def forget_refreshers(self) -> None:
+        """From now on no token is renewed."""
+        self._world.refreshers.clear()
 
     def bot(self, token: str) -> Bot:
         return self._world.bots[token]

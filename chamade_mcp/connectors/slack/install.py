@@ -4,12 +4,14 @@ https://docs.slack.dev/authentication/installing-with-oauth
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
 import httpx2
 
 from chamade_mcp.connectors.slack.client import TITLE, WebApi
+from chamade_mcp.connectors.slack.rotation import kept
 from chamade_mcp.connectors.slack.wire import members
 from chamade_mcp.kit.connection import HandedOver
 from chamade_mcp.kit.oauth import Agreed, Asking, fetch_token
@@ -44,19 +46,17 @@ async def token_of(
     told = await fetch_token(http, TITLE, "/oauth.v2.access", form, client)
     if told.get("is_enterprise_install"):
         raise PlatformRefused("the app was installed for a whole organisation, not in a workspace")
-    if told.get("refresh_token"):
-        raise PlatformRefused("the app has token rotation turned on, which this gateway does not follow")
     missing = set(SCOPES) - set(str(told.get("scope")).split(","))
     if missing:
         raise PlatformRefused(f"the app was not given {', '.join(sorted(missing))}")
     return told
 
 
-async def agreed(api: WebApi, told: Mapping[str, Any]) -> Agreed:
+async def agreed(api: WebApi, told: Mapping[str, Any], now: datetime) -> Agreed:
     """Who installed the app, and their way to it."""
     me, user = await api.me(), str(members(told.get("authed_user")).get("id", ""))
     person = members((await api.call("users.info", {"user": user})).get("user"))
     direct = members((await api.call("conversations.open", {"users": user})).get("channel"))
-    bot = HandedOver({"bot_token": told["access_token"]}, Identity(me.user, me.name, hook_ref=me.address))
+    bot = HandedOver(kept(told, now), Identity(me.user, me.name, hook_ref=me.address))
     sender = Sender(user, str(person.get("real_name") or person.get("name") or user))
     return Agreed(sender, ConversationRef(str(direct["id"])) if direct.get("id") else None, bot)

@@ -22,6 +22,7 @@ from slack_bolt.oauth.async_oauth_settings import AsyncOAuthSettings
 from slack_sdk.errors import SlackApiError
 from slack_sdk.oauth.installation_store import FileInstallationStore
 from slack_sdk.oauth.state_store import FileOAuthStateStore
+from slack_sdk.oauth.token_rotation.async_rotator import AsyncTokenRotator
 from slack_sdk.web.async_client import AsyncWebClient
 from yarl import URL
 
@@ -87,6 +88,12 @@ async def install(given: Given, port: int, store: FileInstallationStore) -> dict
         await refusal(given.client().oauth_v2_access(**{**again, "client_id": "1.2"}, code=code[1])),
         await refusal(given.client().oauth_v2_access(**{**again, "client_secret": "x"}, code=code[1])),
     ]
+    rotator = AsyncTokenRotator(**client, client=given.client())
+    rotated = await rotator.perform_token_rotation(installation=found, minutes_before_expiration=1440)
+    assert rotated is not None, "it ends within a day"
+    told["renewed"] = (await given.client(rotated.bot_token).auth_test())["bot_id"] == found.bot_id
+    refresh = {"grant_type": "refresh_token", "refresh_token": found.bot_refresh_token}
+    told["twice"] = await refusal(given.client().oauth_v2_access(**client, **refresh))
     told["revoked"] = (await bot.auth_revoke())["revoked"]
     told["after"] = await refusal(bot.auth_test())
     return told

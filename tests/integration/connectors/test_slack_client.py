@@ -154,6 +154,7 @@ async def test_bolt_installs_an_app(driven: Driven, tmp_path: Path) -> None:
     )
     try:
         app.redirect_urls = (f"http://127.0.0.1:{await line(process)}/slack/oauth_redirect",)
+        app.token_life_s = 43_200.0
         assert process.stdin is not None, "piped"
         process.stdin.write(b"go\n")
         told = await result(process)
@@ -167,6 +168,8 @@ async def test_bolt_installs_an_app(driven: Driven, tmp_path: Path) -> None:
         "kept": ["Acme", True, ["chat:write", "im:write", "users:read"]],
         "me": True,
         "refusals": ["code_already_used", "invalid_code", "invalid_client_id", "bad_client_secret"],
+        "renewed": True,
+        "twice": "invalid_refresh_token",
         "revoked": True,
         "after": "token_revoked",
     }

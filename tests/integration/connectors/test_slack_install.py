@@ -8,7 +8,9 @@ import pytest
 
 from tests.support.oauth import Person, parameters_of
 from tests.support.requirement import requirement
-from tests.support.slack_app import Shop, shop
+from tests.support.server import serve
+from tests.support.slack_app import Shop, opened, published, shop, slack_at
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -139,3 +141,52 @@ async def test_nonsense_in_the_address_is_an_old_state(open_shop: Shop) -> None:
     ):
         end = await open_shop.come_back(f"/connect/slack/callback{query}")
         assert end == "/dashboard/platforms?error=slack_expired"
+
+
+async def test_a_token_that_ends_is_replaced_in_time(open_shop: Shop) -> None:
+    slack, gateway, app = open_shop.slack, open_shop.gateway, open_shop.app
+    app.token_life_s = 4.0  # it is replaced after two
+    ann = slack.person("Ann")
+    connection = await open_shop.install(ann.id)
+    first = slack.installed(app)[0]
+    app.token_life_s = 3600.0
+    await until(lambda: slack.installed(app) != [] and first not in slack.installed(app))
+    second = slack.installed(app)[-1]
+    slack.say(second, ann, "still there?")
+    (message,) = await gateway.heard()
+    await gateway.answer(message, "Yes")
+    assert slack.said(second, slack.direct(second, ann))[-1]["text"] == "Yes"
+    await gateway.state(connection["id"], "ok")
+    assert (await gateway.post(f"/api/connections/{connection['id']}/test"))["status"] == "ok"
+    gone = await gateway.api.delete(f"/api/connections/{connection['id']}")
+    assert gone.status_code == 200
+    assert slack.installed(app) == []
+
+
+async def test_a_token_that_ended_while_the_gateway_was_away(tmp_path: Path) -> None:
+    slack, app = published()
+    ann = slack.person("Ann")
+    app.token_life_s = 2.0
+    async with serve(slack_at(slack)) as url:
+        async with opened(tmp_path, slack, app, url) as before:
+            connection = await before.install(ann.id)
+            slack.down = True
+        await until(lambda: slack.installed(app) == [])
+        slack.down, app.token_life_s = False, 3600.0
+        async with opened(tmp_path, slack, app, url) as after:
+            await after.gateway.state(connection["id"], "ok")
+            (token,) = slack.installed(app)
+            slack.say(token, ann, "back?")
+            (message,) = await after.gateway.heard()
+            assert message["text"] == "back?"
+
+
+async def test_a_token_that_slack_no_longer_renews(tmp_path: Path) -> None:
+    slack, app = published()
+    app.token_life_s = 2.0
+    async with serve(slack_at(slack)) as url, opened(tmp_path, slack, app, url) as it:
+        connection = await it.install(slack.person("Ann").id)
+        slack.forget_refreshers()
+        await it.gateway.state(connection["id"], "auth_needed")
+        detail = (await it.gateway.get(f"/api/connections/{connection['id']}"))["detail"]
+        assert detail == "invalid_refresh_token"
