@@ -19,6 +19,8 @@ from chamade_mcp.sessions.streams import EventStream, Streams, background
 
 EVERY_S: Final = 0.2
 """As often as a ring has to move to follow a voice."""
+IDLE_S: Final = 1.0
+"""While there is no call."""
 _RETRY: Final = b"retry: 1000\n\n"
 _NOTES: Final = (
     'Each event is all there is: `{"type":"live","calls":[{"call_id","state","agent","room",'
@@ -84,7 +86,7 @@ class _Live(Response):
 
     async def _look(self, stream: EventStream, feed: "_Feed") -> None:
         while True:
-            await self._around.clock.sleep(EVERY_S)
+            await self._around.clock.sleep(EVERY_S if feed.calls else IDLE_S)
             if feed.look():
                 stream.poke()
 
@@ -98,6 +100,11 @@ class _Feed:
         self._seen: dict[str, object] = {}
         self._untold = False
         self.look()
+
+    @property
+    def calls(self) -> object:
+        """Those that there are."""
+        return self._seen["calls"]
 
     def look(self) -> bool:
         """Whether there is anything new."""

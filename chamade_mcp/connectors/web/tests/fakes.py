@@ -186,12 +186,13 @@ class FakeCore:
             new_id("msg"),
             message.key,
             False,
-            "",
+            message.sender_name if message.by_hand else "",
             message.text,
             message.attachments,
             self._clock.now(),
             message.reply_to,
             state=DeliveryState.PENDING,
+            by_hand=message.by_hand,
         )
         self._past.setdefault(to, []).append(past)
 

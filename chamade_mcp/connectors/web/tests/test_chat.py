@@ -68,6 +68,16 @@ async def test_the_agent_writes_and_types(world: World) -> None:
             assert await page.until_ping("chat") == []
 
 
+async def test_what_the_owner_says_by_hand_is_a_persons_word_live_and_later(world: World) -> None:
+    token, conversation = await world.chat()
+    async with person(world, token, "Ann") as ann:
+        await tell(world, conversation, Outgoing("m1", "It is me", "Olga", by_hand=True))
+        live = (await ann.expect("chat"))["message"]
+    async with person(world, token, "Ann") as again:
+        (later,) = again.welcome["messages"]
+    assert [(m["sender"], m["kind"]) for m in (live, later)] == [("Olga", "host")] * 2
+
+
 async def test_a_page_that_opens_between_store_and_send_does_not_swallow_the_message(world: World) -> None:
     token, conversation = await world.chat()
     async with person(world, token, "Ann") as ann:
