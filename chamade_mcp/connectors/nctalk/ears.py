@@ -76,7 +76,8 @@ class Ears:
     def wake(self, room: str) -> None:
         """There is something to read."""
         self._due[room] = None
-        self._wake.set()
+        if room not in self._reading:  # who reads it looks again
+            self._wake.set()
 
     async def notice(self, told: ChatHook, random: str) -> None:
         """A webhook of a message; `random` is its own."""
