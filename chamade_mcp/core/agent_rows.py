@@ -22,6 +22,7 @@ from chamade_mcp.store.schema import (
     mcp_sessions,
     operators,
     repeats,
+    usage_counts,
 )
 
 MOST: Final = 50
@@ -100,7 +101,7 @@ def remove(conn: Connection, scope: Scope, now: datetime) -> None:
     """With all that is its own; keys, grants and webhooks cascade. Raises what `require_idle` does."""
     require_idle(conn, scope)
     bounds = Bounds(scope.account, scope.agent)
-    for table in (operators, conversations, calls, links, repeats, mcp_sessions):
+    for table in (operators, conversations, calls, links, repeats, mcp_sessions, usage_counts):
         conn.execute(delete(table).where(inside(table, bounds)))
     # Numbers of events have no gaps; what they said goes now, and they themselves with their age.
     conn.execute(update(events).where(inside(events, bounds)).values(payload={}))

@@ -25,7 +25,7 @@ from chamade_mcp.store.schema import accounts, calls, conversations, messages, u
 IN, OUT, FAILED, ANSWER = "in", "out", "failed", "answer"
 """What is counted: messages that came, that went, that failed; an agent's answers by their step."""
 
-_PAGE: Final = 2_000
+_PAGE: Final = 1_000
 """Messages counted in one transaction: other writers wait for it."""
 _TALKED: Final = (CallState.ACTIVE, CallState.ENDED, CallState.DISCONNECTED)
 # In the statement itself: the index of what failed is used by those only that say so.

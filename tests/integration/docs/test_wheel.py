@@ -1,4 +1,4 @@
-"""The documents are part of what is installed, not only of a checkout."""
+"""The documents, and what clients install, are part of what is installed, not only of a checkout."""
 
 import os
 import subprocess
@@ -11,17 +11,22 @@ from tests.support.pip import INSTALL_S, UV
 
 ROOT = Path(chamade_mcp.__file__).parents[1]
 TELL = """
+import hashlib
 import chamade_mcp
 from chamade_mcp.kit.registry import described
+from chamade_mcp.web.client_files import ClientFiles
 from chamade_mcp.web.docs.library import Library
 document = {"tags": [], "paths": {}, "info": {"description": ""}}
+files = ClientFiles("https://voice.example.net")
 print(chamade_mcp.__file__)
+for file in (files.bundle, files.shim):
+    print(file.name, hashlib.sha256(file.body).hexdigest())
 print(Library("https://voice.example.net", list(described().values()), lambda: document).whole())
 """
 
 
 def told(package: Path) -> list[str]:
-    """Where the package is that `package` provides, and all its pages."""
+    """Where the package is that `package` provides, what it gives out to install, and all its pages."""
     command = [sys.executable, "-c", TELL]
     env = {**os.environ, "PYTHONPATH": str(package)}
     done = subprocess.run(command, cwd=package, env=env, capture_output=True, text=True, check=True)
