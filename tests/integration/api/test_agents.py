@@ -132,6 +132,9 @@ async def test_an_agent_goes_with_what_is_its_own(
     connection = await bot(house, second, "helper")
     await house.scripted.write(house.owner.scope, "of the first")
     await house.bots.write(connection, "a secret of the second", sender="ann", name="Ann")
+    for client, platform in ((api, "scripted"), (second, BOTS)):
+        used = (await made(await client.get("/api/usage")))["total"]
+        assert (used["messages_in"], list(used["platforms"])) == (1, [platform])
     await made(await person.post(f"/api/agents/{own['id']}/choose"))
     assert_problem(await person.delete(f"/api/agents/{own['id']}"), 409, "AGENT_HAS_CONNECTIONS")
     await made(await second.delete(f"/api/connections/{connection}"))
