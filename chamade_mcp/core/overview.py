@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from chamade_mcp.core import retention
+from chamade_mcp.core import retention, usage_rows
 from chamade_mcp.core.accounts import Accounts
 from chamade_mcp.core.calls import CallService
 from chamade_mcp.core.inbox import Inbox
@@ -163,4 +163,5 @@ class Overview:
                 tables[name] = [dict(row) for row in rows.mappings()]
             return tables
 
+        await usage_rows.count_up(self._database, principal.account)
         return {"account": await self._accounts.profile(principal), **await self._database.read(query)}

@@ -113,7 +113,7 @@ class Retention:
             dropped += await self._drop(_drop_transcripts, account, before)
             dropped += await self._drop(_drop_chat, account, before)
         if kept.messages_days is not None:
-            await self._count(account)
+            await usage_rows.count_up(self._database, account)  # what goes must have been counted
             before = now - timedelta(days=kept.messages_days)
             if gone := await self._drop(_drop_messages, account, before):
                 dropped += gone
@@ -123,11 +123,6 @@ class Retention:
             before = now - timedelta(days=kept.files_days)
             await self._database.write(partial(_expire_files, account=account, moment=before, now=now))
         return dropped
-
-    async def _count(self, account: AccountId) -> None:
-        """What goes must have been counted."""
-        while await self._database.write(partial(usage_rows.count_messages, account=account)):
-            pass
 
     async def _drop(self, drop: Callable[..., int], account: AccountId, moment: datetime) -> int:
         dropped = 0

@@ -144,9 +144,7 @@ class Usage:
         return rows.activity(conn, scope), found
 
     async def count(self, account: AccountId) -> None:
-        """Whatever is not counted yet of its messages."""
-        while await self._database.write(partial(rows.count_messages, account=account)):
-            pass
+        await rows.count_up(self._database, account)
 
     async def count_all(self) -> None:
         for account in await self._database.read(rows.uncounted):

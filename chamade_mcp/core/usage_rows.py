@@ -8,6 +8,7 @@ and are read as they are.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, Row, String, bindparam, func, select, type_coerce, update
@@ -20,6 +21,7 @@ from chamade_mcp.core.spread import step_of
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.ids import AccountId
 from chamade_mcp.model.messages import DeliveryState
+from chamade_mcp.store.database import Database
 from chamade_mcp.store.schema import accounts, calls, conversations, messages, usage_counts
 
 IN, OUT, FAILED, ANSWER = "in", "out", "failed", "answer"
@@ -44,6 +46,12 @@ class Key(NamedTuple):
 
 def _day(moment: ColumnElement[datetime]) -> ColumnElement[str]:
     return func.substr(type_coerce(moment, String), 1, 10)
+
+
+async def count_up(database: Database, account: AccountId) -> None:
+    """Whatever is not counted yet of its messages."""
+    while await database.write(partial(count_messages, account=account)):
+        pass
 
 
 def uncounted(conn: Connection) -> Sequence[AccountId]:
