@@ -19,6 +19,8 @@ START_S = 30.0
 class RunningGateway:
     url: str
     api_key: str
+    claim_link: str
+    """Whoever opens it becomes the owner."""
 
 
 def free_port() -> int:
@@ -50,7 +52,8 @@ async def running_gateway(data_dir: Path) -> AsyncGenerator[RunningGateway]:
             await _ready(url, process, printed)
             await greeted.wait()
         welcome = "".join(printed)
-        yield RunningGateway(url, _told(r"chmd_[A-Za-z0-9]+_[A-Za-z0-9]+", welcome))
+        key = _told(r"chmd_[A-Za-z0-9]+_[A-Za-z0-9]+", welcome)
+        yield RunningGateway(url, key, _told(r"http\S+/welcome/\S+", welcome))
     finally:
         if process.returncode is None:
             process.terminate()

@@ -6,7 +6,7 @@ import json
 import math
 import struct
 import wave
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import numpy as np
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
 from pydantic import SecretStr
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -34,6 +34,23 @@ _ARGUMENTS = (
     "--use-fake-device-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
 )
+
+
+_HEARD = """async (least) => {
+  const { context, playbackNode } = window.chamade;
+  const meter = new AnalyserNode(context, { fftSize: 16384, smoothingTimeConstant: 0 });
+  playbackNode.connect(meter);
+  const wave = new Float32Array(meter.fftSize);
+  let rms = 0;
+  while (rms < least) {
+    await new Promise((next) => setTimeout(next, 20));
+    meter.getFloatTimeDomainData(wave);
+    rms = Math.sqrt(wave.reduce((sum, x) => sum + x * x, 0) / wave.length);
+  }
+  const bins = new Float32Array(meter.frequencyBinCount);
+  meter.getFloatFrequencyData(bins);
+  return { rms, hz: bins.indexOf(Math.max(...bins)) * context.sampleRate / meter.fftSize };
+}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +175,10 @@ def write_tone(path: Path) -> None:
 
 @asynccontextmanager
 async def open_browser(microphone: Path | None) -> AsyncGenerator[Browser]:
-    """A browser whose microphone plays `microphone`, or one that is refused every permission."""
+    """A browser whose microphone plays `microphone`, or one that is refused every permission.
+
+    Fails at its end if any page of it broke its Content-Security-Policy, or if a script of it failed.
+    """
     how = (
         ("--use-fake-ui-for-media-stream", f"--use-file-for-fake-audio-capture={microphone}")
         if microphone
@@ -166,16 +186,30 @@ async def open_browser(microphone: Path | None) -> AsyncGenerator[Browser]:
     )
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=_CHROMIUM, args=[*_ARGUMENTS, *how])
+        broken: list[str] = []
+        browser.on("context", lambda context: _watch(context, broken))
         try:
             yield browser
         finally:
             await browser.close()
+        assert not broken, broken
+
+
+def _watch(context: BrowserContext, broken: list[str]) -> None:
+    def listen(message: ConsoleMessage) -> None:
+        # Who may frame a page is a matter of the page that tries it, which is a test's own.
+        if "Content Security Policy" in message.text and "frame-ancestors" not in message.text:
+            broken.append(f"{message.page.url if message.page else None}: {message.text}")
+
+    context.on("console", listen)
+    context.on("weberror", lambda error: broken.append(str(error.error)))
 
 
 async def visit(browser: Browser, url: str, name: str, **options: Any) -> Page:
-    """A page of its own profile, where `name` is remembered. Errors of the page fail the test at its end."""
+    """A page of its own profile, where `name` is remembered."""
     context = await browser.new_context(**options)
-    await context.add_init_script(f"localStorage.setItem('chamade.name', {json.dumps(name)})")
+    remember = f"localStorage.setItem('chamade.name', {json.dumps(name)})"
+    await context.add_init_script(f"if (origin !== 'null') {remember}")  # not on a page that is still empty
     page = await context.new_page()
     page.set_default_timeout(BOUND_S * 1000)
     await page.goto(url)
@@ -220,7 +254,14 @@ async def calling(house: House, meeting_url: str | None = None) -> AsyncGenerato
     body = {"platform": "web", "agent_name": "Ada"} | ({"meeting_url": meeting_url} if meeting_url else {})
     async with house.agent() as agent:
         made = (await agent.post("/api/call", json=body)).raise_for_status().json()
-    stream = f"{made['text_ws_url']}?api_key={house.key}"
+    async with listening(made, house.key) as call:
+        yield call
+
+
+@asynccontextmanager
+async def listening(made: Mapping[str, Any], key: str) -> AsyncGenerator[Call]:
+    """At the socket of a call as the gateway told of it when it was made."""
+    stream = f"{made['text_ws_url']}?api_key={key}"
     # Without a bound on what waits: audio that a test does not read must not hold up the close.
     async with connect(stream, compression=None, proxy=None, max_size=None, max_queue=None) as socket:
         await socket.send(json.dumps({"type": "audio_config", "sample_rate": RATE_HZ, "receive": True}))
@@ -233,3 +274,9 @@ def frequency(samples: "np.ndarray[Any, np.dtype[np.int16]]") -> float:
     """The strongest, in Hz."""
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
     return float(np.argmax(spectrum)) * RATE_HZ / len(samples)
+
+
+async def heard_by(page: Page, least: float) -> dict[str, float]:
+    """What the loudspeaker plays, once the last third of a second is louder than `least`."""
+    async with asyncio.timeout(BOUND_S):
+        return await page.evaluate(_HEARD, least)

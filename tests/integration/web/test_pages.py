@@ -6,7 +6,7 @@ import re
 from urllib.parse import urlsplit
 
 import numpy as np
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, expect
 
 from tests.support.visitors import (
     BOUND_S,
@@ -15,33 +15,12 @@ from tests.support.visitors import (
     House,
     calling,
     frequency,
+    heard_by,
     join,
     relayed,
     tone,
     visit,
 )
-
-HEARD = """async (least) => {
-  const { context, playbackNode } = window.chamade;
-  const meter = new AnalyserNode(context, { fftSize: 16384, smoothingTimeConstant: 0 });
-  playbackNode.connect(meter);
-  const wave = new Float32Array(meter.fftSize);
-  let rms = 0;
-  while (rms < least) {
-    await new Promise((next) => setTimeout(next, 20));
-    meter.getFloatTimeDomainData(wave);
-    rms = Math.sqrt(wave.reduce((sum, x) => sum + x * x, 0) / wave.length);
-  }
-  const bins = new Float32Array(meter.frequencyBinCount);
-  meter.getFloatFrequencyData(bins);
-  return { rms, hz: bins.indexOf(Math.max(...bins)) * context.sampleRate / meter.fftSize };
-}"""
-
-
-async def heard_by(page: Page, least: float) -> dict[str, float]:
-    """What the loudspeaker plays, once the last third of a second is louder than `least`."""
-    async with asyncio.timeout(BOUND_S):
-        return await page.evaluate(HEARD, least)
 
 
 async def test_the_agent_hears_the_person(house: House, browser: Browser) -> None:
