@@ -220,9 +220,13 @@ class ScriptedBot:
     async def watch(self) -> None:
         await self._broken
 
-    def break_off(self) -> None:
+    def break_off(self, words: str = "the scripted bot broke off") -> None:
         """The tie breaks."""
-        self._broken.set_exception(PlatformUnavailable("the scripted bot broke off"))
+        self._broken.set_exception(PlatformUnavailable(words))
+
+    def cast_out(self, words: str) -> None:
+        """The platform knows it no longer, and says why."""
+        self._broken.set_exception(AuthNeeded(words))
 
     def check(self) -> None:
         """The platform no longer takes an old token."""

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from secrets import token_hex
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ class Person:
         self._socket = socket
 
     async def write(self, text: str) -> None:
-        chat: dict[str, object] = {"type": "chat", "key": text, "text": text, "attachments": []}
+        chat: dict[str, object] = {"type": "chat", "key": token_hex(8), "text": text, "attachments": []}
         await self._socket.send(json.dumps(chat))
 
     async def say(self, pcm: bytes) -> None:
