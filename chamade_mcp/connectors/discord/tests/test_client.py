@@ -198,7 +198,7 @@ def test_nonces() -> None:
 
 
 def test_the_page_names_what_a_bot_asks_for() -> None:
-    page = files("chamade_mcp.connectors.discord").joinpath("README.md").read_text(encoding="utf-8")
+    page = files("chamade_mcp.connectors.discord").joinpath("connect.md").read_text(encoding="utf-8")
     assert f"&permissions={sum(1 << bit for bit in PERMISSIONS.values())}\n" in page
     for name in PERMISSIONS:
         assert name in page
