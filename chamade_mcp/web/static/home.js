@@ -13,6 +13,7 @@ let titles = new Map();
 let keys = [];
 let links = [];
 let rarelyAt = -Infinity;
+let newcomer = false; // waits for what no event tells: that a key is used, that the agent answers
 
 // --- links ------------------------------------------------------------------------------------------------
 
@@ -167,7 +168,8 @@ async function look() {
   const [{ calls }, { conversations }] = await Promise.all([api("GET", "/api/calls"), api("GET", "/api/inbox?limit=50"), readRequests(), readNeeds(), readFirstSteps(), rarely]);
   const waiting = conversations.filter((one) => one.last_message?.direction === "inbound").length;
   greet();
-  showSummary(calls, waiting, showAgent(), showFirstSteps());
+  newcomer = showFirstSteps();
+  showSummary(calls, waiting, showAgent(), newcomer);
   showCalls(calls, titles);
   fill($("inbox"), conversations.slice(0, SHOWN), (one) => one.conversation_id, (one) => conversationRow(one, titles));
   $("inbox-empty").hidden = conversations.length > 0;
@@ -182,7 +184,7 @@ if ($("returned")) history.replaceState(null, "", "/dashboard");
 
 // Events tell of calls and messages, the live stream of who comes, goes and asks to be let in. What is left is how
 // long a call lasts, and what somebody does elsewhere with links and keys.
-const lookNow = keepLooking(8000, look);
+const lookNow = keepLooking(() => (newcomer ? 2000 : 8000), look);
 follow(lookNow, (type) => type === "connection_state" && (rarelyAt = -Infinity));
 followCalls(() => lookNow());
 needs(() => lookNow());
