@@ -49,7 +49,7 @@ def seq_at(conn: Connection, scope: Scope, cursor: str) -> int | None:
     """
     stamp, _, message = cursor.partition("|")
     if message:
-        seq = dms.seq_of(conn, scope, message)
+        seq = dms.seq_of(conn, scope.account, message)
         if seq is not None:
             return seq
     try:

@@ -11,6 +11,7 @@ from chamade_mcp.kit.clock import iso
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.connections import Trust
 from chamade_mcp.model.ids import (
+    AccountId,
     ConnectionId,
     FileId,
     MessageId,
@@ -185,9 +186,10 @@ def head(conn: Connection, scope: Scope) -> Row[str, int, datetime] | None:
     ).one_or_none()
 
 
-def seq_of(conn: Connection, scope: Scope, message: str) -> int | None:
+def seq_of(conn: Connection, account: AccountId, message: str) -> int | None:
+    """Whichever of the account's agents has the conversation: it may have been moved since."""
     return conn.execute(
-        select(messages.c.seq).join(conversations).where(mine(scope), messages.c.id == message)
+        select(messages.c.seq).where(messages.c.account_id == account, messages.c.id == message)
     ).scalar_one_or_none()
 
 

@@ -101,6 +101,15 @@ async def api(house: House) -> AsyncGenerator[httpx2.AsyncClient]:
 
 
 @pytest.fixture
+async def person(house: House) -> AsyncGenerator[httpx2.AsyncClient]:
+    """The owner, in a browser."""
+    async with client_of(house, origin=BASE_URL) as browser:
+        signed_in = await browser.post("/api/sign-in", json={"email": EMAIL, "password": PASSWORD})
+        signed_in.raise_for_status()
+        yield browser
+
+
+@pytest.fixture
 async def nobody(house: House) -> AsyncGenerator[httpx2.AsyncClient]:
     """Calls without one."""
     async with client_of(house) as client:

@@ -11,18 +11,10 @@ from chamade_mcp.kit.testing_bots import BOTS
 from chamade_mcp.model.ids import AgentId, ConnectionId
 from chamade_mcp.store.schema import events
 from tests.integration.api.belongings import made
-from tests.integration.api.conftest import BASE_URL, EMAIL, PASSWORD, House, client_of
+from tests.integration.api.conftest import House, client_of
 from tests.support.problems import assert_problem
 from tests.support.requirement import requirement
 from tests.support.waiting import until
-
-
-@pytest.fixture
-async def person(house: House) -> AsyncGenerator[httpx2.AsyncClient]:
-    """The owner, in a browser."""
-    async with client_of(house, origin=BASE_URL) as browser:
-        await made(await browser.post("/api/sign-in", json={"email": EMAIL, "password": PASSWORD}))
-        yield browser
 
 
 @pytest.fixture
@@ -89,6 +81,7 @@ async def test_what_comes_in_reaches_the_agent_whose_connection_it_is_and_no_oth
     connection = await bot(house, second, "helper")
     await house.bots.write(connection, "for the second", sender="ann", name="Ann")
     assert (await texts(second), await texts(api)) == (["for the second"], [])
+    cursor = (await made(await second.get("/api/account")))["last_message_cursor"]
     told = await house.gateway.core.accounts.keys._database.read(  # pyright: ignore[reportPrivateUsage]
         lambda conn: conn.execute(select(events.c.agent_id).where(events.c.type == "dm_chat")).scalars().all()
     )
@@ -106,6 +99,13 @@ async def test_what_comes_in_reaches_the_agent_whose_connection_it_is_and_no_oth
     said = await made(await api.post("/api/dm/chat", json={"platform": BOTS, "text": "answered"}))
     assert said["status"] in ("sent", "delivered")
     assert (await second.post("/api/dm/chat", json={"platform": BOTS, "text": "not mine"})).is_error
+    # Where the second one had been reading there is nothing any more, and nothing is missing.
+    polled = await made(await second.get("/api/inbox", params={"last_message_cursor": cursor}))
+    assert polled["conversations"] == []
+    at_second = await bot(house, second, "other")
+    await house.bots.write(at_second, "news", sender="ann", name="Ann")
+    polled = await made(await second.get("/api/inbox", params={"last_message_cursor": cursor}))
+    assert [m["text"] for c in polled["conversations"] for m in c["messages"]] == ["news"]
 
 
 async def test_a_browser_looks_after_the_agent_that_was_chosen(

@@ -1,28 +1,18 @@
 """No operation tells or changes anything of another agent of the same account, whatever ids it is given."""
 
 import re
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx2
-import pytest
 
 from chamade_mcp.web.docs.samples import example
 from tests.integration.api.belongings import BY_TOKEN, NOBODYS, belongings, filled, made
-from tests.integration.api.conftest import BASE_URL, EMAIL, PASSWORD, House, client_of
+from tests.integration.api.conftest import House, client_of
 from tests.support.requirement import requirement
 
 SECRETS = ("a secret of the first account", "Mallory")
 OF_THE_ACCOUNT = ("sign_in_id", "passkey_id", "invitation_id", "agent_id")
 """What concerns every agent: a key of one is told so."""
-
-
-@pytest.fixture
-async def person(house: House) -> AsyncGenerator[httpx2.AsyncClient]:
-    """The owner, in a browser."""
-    async with client_of(house, origin=BASE_URL) as browser:
-        await made(await browser.post("/api/sign-in", json={"email": EMAIL, "password": PASSWORD}))
-        yield browser
 
 
 async def second_agent(person: httpx2.AsyncClient) -> dict[str, str]:
