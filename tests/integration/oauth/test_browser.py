@@ -1,6 +1,5 @@
 """The consent screen in a real browser: signed in on the way, answered, sent back; and what it keeps out."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from tests.support.callback import Callback
 from tests.support.desk import AXE, AXE_RUN
-from tests.support.oauth import EMAIL, PASSWORD, Program, parameters_of
+from tests.support.oauth import EMAIL, PASSWORD, Program
 from tests.support.requirement import requirement
 from tests.support.server import serve
 from tests.support.visitors import BOUND_S, House
@@ -33,31 +33,6 @@ async def at_the_question(browser: Browser, address: str, **options: object) -> 
     await page.get_by_role("button", name="Sign in").click()
     await expect(page.get_by_role("heading")).to_contain_text("act as your agent?")
     return page
-
-
-class Callback:
-    """The client's own little server: remembers with what browsers come back."""
-
-    def __init__(self) -> None:
-        self.came: asyncio.Queue[str] = asyncio.Queue()
-
-    async def take(self, request: Request) -> Response:
-        await self.came.put(str(request.url))
-        return HTMLResponse("<!doctype html><title>Done</title><h1>You can close this</h1>")
-
-    @asynccontextmanager
-    async def serving(self) -> AsyncGenerator[str]:
-        @asynccontextmanager
-        async def build(url: str) -> AsyncGenerator[Starlette]:
-            del url
-            yield Starlette(routes=[Route("/callback", self.take)])
-
-        async with serve(build) as url:
-            yield f"{url}/callback"
-
-    async def next(self) -> dict[str, str]:
-        async with asyncio.timeout(BOUND_S):
-            return parameters_of(await self.came.get())
 
 
 @pytest.mark.parametrize(("button", "member"), [("Allow", "code"), ("Deny", "error")])

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import urlencode
 
 import httpx2
 import pytest
@@ -12,6 +13,7 @@ from playwright.async_api import Browser, Page, expect
 from chamade_mcp.kit.registry import Registry, discover
 from chamade_mcp.kit.testing_bots import BOTS, ScriptedBots
 from chamade_mcp.model.ids import ConnectionId
+from tests.support.callback import Callback
 from tests.support.desk import DESKTOP, LOADED, PHONE, PROBE, Desk, desk_in
 from tests.support.oauth import Program
 from tests.support.requirement import requirement
@@ -143,19 +145,21 @@ async def test_an_app_is_let_in_as_the_agent_that_is_chosen_and_taken_back(
 ) -> None:
     page, desk = office.page, office.desk
     await a_second_agent(office)
-    async with httpx2.AsyncClient() as http:
-        program = Program(http, office.house.url)
-        await program.register(client_name="A test editor")
-        await page.route(f"{program.redirect_uri}**", lambda route: route.fulfill(body="done"))
+    callback = Callback()
+    async with httpx2.AsyncClient() as http, callback.serving() as address:
+        program = Program(http, office.house.url, redirect_uri=address)
+        await program.register([address], client_name="A test editor")
         await page.goto(program.address())
         await expect(page.get_by_role("heading")).to_contain_text("act as your agent?")
         for words in ("A test editor", "127.0.0.1", "Read", "Write", "Call"):
             await expect(page.locator("main")).to_contain_text(words)
+        await expect(page.get_by_role("button", name="Allow")).to_be_enabled()
         assert await desk.violations("consent") == []
         await page.get_by_label("It acts as").select_option(label=NAME)
-        async with page.expect_request(f"{program.redirect_uri}**") as came:
-            await office.press("Allow")
-        tokens = await program.redeem((await came.value).url)
+        await office.press("Allow")
+        told = await callback.next()
+        await expect(page.get_by_role("heading")).to_have_text("You can close this")
+        tokens = await program.redeem(f"{address}?{urlencode(told)}")
         bearer = {"authorization": f"Bearer {tokens.json()['access_token']}"}
         account = f"{office.house.url}/api/account"
         assert (await http.get(account, headers=bearer)).status_code == 200
