@@ -136,7 +136,10 @@ class AgentGroup:
                 manage,
                 every_agent=True,
                 reply=OkWire,
-                errors={409: ("AGENT_IS_DEFAULT", "AGENT_HAS_CONNECTIONS", "CALL_UNDER_WAY")},
+                errors={
+                    403: ("CONFIRMATION_REQUIRED",),
+                    409: ("AGENT_IS_DEFAULT", "AGENT_HAS_CONNECTIONS", "CALL_UNDER_WAY"),
+                },
                 notes="With its conversations, calls, recordings and files; its keys, apps, links and "
                 "webhooks end at once. Connections are moved or disconnected before.",
             ),

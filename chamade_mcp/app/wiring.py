@@ -235,7 +235,7 @@ class _House:
             core.accounts.on_delete(leave)
         for end in (
             core.accounts.keys.revoke_all, core.grants.revoke_of, core.invitations.revoke_of,
-            self._studio.forget_agent, core.webhooks.leave_agent,
+            self._studio.forget_agent, core.webhooks.leave_agent, core.files.forget_agent,
         ):  # fmt: skip
             core.agents.on_remove(end)
 

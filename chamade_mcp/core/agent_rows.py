@@ -97,16 +97,14 @@ def require_idle(conn: Connection, scope: Scope) -> None:
         )
 
 
-def remove(conn: Connection, scope: Scope, now: datetime) -> None:
+def remove(conn: Connection, scope: Scope) -> None:
     """With all that is its own; keys, grants and webhooks cascade. Raises what `require_idle` does."""
     require_idle(conn, scope)
     bounds = Bounds(scope.account, scope.agent)
-    for table in (operators, conversations, calls, links, repeats, mcp_sessions, usage_counts):
+    for table in (operators, conversations, calls, files, links, repeats, mcp_sessions, usage_counts):
         conn.execute(delete(table).where(inside(table, bounds)))
     # Numbers of events have no gaps; what they said goes now, and they themselves with their age.
     conn.execute(update(events).where(inside(events, bounds)).values(payload={}))
-    # The sweep of files removes the bytes, then the rows.
-    conn.execute(update(files).where(inside(files, bounds)).values(expires_at=now))
     sign_ins.leave(conn, scope.agent)
     conn.execute(delete(agents).where(agents.c.id == scope.agent))
 

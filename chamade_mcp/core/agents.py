@@ -136,7 +136,9 @@ class Agents:
 
     async def remove(self, principal: Principal, agent: str) -> None:
         """With its keys, apps, links, webhooks, conversations, calls and files. Raises `NotFound`, and
-        `Conflict` for the default one, for one with connections and for one in a call."""
+        `Conflict` for the default one, for one with connections and for one in a call; `Forbidden` for a
+        browser in which nobody showed lately who they are."""
+        await self._d.accounts.sign_ins.require_fresh(principal)
         await to_the_end(self._remove(principal, agent))
 
     async def _remove(self, principal: Principal, agent: str) -> None:
@@ -149,7 +151,7 @@ class Agents:
             raise Conflict("This agent is in a call: hang up first", code="CALL_UNDER_WAY")
         for leave in self._leaving:
             await leave(scope)
-        await self._d.database.write(partial(rows.remove, scope=scope, now=self._d.clock.now()))
+        await self._d.database.write(partial(rows.remove, scope=scope))
         await self._d.database.scrub()
         audit.info("agent %s removed by %s", agent, _who(principal))
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
 
-from chamade_mcp.model.access import Scope
+from chamade_mcp.core.bounds import inside
+from chamade_mcp.model.access import Bounds, Scope
 from chamade_mcp.model.ids import AccountId, FileId
 from chamade_mcp.store.schema import files
 
@@ -86,8 +87,8 @@ def find(conn: Connection, *conditions: ColumnElement[bool]) -> Row[Any] | None:
     return conn.execute(select(files).where(*conditions, files.c.size_bytes.is_not(None))).one_or_none()
 
 
-def ids_of(conn: Connection, account: AccountId) -> list[str]:
-    return list(conn.execute(select(files.c.id).where(files.c.account_id == account)).scalars())
+def ids_of(conn: Connection, bounds: Bounds) -> list[str]:
+    return list(conn.execute(select(files.c.id).where(inside(files, bounds))).scalars())
 
 
 def drop(conn: Connection, file: FileId) -> None:

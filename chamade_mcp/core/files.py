@@ -21,7 +21,7 @@ from chamade_mcp.core.supervisor import Supervisor
 from chamade_mcp.kit.clock import Clock, iso
 from chamade_mcp.kit.connector import Content
 from chamade_mcp.kit.waiting import to_the_end
-from chamade_mcp.model.access import Scope
+from chamade_mcp.model.access import Bounds, Scope
 from chamade_mcp.model.errors import (
     Action,
     FieldError,
@@ -244,7 +244,14 @@ class Files:
     async def remove_all(self, account: AccountId) -> None:
         """Deletes the bytes of an account's files, before its rows go. What still comes in finds no row at
         its end, and stays neither."""
-        ids = await self._d.database.read(partial(file_rows.ids_of, account=account))
+        await self._remove(Bounds(account, None))
+
+    async def forget_agent(self, scope: Scope) -> None:
+        """The agent goes: as above."""
+        await self._remove(Bounds(scope.account, scope.agent))
+
+    async def _remove(self, bounds: Bounds) -> None:
+        ids = await self._d.database.read(partial(file_rows.ids_of, bounds=bounds))
         await self._d.blobs.delete(ids)
 
     async def sweep_forever(self) -> None:

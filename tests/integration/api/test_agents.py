@@ -141,18 +141,37 @@ async def test_an_agent_goes_with_what_is_its_own(
     call = await made(await second.post("/api/call", json={"platform": "scripted"}))
     assert_problem(await person.delete(f"/api/agents/{own['id']}"), 409, "CALL_UNDER_WAY")
     await made(await second.delete(f"/api/call/{call['call_id']}"))
+    sent = {"name": "note.txt", "mime": "text/plain", "bytes_b64": "c2VjcmV0"}
+    file = (await made(await second.post("/api/files", json=sent)))["url"]
     link = await made(await second.post("/api/invite-link", json={}))
     assert (await second.get(link["url"])).status_code == 200
     await made(await person.delete(f"/api/agents/{own['id']}"))
 
     assert_problem(await second.get("/api/account"), 401, "INVALID_API_KEY")
     assert (await person.get(link["url"])).status_code == 404
+    assert (await person.get(file)).status_code == 404
     # The browser that looked after it looks after the default one.
     assert await texts(person) == await texts(api) == ["of the first"]
     kept = (await person.get("/api/export")).text
     assert "a secret of the second" not in kept
     assert str(own["id"]) not in kept
     assert_problem(await person.delete(f"/api/agents/{own['id']}"), 404, "AGENT_NOT_FOUND")
+
+
+async def test_the_owner_pings_all_agents_and_a_key_its_own(
+    api: httpx2.AsyncClient, second: httpx2.AsyncClient, person: httpx2.AsyncClient
+) -> None:
+    everybody = await made(await person.post("/api/api-keys/ping"))
+    assert {one["name"] for one in everybody["keys"]} == {"test", "s"}
+    own = await made(await second.post("/api/api-keys/ping"))
+    assert [one["name"] for one in own["keys"]] == ["s"]
+    assert_problem(await second.get(f"/api/api-keys/ping/{everybody['ping_id']}"), 404, "PING_NOT_FOUND")
+    assert_problem(await api.get(f"/api/api-keys/ping/{own['ping_id']}"), 404, "PING_NOT_FOUND")
+    await made(await second.post("/api/dm/chat", json={"platform": "chamade_probe", "text": "here"}))
+    told = await made(await person.get(f"/api/api-keys/ping/{everybody['ping_id']}"))
+    assert {one["name"]: one["verdict"] for one in told["keys"]} == {"test": "waiting", "s": "replied"}
+    told = await made(await second.get(f"/api/api-keys/ping/{own['ping_id']}"))
+    assert [one["verdict"] for one in told["keys"]] == ["replied"]
 
 
 async def test_names_are_told_apart_and_the_number_is_limited(person: httpx2.AsyncClient) -> None:
