@@ -1,3 +1,5 @@
+import "./once.js";
+
 // "Allow" works a moment after the page is seen: a click that was meant for the window before must not say yes.
 const WAIT_MS = 600;
 const buttons = document.querySelectorAll("[data-wait]");

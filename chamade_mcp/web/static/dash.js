@@ -59,11 +59,12 @@ export function trouble(text, forMs = 0) {
 
 let lost = false;
 
-function connected(yes) {
+/** `why` is what the gateway has said against it; without it, it has said nothing. */
+function connected(yes, why = "") {
   const [dot, words] = $("state").children;
   dot.className = `dot ${yes ? "ok" : "warn"}`;
-  words.textContent = yes ? "Up to date" : "No connection";
-  if (!yes) trouble("The gateway does not answer. Trying again.");
+  words.textContent = yes ? "Up to date" : why ? "Not up to date" : "No connection";
+  if (!yes) trouble(why || "The gateway does not answer. Trying again.");
   else if (lost) trouble("");
   lost = !yes;
 }
@@ -90,7 +91,7 @@ export function keepLooking(every, look) {
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       failures += 1;
-      connected(false);
+      connected(false, error.status ? error.message : "");
     }
   }
   function now() {

@@ -1,4 +1,5 @@
 // On the way in: what is typed into a password field can be looked at, and a passkey spares typing it.
+import "./once.js";
 import { byPasskey, canPasskeys } from "./passkeys.js";
 
 for (const button of document.querySelectorAll("[data-reveal]")) {

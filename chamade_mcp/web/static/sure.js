@@ -20,17 +20,21 @@ export function sure(title, text, go, then, name = "") {
   $("sure").showModal();
 }
 
+let busy = false;
 const isNamed = () => !wanted || $("sure-name").value.trim() === wanted;
 
 $("sure-name")?.addEventListener("input", () => ($("sure-go").disabled = !isNamed()));
 $("sure-form").addEventListener("submit", async (event) => {
   event.preventDefault();
-  if (!isNamed()) return;
+  if (busy || !isNamed()) return;
+  busy = true;
   try {
     const after = await act();
     $("sure").close();
     after?.();
   } catch (error) {
     $("sure-error").textContent = error.message;
+  } finally {
+    busy = false;
   }
 });

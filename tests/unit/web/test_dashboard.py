@@ -339,7 +339,7 @@ def closure(name: str, seen: set[str]) -> set[str]:
     """A module and all that it imports."""
     if name not in seen:
         seen.add(name)
-        for imported in re.findall(r'from "\./([\w.-]+)"', (STATIC / name).read_text()):
+        for imported in re.findall(r'(?:from|import) "\./([\w.-]+)"', (STATIC / name).read_text()):
             closure(imported, seen)
     return seen
 
