@@ -15,6 +15,10 @@ LOADED = "main:not([data-loading])"
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
 AXE_RUN = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations.map(
   ({ id, nodes }) => id + ": " + nodes.map(({ target }) => target.join(" ")).join(", "))"""
+PAINTED = """() => new Promise((done) => new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (entry.name === "first-contentful-paint") done(entry.startTime);
+}).observe({ type: "paint", buffered: true }))"""
+"""When there was something to see, in ms."""
 WATCH = """
 document.addEventListener("securitypolicyviolation",
   ({ violatedDirective, blockedURI }) => console.error("CSP", violatedDirective, blockedURI));

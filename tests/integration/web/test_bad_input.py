@@ -206,7 +206,9 @@ async def test_forms_on_the_way_in(mute_browser: Browser, house: House) -> None:
     await page.wait_for_selector(LOADED)
     assert asked == ["POST"]
     invited = await page.context.request.post(
-        f"{house.url}/api/account-invitations", data={"email": "ben@example.org"}, headers={"origin": house.url}
+        f"{house.url}/api/account-invitations",
+        data={"email": "ben@example.org"},
+        headers={"origin": house.url},
     )
     link = (await invited.json())["link"]
     await page.context.close()

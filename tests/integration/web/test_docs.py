@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize, expect
 
+from tests.support.desk import PAINTED
 from tests.support.visitors import BOUND_S, House, open_browser, open_house
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -18,9 +19,6 @@ AXE_RUN = """async () => (await axe.run(document, { resultTypes: ["violations"] 
   ({ id, nodes }) => id + ": " + nodes.map(({ target }) => target.join(" ")).join(", "))"""
 WATCH = """document.addEventListener("securitypolicyviolation",
   ({ violatedDirective, blockedURI }) => console.error("CSP", violatedDirective, blockedURI));"""
-PAINTED = """() => new Promise((done) => new PerformanceObserver((list) => {
-  for (const entry of list.getEntries()) if (entry.name === "first-contentful-paint") done(entry.startTime);
-}).observe({ type: "paint", buffered: true }))"""
 PAINT_MS = 200
 SOME = ("/docs", "/docs/clients", "/docs/errors", "/docs/running", "/docs/platforms", "/docs/api/calls")
 """All that there is on pages is on one of them: tables, code, lists, routes, long words."""

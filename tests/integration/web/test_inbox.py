@@ -8,13 +8,17 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.support.desk import DESKTOP, LOADED, PHONE, Desk, desk_in
+from tests.support.desk import DESKTOP, LOADED, PAINTED, PHONE, Desk, desk_in
 from tests.support.visitors import BOUND_S, House, visit
 from tests.support.waiting import until_told
 
 expect.set_options(timeout=BOUND_S * 1000)
 
 MANY = 10_000
+PAINT_MS, SEARCH_MS = 200, 500
+SEARCHES = """() => performance.getEntriesByType("resource")
+  .filter(({ name }) => new URL(name).searchParams.get("search")).map(({ duration }) => duration)"""
+"""How long each search took, in ms."""
 _CONVERSATIONS = """
     WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :many)
     INSERT INTO conversations (id, account_id, agent_id, platform, ref, remote_name, folded_name, status,
@@ -48,7 +52,11 @@ async def test_ten_thousand_conversations_are_read_and_searched(desk: Desk, tmp_
     assert changed(tmp_path, _CONVERSATIONS, many=MANY) == MANY
     assert changed(tmp_path, _MESSAGES) == MANY
     page, rows = desk.page, desk.page.locator("#inbox li")
-    await desk.open("/inbox")
+    paints: list[float] = []
+    for _ in range(3):  # the best: what is measured is the page, not who else uses this machine
+        await desk.open("/inbox")
+        paints.append(await page.evaluate(PAINTED))
+    assert min(paints) < PAINT_MS, paints
     await expect(rows).to_have_count(50)
     await expect(rows.first).to_contain_text("Person 09999")
     await page.hover("#inbox")
@@ -64,6 +72,9 @@ async def test_ten_thousand_conversations_are_read_and_searched(desk: Desk, tmp_
     assert await desk.violations("search") == []
     await page.fill("#search", "")
     await expect(rows).to_have_count(50)
+    asked = await page.evaluate(SEARCHES)
+    assert asked
+    assert min(asked) < SEARCH_MS, asked
 
 
 async def test_a_person_answers_by_hand(
