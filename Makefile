@@ -13,10 +13,10 @@ SELF := $(PIP) install -q --python $(BIN)/python --no-deps -e .
 # pyright would ask the network whether it is the newest.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help run setup test check bench demo fuzz soak chaos lock clean
+.PHONY: help run setup test check bench demo screenshots fuzz soak chaos lock clean
 
 help: ## This list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 run: .venv/.run ## Serve on http://127.0.0.1:8000 with the data in ./data (CHAMADE_* variables change that)
 	@CHAMADE_DATA_DIR="$${CHAMADE_DATA_DIR:-data}" exec $(BIN)/chamade serve
@@ -41,6 +41,10 @@ bench: .venv/.dev ## Measurements, each against a baseline of the same run
 demo: .venv/.dev ## A person in a real browser talks with an agent; both ends are measured; ARGS="--seconds 60"
 	@sh .ci/apt-packages tests/apt-packages.txt
 	@$(BIN)/python -m tests.demo $(ARGS)
+
+screenshots: .venv/.dev ## The pictures of the dashboard in docs/img, taken anew
+	@sh .ci/apt-packages tests/apt-packages.txt
+	@$(BIN)/python -m tests.demo.pictures
 
 fuzz: .venv/.dev ## The fuzz tests with many more examples than `make test` gives them
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-20000} $(BIN)/pytest -q tests/fuzz $(ARGS)
