@@ -81,6 +81,10 @@ async def test_a_person_answers_edits_takes_back_and_reacts(house: House, mute_b
             "👍 by you"
         )
 
+        async def reacted() -> bool:
+            return "reactions" in (await talk.messages())[1]
+
+        await until_told(reacted)  # the page shows it before the gateway has it
         hello, asked, friday, pin = await talk.messages()
         assert (hello["text"], asked["id"], asked["reactions"]) == (
             "Hello",
