@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Literal
 
 BOUND_S = 5.0
 
@@ -18,3 +19,15 @@ async def until_told(ask: Callable[[], Awaitable[object]], *, bound_s: float = 2
     async with asyncio.timeout(bound_s):
         while not await ask():  # noqa: ASYNC110 - what it is about happens in another program
             await asyncio.sleep(0.05)
+
+
+class Gate(asyncio.Event):
+    """Tells that somebody stands before it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = asyncio.Event()
+
+    async def wait(self) -> Literal[True]:
+        self.reached.set()
+        return await super().wait()

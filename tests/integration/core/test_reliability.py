@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import httpx2
 import pytest
@@ -25,21 +25,9 @@ from chamade_mcp.model.messages import Sender
 from chamade_mcp.store.migrate import migrate
 from tests.support.gateway_process import gateway_process
 from tests.support.house import House, open_house
-from tests.support.waiting import BOUND_S, until
+from tests.support.waiting import BOUND_S, Gate, until
 
 REPLY_S = 60.0
-
-
-class Gate(asyncio.Event):
-    """Tells that somebody stands before it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.reached = asyncio.Event()
-
-    async def wait(self) -> Literal[True]:
-        self.reached.set()
-        return await super().wait()
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from chamade_mcp.model.messages import Sender
 from tests.support.bots import texts
 from tests.support.house import PUBLIC_URL, House, open_house
 from tests.support.oauth import parameters_of
-from tests.support.waiting import until
+from tests.support.waiting import Gate, until
 
 ALICE = Sender("alice", "Alice")
 
@@ -161,10 +161,10 @@ async def test_who_may_not_begin(house: House) -> None:
 
 async def test_a_platform_that_does_not_answer_is_given_up(house: House) -> None:
     owner = await house.owner()
-    house.bots.hold = asyncio.Event()
-    sleeping, told = house.clock.sleeping, {"state": begin(house, owner), "code": "c1"}
+    hold = house.bots.hold = Gate()
+    told = {"state": begin(house, owner), "code": "c1"}
     waiting = asyncio.create_task(house.linking.finish(owner, BOTS, told))
-    await until(lambda: house.clock.sleeping > sleeping)
+    await until(hold.reached.is_set)
     await house.clock.advance(20)
     with pytest.raises(NotLinked) as caught:
         await waiting

@@ -25,7 +25,7 @@ from chamade_mcp.model.ids import ConversationRef, Platform
 from chamade_mcp.model.messages import Delivery, DeliveryState, Outgoing
 from tests.support.house import House, open_house
 from tests.support.requirement import requirement
-from tests.support.waiting import until
+from tests.support.waiting import Gate, until
 
 WHATSAPP = Platform("whatsapp")
 HOUR_S = 3600.0
@@ -238,10 +238,9 @@ async def test_what_is_refused_then_is_told(house: House, owner: Principal) -> N
 
 async def test_a_platform_that_is_slow_holds_nothing_back_for_ever(house: House, owner: Principal) -> None:
     ids = [(await send(house, owner, text))["message_id"] for text in ("1", "2")]
-    house.platform.script.hold = asyncio.Event()
-    asleep = house.clock.sleeping
+    hold = house.platform.script.hold = Gate()
     writing = asyncio.create_task(house.platform.write(owner.scope, "here I am"))
-    await until(lambda: house.clock.sleeping > asleep)
+    await until(hold.reached.is_set)
     await house.clock.advance(10)
     await asyncio.wait_for(writing, 5)
     assert [e["type"] for e in await events(house, owner)] == ["dm_chat"]
@@ -327,10 +326,9 @@ async def test_that_it_is_closed_may_be_told_before_the_answer(house: House) -> 
     owner = await house.owner()
     await house.platform.write(owner.scope, "hello")
     house.platform.script.delivery = DeliveryState.SENT
-    house.platform.script.hold = asyncio.Event()
-    asleep = house.clock.sleeping
+    hold = house.platform.script.hold = Gate()
     sending = asyncio.create_task(house.inbox.send(owner, WHATSAPP, "1", message_id="msg_1"))
-    await until(lambda: house.clock.sleeping > asleep)
+    await until(hold.reached.is_set)
     telling = asyncio.create_task(house.platform.tell(owner.scope, closed("msg_1")))
     asleep = house.clock.sleeping
     await until(lambda: house.clock.sleeping > asleep)
