@@ -22,7 +22,8 @@ def test_ids_have_a_prefix_and_enough_chance() -> None:
 def test_every_letter_is_as_likely() -> None:
     letters = Counter("".join(ids.new_id("x")[2:] for _ in range(20_000)))
     assert len(letters) == 31
-    assert max(letters.values()) < 1.05 * min(letters.values())
+    # Chance alone comes to 1.05 now and then; bytes taken modulo the alphabet would be at 9/8.
+    assert max(letters.values()) < 1.09 * min(letters.values())
 
 
 def test_messages_are_in_the_order_of_their_moments() -> None:
