@@ -11,11 +11,12 @@ from starlette.types import Receive, Scope, Send
 from chamade_mcp.api.operation import Answer, Asked, Group, Operation
 from chamade_mcp.core.credentials import credential_of
 from chamade_mcp.core.onlookers import Onlooker, Onlookers
+from chamade_mcp.kit.chores import background
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.model.access import Permission, Principal
 from chamade_mcp.model.events import Cursor, Envelope
 from chamade_mcp.sessions.sse import STREAM_HEADERS, Reply, frame
-from chamade_mcp.sessions.streams import EventStream, Streams, background
+from chamade_mcp.sessions.streams import EventStream, Streams
 
 EVERY_S: Final = 0.2
 """As often as a ring has to move to follow a voice."""

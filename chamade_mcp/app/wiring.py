@@ -47,6 +47,7 @@ from chamade_mcp.core.usage import Usage
 from chamade_mcp.core.webhooks.carrier import Carrier
 from chamade_mcp.core.webhooks.couriers import CourierDeps, Couriers
 from chamade_mcp.core.webhooks.endpoints import WebhookDeps, Webhooks
+from chamade_mcp.kit.chores import background
 from chamade_mcp.kit.clock import Clock, SteadyTime, SystemClock
 from chamade_mcp.kit.connection import StoredConnection
 from chamade_mcp.kit.connector import Context
@@ -255,20 +256,17 @@ class _House:
             self._outbound,
             self._front.sessions,
         )
-        sweeps = [
-            asyncio.create_task(self._core.files.sweep_forever(), name="file sweep"),
-            asyncio.create_task(self._core.retention.sweep_forever(), name="retention"),
-            asyncio.create_task(self._core.usage.count_forever(), name="usage"),
-            asyncio.create_task(self._studio.recordings.sweep_forever(), name="recording sweep"),
-        ]
         try:
             metrics = metrics_served(self._core, self._engine, self._metrics_port)
-            async with self._front.neighbours.run(), app.run(), metrics:
+            sweeps = background(
+                asyncio.create_task(self._core.files.sweep_forever(), name="file sweep"),
+                asyncio.create_task(self._core.retention.sweep_forever(), name="retention"),
+                asyncio.create_task(self._core.usage.count_forever(), name="usage"),
+                asyncio.create_task(self._studio.recordings.sweep_forever(), name="recording sweep"),
+            )
+            async with sweeps, self._front.neighbours.run(), app.run(), metrics:
                 yield Gateway(app.asgi, self._core, self._drain)
         finally:
-            for sweep in sweeps:
-                sweep.cancel()
-            await asyncio.gather(*sweeps, return_exceptions=True)
             await self._drain()
 
     async def _drain(self) -> None:

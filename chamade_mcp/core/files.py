@@ -18,6 +18,7 @@ from chamade_mcp.core.fetch import Fetcher
 from chamade_mcp.core.file_types import HEAD_BYTES, clean_mime, clean_name, settled
 from chamade_mcp.core.hot_cache import HotCache, HotCacheDeps
 from chamade_mcp.core.supervisor import Supervisor
+from chamade_mcp.kit.chores import forever
 from chamade_mcp.kit.clock import Clock, iso
 from chamade_mcp.kit.connector import Content
 from chamade_mcp.kit.waiting import to_the_end
@@ -256,12 +257,7 @@ class Files:
 
     async def sweep_forever(self) -> None:
         """Removes expired files, reservations nobody used, and what a crash left."""
-        while True:
-            try:
-                await self.sweep()
-            except (GatewayError, OSError) as error:
-                log.warning("expired files were not removed this time: %s", error)
-            await self._d.clock.sleep(_SWEEP_EVERY_S)
+        await forever(self._d.clock, _SWEEP_EVERY_S, self.sweep, "expired files were not removed this time")
 
     async def sweep(self) -> int:
         """How many files and reservations have expired."""

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row
-from sqlalchemy.exc import SQLAlchemyError
 
 from chamade_mcp.core import event_log, records
 from chamade_mcp.core import recording_rows as rows
@@ -18,9 +17,10 @@ from chamade_mcp.core.file_types import clean_name
 from chamade_mcp.core.files import ServedFile
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.recording_rows import KeptTrack
+from chamade_mcp.kit.chores import forever
 from chamade_mcp.kit.clock import Clock, iso
 from chamade_mcp.model.access import Bounds, Principal, Scope
-from chamade_mcp.model.errors import Conflict, GatewayError, Gone, NotFound, call_not_found
+from chamade_mcp.model.errors import Conflict, Gone, NotFound, call_not_found
 from chamade_mcp.model.events import Envelope, EventType
 from chamade_mcp.model.ids import AccountId, AgentId, CallId, RecordingId
 from chamade_mcp.model.recording import RecordingFormat, StopReason
@@ -167,12 +167,7 @@ class Recordings:
 
     async def sweep_forever(self) -> None:
         """Takes up what a crash left, and removes what its account keeps no longer."""
-        while True:
-            try:
-                await self.sweep()
-            except (GatewayError, OSError, SQLAlchemyError) as error:
-                log.warning("recordings were not looked after this time: %s", error)
-            await self._d.clock.sleep(_SWEEP_EVERY_S)
+        await forever(self._d.clock, _SWEEP_EVERY_S, self.sweep, "recordings were not looked after this time")
 
     async def sweep(self) -> int:
         """How many recordings went because of their age."""

@@ -5,7 +5,6 @@ they stay. Recordings are removed where their bytes are known, by `Recordings.sw
 Texts stand in events, too, so the events of an account stay no longer than the shortest of these.
 """
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,9 +15,9 @@ from sqlalchemy import Connection, Row, Select, delete, select, update
 
 from chamade_mcp.core import event_log, repeats, usage_rows
 from chamade_mcp.core.webhooks import outcomes
+from chamade_mcp.kit.chores import forever
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.model.access import Principal
-from chamade_mcp.model.errors import GatewayError
 from chamade_mcp.model.ids import AccountId
 from chamade_mcp.model.messages import DeliveryState
 from chamade_mcp.store.database import Database
@@ -31,8 +30,6 @@ from chamade_mcp.store.schema import (
     operators,
     transcript_lines,
 )
-
-log = logging.getLogger(__name__)
 
 EVENTS_KEPT: Final = timedelta(days=7)
 _SWEEP_EVERY_S: Final = 3600.0
@@ -85,14 +82,9 @@ class Retention:
         return await self.of(principal)
 
     async def sweep_forever(self) -> None:
-        while True:
-            try:
-                await self.sweep()
-            except GatewayError as error:
-                log.warning("what is out of date was not removed this time: %s", error)
-            except Exception:
-                log.exception("removing what is out of date failed")
-            await self._clock.sleep(_SWEEP_EVERY_S)
+        await forever(
+            self._clock, _SWEEP_EVERY_S, self.sweep, "what is out of date was not removed this time"
+        )
 
     async def sweep(self) -> int:
         """How many rows went."""

@@ -1,6 +1,5 @@
 """How much an agent was used: calls, messages, failures and how fast it answers, by the day."""
 
-import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,13 +13,11 @@ from chamade_mcp.core import usage_rows as rows
 from chamade_mcp.core.allowances import Allowances
 from chamade_mcp.core.calls import CallService
 from chamade_mcp.core.spread import percentile_s
+from chamade_mcp.kit.chores import forever
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.model.access import Principal, Scope
-from chamade_mcp.model.errors import GatewayError
 from chamade_mcp.model.ids import AccountId
 from chamade_mcp.store.database import Database
-
-log = logging.getLogger(__name__)
 
 _COUNT_EVERY_S: Final = 60.0
 _BETWEEN_PAGES_S: Final = 0.1
@@ -155,11 +152,4 @@ class Usage:
                 await self._clock.sleep(_BETWEEN_PAGES_S)
 
     async def count_forever(self) -> None:
-        while True:
-            try:
-                await self.count_all()
-            except GatewayError as error:
-                log.warning("usage was not counted this time: %s", error)
-            except Exception:
-                log.exception("counting usage failed")
-            await self._clock.sleep(_COUNT_EVERY_S)
+        await forever(self._clock, _COUNT_EVERY_S, self.count_all, "usage was not counted this time")

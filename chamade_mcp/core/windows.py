@@ -21,6 +21,7 @@ from chamade_mcp.core.held import Released
 from chamade_mcp.core.inbox_deps import InboxDeps
 from chamade_mcp.core.replies import Correspondent
 from chamade_mcp.core.supervisor import reaching
+from chamade_mcp.kit.chores import forever
 from chamade_mcp.kit.clock import SteadyTime
 from chamade_mcp.kit.connector import Nudges
 from chamade_mcp.kit.manifest import Window
@@ -63,7 +64,9 @@ class Windows:
     def start(self) -> None:
         """Asks those who were not asked, and gives up what is too old, now and from time to time."""
         if self._with_windows():
-            self._sweeping = asyncio.create_task(self._sweep_forever(), name="windows")
+            failed = "what waits for people was not looked through this time"
+            sweeping = forever(self._d.clock, _SWEEP_EVERY_S, self._sweep, failed)
+            self._sweeping = asyncio.create_task(sweeping, name="windows")
 
     async def stop(self) -> None:
         """Who was not asked yet is asked after the next start."""
@@ -197,16 +200,6 @@ class Windows:
             log.exception("nobody was asked to write again in %s", place)
 
     # --- time -----------------------------------------------------------------------------------------------
-
-    async def _sweep_forever(self) -> None:
-        while True:
-            try:
-                await self._sweep()
-            except GatewayError as error:
-                log.warning("what waits for people was not looked through this time: %s", error)
-            except Exception:
-                log.exception("looking through what waits for people failed")
-            await self._d.clock.sleep(_SWEEP_EVERY_S)
 
     async def _sweep(self) -> None:
         for platform in self._with_windows():

@@ -1,7 +1,6 @@
 """Sessions as this process knows them: what is stored, and what lives only while somebody is connected."""
 
 import asyncio
-import logging
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -10,17 +9,15 @@ from typing import Any, Final
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.core.mcp_sessions import McpSessions, Progress, SessionRecord, key_of
 from chamade_mcp.core.notices import Kind
+from chamade_mcp.kit.chores import background, forever
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.model.access import Principal, Scope
-from chamade_mcp.model.errors import Unavailable
 from chamade_mcp.model.events import Cursor
 from chamade_mcp.model.ids import AccountId
 from chamade_mcp.sessions.channel import verdict_message
 from chamade_mcp.sessions.jsonrpc import RequestId, Response
 from chamade_mcp.sessions.sse import frame
-from chamade_mcp.sessions.streams import EventStream, Streams, background
-
-log = logging.getLogger(__name__)
+from chamade_mcp.sessions.streams import EventStream, Streams
 
 _TRUST_S: Final = 10.0
 """How long a session is believed to go on without a look at the store: another process may have ended it."""
@@ -101,6 +98,8 @@ class LiveSessions:
         self._live: dict[str, LiveSession] = {}
         self._unnoted: set[LiveSession] = set()
         self._new: Counter[AccountId] = Counter()
+        self._checked = self._tidied = clock.monotonic()
+        """When `_look_after` did last what is not for every round."""
 
     @property
     def known(self) -> int:
@@ -111,7 +110,10 @@ class LiveSessions:
     @asynccontextmanager
     async def run(self) -> AsyncGenerator[None]:
         beating = asyncio.create_task(self.streams.look_after(), name="mcp streams")
-        noting = asyncio.create_task(self._look_after(), name="mcp sessions")
+        failed = "sessions were not looked after this time"
+        noting = asyncio.create_task(
+            forever(self._clock, _NOTE_EVERY_S, self._look_after, failed), name="mcp sessions"
+        )
         async with background(beating, noting):
             yield
         self.streams.close_all()
@@ -294,26 +296,18 @@ class LiveSessions:
     # --- housekeeping --------------------------------------------------------------------------------------
 
     async def _look_after(self) -> None:
-        tidied = checked = self._clock.monotonic()
-        while True:
-            await self._clock.sleep(_NOTE_EVERY_S)
-            now = self._clock.monotonic()
-            try:
-                await self._note()
-                if now - checked >= _TRUST_S:
-                    checked = now
-                    await self._check_streams()
-                    await self._forget_idle()
-                many = [account for account, count in self._new.items() if count >= _NEW_BEFORE_TIDY]
-                if many or now - tidied >= _TIDY_EVERY_S:
-                    tidied = now
-                    await self._note_listening()
-                    await self._store.tidy(many)
-                    self._new.clear()
-            except Unavailable as error:
-                log.warning("sessions were not noted: %s", error)  # the next round tries again
-            except Exception:
-                log.exception("looking after the sessions failed")
+        now = self._clock.monotonic()
+        await self._note()
+        if now - self._checked >= _TRUST_S:
+            self._checked = now
+            await self._check_streams()
+            await self._forget_idle()
+        many = [account for account, count in self._new.items() if count >= _NEW_BEFORE_TIDY]
+        if many or now - self._tidied >= _TIDY_EVERY_S:
+            self._tidied = now
+            await self._note_listening()
+            await self._store.tidy(many)
+            self._new.clear()
 
     async def _note(self) -> None:
         unnoted, self._unnoted = self._unnoted, set()

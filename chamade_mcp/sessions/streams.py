@@ -5,8 +5,7 @@ stalls is cut once a write has waited too long, and catches up from its cursor w
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from typing import Final, Protocol
 
 from starlette.types import Receive, Scope
@@ -230,14 +229,3 @@ class Streams:
         for stream in self.open:
             if stream.credential == credential:
                 stream.close()
-
-
-@asynccontextmanager
-async def background(*works: "asyncio.Task[None]") -> AsyncGenerator[None]:
-    """Cancels the tasks at the end, and waits for them."""
-    try:
-        yield
-    finally:
-        for work in works:
-            work.cancel()
-        await asyncio.gather(*works, return_exceptions=True)
