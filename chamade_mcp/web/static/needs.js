@@ -1,5 +1,6 @@
 // What needs the owner: all that went wrong, in the words of whoever refused, each with what mends it.
 import { $, ago, api, el, fill, say, trouble } from "./dash.js";
+import { signIn } from "./platforms.js";
 
 const FEW = 4;
 const MORE = 50;
@@ -59,15 +60,6 @@ function row(one) {
       mend(one),
     ),
   );
-}
-
-async function signIn(provider) {
-  try {
-    const { auth_url: url } = await api("POST", `/api/oauth/start/${provider}`);
-    location.assign(url);
-  } catch (error) {
-    trouble(error.message, 8000);
-  }
 }
 
 /** It is settled; the keyboard's focus goes to what is left. */

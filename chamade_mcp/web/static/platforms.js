@@ -46,7 +46,8 @@ function inviteRow({ invite }) {
   return el("li", { class: "tie" }, el("a", { href: invite, target: "_blank", rel: "noopener" }, "Add the shared bot to a server"));
 }
 
-async function signIn(provider) {
+/** The person goes to the platform, to let the agent in. */
+export async function signIn(provider) {
   try {
     const { auth_url: url } = await api("POST", `/api/oauth/start/${provider}`);
     location.assign(url);
