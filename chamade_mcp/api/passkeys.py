@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field, JsonValue, StringConstraints
-from starlette.responses import JSONResponse
 
 from chamade_mcp.api.access import Gate
 from chamade_mcp.api.account import OkWire, ProfileWire
 from chamade_mcp.api.fields import Body, Line, Wire
 from chamade_mcp.api.operation import Answer, AnyOperation, Asked, Group, Operation
-from chamade_mcp.api.sign_ins import require_browser
+from chamade_mcp.api.sign_ins import let_in, require_browser
 from chamade_mcp.core.accounts import Accounts
 from chamade_mcp.core.devices import device_of
 from chamade_mcp.core.passkeys import Passkeys
@@ -89,13 +88,7 @@ class PasskeyGroup:
     async def sign_in(self, asked: Asked[ShownBody, None]) -> Answer:
         self.gate.require_same_origin(asked.headers)
         session = await self.passkeys.sign_in(asked.body.credential, device_of(asked.scope))
-        old = self.gate.session_of(asked.headers)
-        if old is not None:
-            await self.accounts.sign_out(old)
-        principal = await self.accounts.authenticate_session(session)
-        response = JSONResponse(await self.accounts.profile(principal), headers={"cache-control": "no-store"})
-        self.gate.let_in(response, session)
-        return response
+        return await let_in(self.accounts, self.gate, asked.headers, session)
 
     async def to_confirm(self, asked: Asked[None, None]) -> Answer:
         require_browser(asked.principal)

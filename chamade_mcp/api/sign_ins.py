@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 from starlette.responses import JSONResponse
 
-from chamade_mcp.api.access import Gate
+from chamade_mcp.api.access import Gate, Headers
 from chamade_mcp.api.account import OkWire, ProfileWire
 from chamade_mcp.api.fields import Body, Password, Wire
 from chamade_mcp.api.operation import Answer, AnyOperation, Asked, Group, Operation
@@ -49,6 +49,17 @@ def require_browser(principal: Principal) -> None:
         raise Forbidden("This is for people in a browser", code="SESSION_REQUIRED")
 
 
+async def let_in(accounts: Accounts, gate: Gate, headers: Headers, session: str) -> JSONResponse:
+    """Who has just signed in is told who they are, and their browser keeps `session`; what it kept ends."""
+    old = gate.session_of(headers)
+    if old is not None:
+        await accounts.sign_out(old)
+    principal = await accounts.authenticate_session(session)
+    response = JSONResponse(await accounts.profile(principal), headers={"cache-control": "no-store"})
+    gate.let_in(response, session)
+    return response
+
+
 @dataclass(frozen=True, slots=True)
 class SignInGroup:
     accounts: Accounts
@@ -58,13 +69,7 @@ class SignInGroup:
         self.gate.require_same_origin(asked.headers)
         body = asked.body
         session = await self.accounts.sign_in(body.email, body.password, device_of(asked.scope))
-        old = self.gate.session_of(asked.headers)
-        if old is not None:
-            await self.accounts.sign_out(old)
-        principal = await self.accounts.authenticate_session(session)
-        response = JSONResponse(await self.accounts.profile(principal), headers={"cache-control": "no-store"})
-        self.gate.let_in(response, session)
-        return response
+        return await let_in(self.accounts, self.gate, asked.headers, session)
 
     async def confirm(self, asked: Asked[ConfirmBody, None]) -> Answer:
         person = asked.principal
