@@ -1,7 +1,7 @@
 // Who may write to the agent over a connection: a field that changes it at once.
 import { api, el, say, trouble } from "./dash.js";
 
-export const RULES = {
+const RULES = {
   pairing: "People you let in; strangers may ask",
   allowlist: "People you let in; strangers are ignored",
   open: "Anybody who finds it",

@@ -5,7 +5,7 @@ export const canPasskeys = () => Boolean(window.PublicKeyCredential?.parseReques
 const options = (json, parse) => ({ publicKey: PublicKeyCredential[parse](json) });
 
 /** The person said no, or has none: nothing that has to be told. */
-export const isDeclined = (error) => error instanceof DOMException && (error.name === "NotAllowedError" || error.name === "AbortError");
+const isDeclined = (error) => error instanceof DOMException && (error.name === "NotAllowedError" || error.name === "AbortError");
 
 /** Makes one; gives what `POST /api/passkeys` takes beside its name. */
 export async function makePasskey(asked) {
@@ -14,7 +14,7 @@ export async function makePasskey(asked) {
 }
 
 /** Has one shown; gives the body of `POST /api/sign-in/passkey` and `POST /api/confirm/passkey`. */
-export async function showPasskey(asked) {
+async function showPasskey(asked) {
   const shown = await navigator.credentials.get(options(asked, "parseRequestOptionsFromJSON"));
   return { credential: shown.toJSON() };
 }

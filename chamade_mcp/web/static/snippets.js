@@ -1,6 +1,6 @@
 // How each client is told about this gateway. `key` is put in where a person's own key belongs.
 // In `steps`, names of menus and buttons stand between asterisks.
-export const PLACEHOLDER = "YOUR_KEY";
+const PLACEHOLDER = "YOUR_KEY";
 
 const pretty = (value) => JSON.stringify(value, null, 2);
 
