@@ -1,5 +1,7 @@
 """What somebody wrote, made safe to show and to hand on."""
 
+import sys
+
 import pytest
 
 from chamade_mcp.model.messages import plain_line, plain_text
@@ -41,6 +43,13 @@ def test_what_people_write_stays_as_it_is(text: str) -> None:
 def test_what_cannot_be_seen_or_misleads_goes(text: str, safe: str) -> None:
     assert plain_text(text) == safe
     assert plain_text(safe) == safe
+
+
+def test_every_character_becomes_the_same_alone_as_beside_one_that_has_to_go() -> None:
+    """What has nothing to be taken out is not looked through: no character may slip by that way."""
+    blocks = ["".join(map(chr, range(at, at + 256))) for at in range(0, sys.maxunicode, 256)]
+    apart = [block for block in blocks if "".join(map(plain_text, block)) != plain_text(f"\0{block}")]
+    assert apart == []
 
 
 def test_a_name_is_one_line() -> None:
