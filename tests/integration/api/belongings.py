@@ -1,8 +1,8 @@
 """One of everything that an agent, or its account, can have."""
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import httpx2
 from sqlalchemy import Connection
@@ -13,6 +13,7 @@ from chamade_mcp.kit.clock import SystemClock
 from chamade_mcp.kit.testing_bots import BOTS
 from chamade_mcp.model.recording import RecordingFormat
 from chamade_mcp.store.schema import passkeys
+from chamade_mcp.web.docs.samples import example
 from tests.integration.api.conftest import EMAIL, PASSWORD, House, client_of
 from tests.support.waiting import until
 
@@ -139,3 +140,51 @@ async def refuse(house: House, api: httpx2.AsyncClient) -> str:
 
 def filled(path: str, ids: Mapping[str, str]) -> str:
     return re.sub(r"{(\w+)}", lambda found: ids[found[1]], path)
+
+
+async def kept(owner: httpx2.AsyncClient) -> dict[str, Any]:
+    """All of the account but how it was used, which looking changes."""
+    exported = await made(await owner.get("/api/export"))
+    for key in exported["api_keys"]:
+        del key["last_used_at"]
+    return exported
+
+
+class Aimed(NamedTuple):
+    """An operation to be asked for what somebody else has."""
+
+    method: str
+    path: str
+    names: frozenset[str]
+    """Of the ids in its path."""
+    sent: dict[str, Any]
+    """The example that is documented."""
+
+
+def aimed(document: Mapping[str, Any], ids: Mapping[str, str]) -> Iterator[Aimed]:
+    """Every operation of the API that takes `ids` and asks who calls."""
+    for path, item in document["paths"].items():
+        names = frozenset(re.findall(r"{(\w+)}", path))
+        if not names or names & (NOBODYS | BY_TOKEN):
+            continue
+        assert names <= set(ids), f"{path}: make one of these in `belongings`"
+        for method, operation in item.items():
+            if operation.get("security") == []:
+                continue
+            body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+            sent = {"json": example(body["schema"], document)} if body else {}
+            yield Aimed(method.upper(), filled(path, ids), names, sent)
+
+
+async def lists_without(
+    other: httpx2.AsyncClient, document: Mapping[str, Any], marks: Collection[str]
+) -> int:
+    """Reads, as `other`, all that needs no id: none of `marks` is in it. How many lists there are."""
+    read = 0
+    for path, item in document["paths"].items():
+        if "get" not in item or "{" in path or path in ("/api/events", "/api/live", "/openapi.json"):
+            continue
+        told = (await other.get(path)).text
+        assert [mark for mark in marks if mark in told] == [], path
+        read += 1
+    return read
