@@ -1,4 +1,4 @@
-"""What goes on after somebody was answered."""
+"""What goes on while nobody waits for it, such as after somebody was answered."""
 
 import asyncio
 import logging
@@ -21,12 +21,16 @@ class Behind:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("what was begun behind an answer failed", exc_info=error)
+            log.error("what nobody waits for has failed", exc_info=error)
 
     async def done(self, within_s: float | None = None) -> None:
         """Returns once nothing is under way; what takes longer than `within_s` is given up."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=within_s)
+        await self.drop()
+
+    async def drop(self) -> None:
+        """Gives up what is under way."""
         left = list(self._tasks)
         for task in left:
             task.cancel()

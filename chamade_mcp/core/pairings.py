@@ -3,15 +3,14 @@
 What a stranger says is dropped, not kept: nothing of it reaches the agent, now or later.
 """
 
-import asyncio
 import logging
-from collections.abc import Coroutine
 from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row
 
 from chamade_mcp.core import pairing_rows as rows
+from chamade_mcp.core.behind import Behind
 from chamade_mcp.core.limits import Attempts
 from chamade_mcp.core.pairing_rows import Person
 from chamade_mcp.core.roster import Listed, Roster
@@ -55,14 +54,13 @@ class Pairings:
         """Strangers told how to ask, by connection: a flood of them gets no flood of answers."""
         self._guesses = Attempts(clock, limit=10, window_s=600.0)
         """Codes tried, by account."""
-        self._speaking: set[asyncio.Task[None]] = set()
+        self._behind = Behind()
+        """Words to strangers: a platform waits for its answer meanwhile."""
         self._changes: dict[AccountId, int] = {}
 
     async def stop(self) -> None:
         """What is being said to strangers is dropped."""
-        for task in self._speaking:
-            task.cancel()
-        await asyncio.gather(*self._speaking, return_exceptions=True)
+        await self._behind.drop()
 
     def changes(self, account: AccountId) -> int:
         """Another number whenever somebody has asked, or was answered; 0 at the gateway's start."""
@@ -108,7 +106,7 @@ class Pairings:
         if request is not None:
             audit.info("pairing %s asked for at %s", request.id, listed.id)
             self._changed(listed.scope.account)
-            self._speak(self._tell_how(listed, request))
+            self._behind.begin(self._tell_how(listed, request))
 
     async def _tell_how(self, listed: Listed, request: Row[Any]) -> None:
         if not await self._say(listed, request, ASKING.format(code=request.code), "asking"):
@@ -190,11 +188,8 @@ class Pairings:
             self._changed(principal.account)
             audit.info("pairing %s %s by %s", pairing, state, _who(principal))
         if changed and state is Standing.PAIRED and listed is not None and row.conversation_ref:
-            self._speak(self._welcome(listed, row))
+            self._behind.begin(self._say(listed, row, WELCOME, "welcome"))
         return self._to_wire(row)
-
-    async def _welcome(self, listed: Listed, row: Row[Any]) -> None:
-        await self._say(listed, row, WELCOME, "welcome")
 
     # --- inside --------------------------------------------------------------------------------------------
 
@@ -210,18 +205,6 @@ class Pairings:
             log.warning("%s was not told: %s", row.id, error.code)
             return False
         return True
-
-    def _speak(self, work: Coroutine[None, None, None]) -> None:
-        """Behind what was said: a platform waits for its answer meanwhile."""
-        task = asyncio.create_task(self._guarded(work))
-        self._speaking.add(task)
-        task.add_done_callback(self._speaking.discard)
-
-    async def _guarded(self, work: Coroutine[None, None, None]) -> None:
-        try:
-            await work
-        except Exception:
-            log.exception("a stranger could not be answered")
 
     def _to_wire(self, row: Row[Any]) -> dict[str, object]:
         listed = self._roster.get(row.connection_id)

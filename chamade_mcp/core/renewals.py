@@ -1,11 +1,11 @@
 """Credentials that a platform gives a bot instead of those that end: kept at once, its link opened anew."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 from chamade_mcp.core import connection_rows as rows
+from chamade_mcp.core.behind import Behind
 from chamade_mcp.core.roster import Listed, Roster
 from chamade_mcp.kit.waiting import to_the_end
 from chamade_mcp.model.connections import Identity
@@ -33,7 +33,7 @@ class Renewals:
         self._box = box
         self._roster = roster
         self._reopen = reopen
-        self._open: set[asyncio.Task[None]] = set()
+        self._behind = Behind()
 
     async def keep(self, connection: ConnectionId, given: Settings) -> None:
         """Called by the link itself, which therefore cannot be closed before this has returned."""
@@ -41,9 +41,7 @@ class Renewals:
         if listed is None:
             return  # removed meanwhile
         settings = await to_the_end(self._store(listed, given))
-        task = asyncio.create_task(self._anew(listed, settings), name=f"renewal {connection}")
-        self._open.add(task)
-        task.add_done_callback(self._open.discard)
+        self._behind.begin(self._anew(listed, settings))
 
     async def _store(self, listed: Listed, given: Settings) -> Settings:
         read = partial(rows.settings_of, box=self._box, connection=listed.id)

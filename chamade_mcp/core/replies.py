@@ -7,13 +7,12 @@ task serves every clock of the process, and runs only while one is open.
 import asyncio
 import heapq
 import itertools
-import logging
-from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
 from sqlalchemy import Row
 
+from chamade_mcp.core.behind import Behind
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.ids import (
@@ -25,8 +24,6 @@ from chamade_mcp.model.ids import (
     ConversationRef,
     Platform,
 )
-
-log = logging.getLogger(__name__)
 
 TYPING_EVERY_S: Final = 4.0
 """Pages and platforms show an indicator for about 5 s."""
@@ -97,7 +94,7 @@ class ReplyClock:
         """A heap. A clock that was stopped or replaced is found out when its turn comes."""
         self._numbers = itertools.count()
         self._beating: asyncio.Task[None] | None = None
-        self._acting: set[asyncio.Task[None]] = set()
+        self._behind = Behind()
 
     @property
     def open(self) -> int:
@@ -151,10 +148,10 @@ class ReplyClock:
         """Nobody is told anything any more; what is under way is dropped."""
         self._timeout_s = 0
         self._open.clear()
-        tasks = [*self._acting, *([self._beating] if self._beating else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._beating is not None:
+            self._beating.cancel()
+            await asyncio.gather(self._beating, return_exceptions=True)
+        await self._behind.drop()
 
     # --- time ----------------------------------------------------------------------------------------------
 
@@ -196,26 +193,15 @@ class ReplyClock:
         del self._open[whom.conversation]
         if whom.conversation not in self._told:
             self._told[whom.conversation] = whom.scope.account
-            self._act(self._attendant.tell_no_reply(whom))
+            self._behind.begin(self._attendant.tell_no_reply(whom))
 
     def _show(self, waiting: _Waiting) -> None:
         if not waiting.showing:
             waiting.showing = True
-            self._act(self._show_once(waiting))
+            self._behind.begin(self._show_once(waiting))
 
     async def _show_once(self, waiting: _Waiting) -> None:
         try:
             await self._attendant.show_typing(waiting.whom)
         finally:
             waiting.showing = False
-
-    def _act(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(self._guarded(work))
-        self._acting.add(task)
-        task.add_done_callback(self._acting.discard)
-
-    async def _guarded(self, work: Coroutine[None, None, None]) -> None:
-        try:
-            await work
-        except Exception:
-            log.exception("the reply clock could not do its part")
