@@ -1,6 +1,7 @@
 // What the pages of the dashboard share: the REST API, polling, lists that change in place, copying, dialogs.
 import { $, el, icon } from "./dom.js";
 import { askPerson, hasTyped, leave } from "./person.js";
+import { plain } from "./plain.js";
 
 /** The API said no, or nothing. `message` is a sentence for the person; `fields` is empty or names what is wrong. */
 export class Refused extends Error {
@@ -200,6 +201,8 @@ export function tile(title) {
   return (words.length > 1 ? words[0][0] + words[1][0] : title.slice(0, 2)).toUpperCase();
 }
 
+const SEEN = 400; // characters of a message: no row shows more
+
 /** One row of an inbox list. */
 export function conversationRow(item, titles, current) {
   const { conversation_id: id, platform, remote_name: name, last_message: last, last_message_at: at } = item;
@@ -207,7 +210,7 @@ export function conversationRow(item, titles, current) {
   // What else has a sender there is the gateway's notice.
   const ours = last?.direction === "outbound" && (!last.sender || last.from_owner);
   const state = !last ? "" : !ours ? "Not answered" : last.status === "failed" ? "Not delivered" : "";
-  const text = last?.text || last?.attachments.map((file) => file.name).join(", ") || "";
+  const text = (last && plain(last.text.slice(0, SEEN))) || last?.attachments.map((file) => file.name).join(", ") || "";
   const row = el(
     "a",
     { href: `/dashboard/inbox/${id}`, "data-act": "open", "aria-current": id === current ? "page" : null },

@@ -3,6 +3,7 @@ import { Answer, sendAgain } from "./answer.js";
 import { Conversations } from "./conversations.js";
 import { $, api, el, fill, follow, icon, keepLooking, readPlatforms } from "./dash.js";
 import { attachment, clock } from "./message.js";
+import { plain } from "./plain.js";
 import { readRequests, showRequests } from "./requests.js";
 import { renderText } from "./text.js";
 import { dayName } from "./thread.js";
@@ -95,7 +96,7 @@ function showThread(whole) {
   $("earlier").hidden = messages.length < limit || limit >= MOST;
   const last = messages.at(-1);
   if (newest !== null && last && last.id !== newest) {
-    $("spoken").textContent = `${last.sender || "Your agent"}: ${last.text || last.attachments.map((file) => file.name).join(", ")}`;
+    $("spoken").textContent = `${last.sender || "Your agent"}: ${plain(last.text) || last.attachments.map((file) => file.name).join(", ")}`;
   }
   newest = last?.id ?? "";
 }

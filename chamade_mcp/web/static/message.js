@@ -1,5 +1,6 @@
 // One message of a thread: who said what, and its files.
 import { agentSuffix, el, fileSize, icon, webAddress } from "./dom.js";
+import { plain } from "./plain.js";
 import { renderText } from "./text.js";
 
 const GIST = 120;
@@ -21,7 +22,7 @@ export function attachment({ name, mime, size, url }) {
 /** What a message says in one short line. */
 export function gist({ text, attachments, deleted }) {
   if (deleted) return "a deleted message";
-  const line = text.replace(/\s+/g, " ").trim() || attachments.map((file) => file.name).join(", ");
+  const line = plain(text) || attachments.map((file) => file.name).join(", ");
   const characters = [...line];
   return characters.length > GIST ? `${characters.slice(0, GIST - 1).join("")}…` : line;
 }

@@ -1,5 +1,6 @@
 // The messages of a room or a private chat: one list, days divided, nothing shown twice.
 import { $, el } from "./dom.js";
+import { plain } from "./plain.js";
 
 const TOGETHER_MS = 5 * 60 * 1000;
 const TYPING_MS = 5000;
@@ -77,7 +78,7 @@ export class Thread {
     for (const one of this.#shown.values()) if (one.message.reply_to === message.id) one.refreshQuote();
     if (wasAtEnd) this.scrollToEnd();
     if (message.deleted) return before.deleted ? "" : `${message.sender} deleted a message`;
-    if (message.text !== before.text) return `${message.sender} edited a message: ${message.text}`;
+    if (message.text !== before.text) return `${message.sender} edited a message: ${plain(message.text)}`;
     const had = new Set(before.reactions.map((r) => r.sender_id + r.emoji));
     const fresh = message.reactions.filter((r) => r.sender_id !== this.you && !had.has(r.sender_id + r.emoji));
     return fresh.map((r) => `${r.sender} reacted ${r.emoji}`).join(", ");
@@ -137,7 +138,7 @@ export class Thread {
   /** Reads a message of somebody else out to screen readers. */
   announce(message) {
     const files = message.attachments.map((file) => `file ${file.name}`).join(", ");
-    this.say(`${message.sender}: ${[message.text, files].filter(Boolean).join(", ")}`);
+    this.say(`${message.sender}: ${[plain(message.text), files].filter(Boolean).join(", ")}`);
   }
 
   say(words) {

@@ -19,6 +19,20 @@ RENDERED = """async (text) => {
 }"""
 
 
+PLAIN = """async (text) => {
+  const page = document.querySelector("script[type=module]").src;
+  const { plain } = await import(new URL("plain.js", page));
+  return plain(text);
+}"""
+WORDS = """async (text) => {
+  const page = document.querySelector("script[type=module]").src;
+  const { renderText } = await import(new URL("text.js", page));
+  const whole = [...renderText(text).children];
+  const blocks = whole.flatMap((one) => (one.tagName === "UL" ? [...one.children] : [one]));
+  return blocks.map(({ textContent }) => textContent).join(" ").replace(/\\s+/g, " ").trim();
+}"""
+
+
 @pytest.fixture
 async def page(house: House, mute_browser: Browser) -> Page:
     async with house.agent() as agent:
@@ -76,6 +90,29 @@ async def test_everything_else_stays_as_it_was_written(page: Page) -> None:
         assert await shown(page, text) == f"<p>{html}</p>", text
 
 
+async def test_lists_and_announcements_say_the_same_words_without_the_marks(page: Page) -> None:
+    for text, words in (
+        ("**bold** and *bold* and _italic_, (*so*)", "bold and bold and italic, (so)"),
+        ("**a _b_** and ***c***", None),
+        ("run `a *b* c`\n\nthen\tgo", "run a *b* c then go"),
+        ("see [the *notes*](https://example.org/a_(b)_c) and https://example.org/*a*_b_.", None),
+        (
+            "# Plan\n\nFirst:\n- one\n* *two*\n\nThen\n```py\n- *no*\n```\nend",
+            "Plan First: one two Then - *no* end",
+        ),
+        ("2 * 3 * 4, a*b*c, snake_case_name, ** no **, _no _ and *", None),
+        ("*over\nlines* #hash and 1. first", "*over lines* #hash and 1. first"),
+        ("<b>x</b> [x](javascript:alert(1)) ![x](data:text/html,x)", None),
+        ("[https://bank.example](https://evil.example/x) [www.a.example](https://evil.example)", None),
+        ("é*no*é *ja* 日*no*", "é*no*é ja 日*no*"),
+    ):
+        shown = await page.evaluate(PLAIN, text)
+        assert shown == await page.evaluate(WORDS, text), text
+        assert words is None or shown == words
+    # Of a text that was cut the end of its code is missing.
+    assert await page.evaluate(PLAIN, "Run\n```sh\nmake *all") == "Run make *all"
+
+
 async def test_a_link_does_not_pretend_to_lead_elsewhere(page: Page) -> None:
     for text in (
         "[https://bank.example](https://evil.example/x)",
@@ -93,4 +130,5 @@ async def test_no_text_takes_long(page: Page, piece: str) -> None:
     text = (piece * 10_000)[:10_000]
     started = time.perf_counter()
     await shown(page, text)
+    await page.evaluate(PLAIN, text)
     assert time.perf_counter() - started < 2
