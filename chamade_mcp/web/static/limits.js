@@ -53,14 +53,3 @@ export function allowance({ name, used, limit, unit, per_s: per, setting }) {
     note || setting ? el("p", { class: "muted small-print" }, note, note && setting ? " " : "", setting ? "Set by " : "", setting ? el("code", {}, setting) : "") : null,
   );
 }
-
-const KEPT = [
-  ["messages_days", "Messages", "Kept until you delete the account"],
-  ["transcripts_days", "Transcripts and chats of calls", "Kept until you forget the call"],
-  ["recordings_days", "Recordings", "Kept until you delete them"],
-  ["files_days", "Files", "Uploads for a day, what people send for 30 days"],
-];
-
-/** `[name, words]` of everything that is kept. */
-export const kept = (retention) =>
-  KEPT.map(([key, name, always]) => [name, retention[key] === null ? always : `Removed after ${retention[key] === 1 ? "a day" : `${retention[key]} days`}`]);

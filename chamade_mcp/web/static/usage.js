@@ -2,8 +2,9 @@
 import { $, api, el, fill, keepLooking, plural, readPlatforms } from "./dash.js";
 import { recall, remember } from "./dom.js";
 import { count, span } from "./figures.js";
-import { allowance, kept, share } from "./limits.js";
+import { allowance, share } from "./limits.js";
 import { dayName, plot, table } from "./plot.js";
+import { showRetention } from "./retention.js";
 
 const PERIODS = [7, 30, 90];
 
@@ -116,11 +117,10 @@ function show() {
 
 // --- limits ---------------------------------------------------------------------------------------------------
 
-function showLimits(limits, retention) {
+function showLimits(limits) {
   const [counted, others] = [limits.filter((one) => one.used !== null), limits.filter((one) => one.used === null)];
   fill($("limits"), counted, (one) => one.name, allowance);
   fill($("rules"), others, (one) => one.name, allowance);
-  fill($("kept"), kept(retention), ([name]) => name, ([name, words]) => el("li", {}, el("b", {}, name), el("p", {}, words)));
 }
 
 let drawn = "";
@@ -136,7 +136,8 @@ async function look() {
     drawn = JSON.stringify(found);
     show();
   }
-  showLimits(limits, retention);
+  showLimits(limits);
+  showRetention(retention);
 }
 
 const lookNow = keepLooking(30000, look);

@@ -32,7 +32,8 @@ _MESSAGES = """
     INSERT INTO messages (id, account_id, conversation_id, seq, direction, ref, sender_name, text,
       attachments, status, created_at)
     SELECT 'msg_' || ref, account_id, id, -ref, 'inbound', '1', remote_name,
-      '# Hello' || char(10) || '**it is** `' || remote_name || '`', '[]', 'received', last_message_at FROM conversations"""
+      '# Hello' || char(10) || '**it is** `' || remote_name || '`', '[]', 'received', last_message_at
+    FROM conversations"""
 
 
 @pytest.fixture

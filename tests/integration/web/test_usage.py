@@ -94,6 +94,73 @@ async def test_usage_is_seen_read_and_told(mute_browser: Browser, house: House) 
     assert (found, desk.complaints) == ([], [])
 
 
+async def test_how_long_things_are_kept_is_changed(mute_browser: Browser, house: House) -> None:
+    desk = await desk_in(mute_browser, house, viewport=DESKTOP, reduced_motion="reduce")
+    page, found = desk.page, list[str]()
+    messages = page.get_by_role("textbox", name="Messages", exact=True)
+    files = page.get_by_role("textbox", name="Files", exact=True)
+    done, ask = page.locator("#kept-done"), page.get_by_role("dialog", name="Remove what is older")
+    unset = dict.fromkeys(("messages_days", "files_days", "transcripts_days", "recordings_days"))
+    await desk.open("/usage")
+    async with house.agent() as agent:
+
+        async def kept() -> dict[str, int | None]:
+            told: dict[str, int | None] = (await agent.get("/api/retention")).json()
+            return told
+
+        await messages.fill("soon")
+        await files.fill("3651")
+        await messages.press("Enter")
+        wrong = "This must be a whole number from 1 to 3650, or empty."
+        await expect(page.locator("#messages_days-error")).to_have_text(wrong)
+        await expect(page.locator("#files_days-error")).to_have_text(wrong)
+        await expect(messages).to_be_focused()
+        await expect(messages).to_have_value("soon")
+        found += await desk.violations("wrong")
+
+        # Files are kept for 30 days at most anyway: these remove nothing.
+        await messages.fill("")
+        await files.fill("30")
+        await files.press("Enter")
+        await expect(done).to_have_text("Saved")
+        assert await kept() == unset | {"files_days": 30}
+
+        await messages.fill("7")
+        await files.fill("1")
+        await page.get_by_role("button", name="Save", exact=True).click()
+        await expect(ask).to_contain_text(
+            "of your account: messages older than 7 days; files older than a day"
+        )
+        await expect(done).to_be_empty()
+        found += await desk.violations("asked")
+        await page.keyboard.press("Escape")
+        await expect(messages).to_have_value("7")
+        assert await kept() == unset | {"files_days": 30}
+
+        await messages.press("Enter")
+        await page.route("**/api/retention", lambda route: route.abort())
+        await ask.get_by_role("button", name="Save and remove").click()
+        await expect(ask.locator("#sure-error")).to_have_text("The gateway does not answer.")
+        await page.unroute("**/api/retention")
+        desk.complaints.clear()  # the browser's own about the request that was cut
+        await ask.get_by_role("button", name="Save and remove").press("Enter")
+        await expect(done).to_have_text("Saved. What is older goes within the hour.")
+        await expect(ask).to_be_hidden()
+        assert await kept() == unset | {"messages_days": 7, "files_days": 1}
+
+        # Longer, and without an end: nobody has to be asked.
+        await messages.fill("8")
+        await files.fill("")
+        await files.press("Enter")
+        await expect(done).to_have_text("Saved")
+        assert await kept() == unset | {"messages_days": 8}
+        await page.reload()
+        await expect(messages).to_have_value("8")
+    await page.set_viewport_size(PHONE)
+    found += await desk.violations("on a phone")
+    assert (found, desk.complaints) == ([], [])
+
+
 SPANS = {
     0.36: "0.4 s",
     9.96: "10 s",
