@@ -223,6 +223,9 @@ def create_key(
     permissions: Annotated[
         str | None, typer.Option(help="Some of read,message,call,manage; without it, all.")
     ] = None,
+    agent: Annotated[
+        str | None, typer.Option(help="Name of the agent that it acts for; without it, the default one.")
+    ] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Make an API key. Prints the key and nothing else; it cannot be shown again."""
@@ -246,7 +249,8 @@ def create_key(
             if principal is None:
                 _stop(f"There is no account {account}; chamade account create --email {account} makes it", 1)
             require_verified(principal)
-            key = await accounts.create_key(principal.scope, title, expires_at=until, permissions=allowed)
+            scope = await local.scope(principal, agent)
+            key = await accounts.create_key(scope, title, expires_at=until, permissions=allowed)
             return key.value
 
     print(asyncio.run(create()))

@@ -4,20 +4,40 @@ import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from chamade_mcp.app.secret_key import prepare_data_dir
 from chamade_mcp.app.settings import Settings
+from chamade_mcp.core import agent_rows
 from chamade_mcp.core.accounts import Accounts
 from chamade_mcp.core.membership import Membership, membership
 from chamade_mcp.kit.clock import SystemClock
+from chamade_mcp.model.access import Principal, Scope
+from chamade_mcp.model.errors import NotFound
+from chamade_mcp.model.ids import AgentId
 from chamade_mcp.store.database import Database
 from chamade_mcp.store.migrate import migrate
 
 
 @dataclass(frozen=True, slots=True)
 class Local:
+    database: Database
     accounts: Accounts
     members: Membership
+
+    async def scope(self, owner: Principal, agent: str | None) -> Scope:
+        """Of the owner's agent of that name, or of the default one. Raises `NotFound`, which lists them."""
+        if agent is None:
+            return owner.scope
+        found = await self.database.read(partial(agent_rows.of_account, account=owner.account))
+        wanted = agent_rows.folded(agent)
+        for row in found:
+            if agent_rows.folded(row.name) == wanted:
+                return Scope(owner.account, AgentId(row.id))
+        names = ", ".join(repr(row.name) for row in found)
+        raise NotFound(
+            f"There is no agent {agent!r} in this account; there are {names}", code="AGENT_NOT_FOUND"
+        )
 
 
 @asynccontextmanager
@@ -32,6 +52,6 @@ async def open_accounts(settings: Settings) -> AsyncGenerator[Local]:
         members = membership(
             database, clock, accounts, public_url=settings.public_url, key=secrets.token_bytes(32)
         )
-        yield Local(accounts, members)
+        yield Local(database, accounts, members)
     finally:
         database.close()

@@ -33,6 +33,11 @@ def not_found(param: str | None = None) -> NotFound:
     return NotFound("Agent not found", code="AGENT_NOT_FOUND", param=param)
 
 
+def folded(name: str) -> str:
+    """No two agents of an account have the same."""
+    return name.strip().casefold()
+
+
 def of_account(conn: Connection, account: AccountId) -> Sequence[Row[Any]]:
     """The oldest first."""
     mine = agents.c.account_id == account
@@ -110,8 +115,8 @@ def remove(conn: Connection, scope: Scope) -> None:
 
 
 def _require_free(conn: Connection, account: AccountId, name: str, *, but: str | None) -> None:
-    same = name.strip().casefold()
-    if any(row.name.strip().casefold() == same and row.id != but for row in of_account(conn, account)):
+    same = folded(name)
+    if any(folded(row.name) == same and row.id != but for row in of_account(conn, account)):
         raise Conflict(
             "Another agent has this name", code="AGENT_NAME_TAKEN", action=Action.FIX_ARGUMENT, param="name"
         )

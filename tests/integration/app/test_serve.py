@@ -180,6 +180,21 @@ async def test_keys_are_made_beside_a_running_server(tmp_path: Path) -> None:
         assert "the gateway answers on" in checked.out
 
 
+async def test_a_key_is_for_the_agent_that_is_named(tmp_path: Path) -> None:
+    data, create = tmp_path / "data", ("key", "create", "--account", "owner@localhost", "--name", "k")
+    async with serving(data) as gateway, httpx2.AsyncClient(base_url=gateway.url) as http:
+        headers = {"x-api-key": gateway.key}
+        made = await http.post("/api/agents", headers=headers, json={"name": "Support"})
+        assert made.status_code == 201
+        key = await chamade(data, *create, "--agent", "support")
+        assert (key.code, key.err) == (0, "")
+        listed = await http.get("/api/agents", headers={"x-api-key": key.out.strip()})
+        assert [agent["name"] for agent in listed.json()["agents"]] == ["Support"]
+    unknown = await chamade(data, *create, "--agent", "Sales")
+    assert (unknown.code, unknown.out) == (1, "")
+    assert unknown.err == "There is no agent 'Sales' in this account; there are 'AI Agent', 'Support'\n"
+
+
 async def test_an_account_made_by_hand_needs_no_greeting(tmp_path: Path) -> None:
     data = tmp_path / "data"
     made = await chamade(data, "account", "create", "--email", "a@x.org", "--verified", say="pass-word-1\n")
