@@ -18,9 +18,11 @@ class TroublesQuery(Query):
 
 
 class TroubleWire(Wire):
-    id: Annotated[str, Field(description="Of the connection, webhook, message, call or key it is about")]
+    id: Annotated[
+        str, Field(description="Of the connection, webhook, message, call or key it is about; `disk`")
+    ]
     kind: Kind
-    at: Annotated[str, Field(description="When it happened; of a connection, when that was made")]
+    at: Annotated[str, Field(description="When it happened, or began; of a connection, when that was made")]
     name: Annotated[str, Field(description="Whose or which; empty where nobody is known. Untrusted")]
     detail: Annotated[str, Field(description="The platform's or the server's own words, where there are any")]
     fix: Annotated[
@@ -29,7 +31,8 @@ class TroubleWire(Wire):
             description="What helps: `sign_in` at `POST /api/oauth/start/{provider}`; `new_credentials` by"
             " `PATCH /api/connections/{connection_id}`; `look` at the webhook's deliveries or the call's"
             " timeline; `send_again` by `POST /api/messages/{message_id}/retry`; `ping` the agents, nobody"
-            " answered; `new_key` for whoever still uses that one"
+            " answered; `new_key` for whoever still uses that one; `make_room` where the"
+            " gateway keeps its data (told to the gateway's owner)"
         ),
     ]
     platform: str | None

@@ -5,7 +5,6 @@ Looks only: makes no file, no key and no table.
 
 import asyncio
 import os
-import shutil
 import socket
 import sqlite3
 import stat
@@ -24,6 +23,7 @@ import httpx2
 from chamade_mcp.app.locks import workers_serve
 from chamade_mcp.app.secret_key import FILE_NAME
 from chamade_mcp.app.settings import Settings, own_url
+from chamade_mcp.core.disk import NEARLY_FULL_BYTES, free_on_disk
 from chamade_mcp.kit.clock import SystemClock
 from chamade_mcp.kit.manifest import capability_list
 from chamade_mcp.kit.registry import discover
@@ -32,7 +32,6 @@ from chamade_mcp.store.bucket import BucketBlobs
 from chamade_mcp.store.migrate import HEAD
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
-_MIN_FREE_BYTES: Final = 500 * 1024 * 1024
 _RELEASED: Final = datetime(2026, 11, 1, tzinfo=UTC)
 """No clock that is right shows less."""
 _TIMEOUT_S: Final = 5.0
@@ -88,8 +87,8 @@ def check_data_dir(data_dir: Path) -> Finding:
             f"{place} is not writable ({error.strerror})",
             "give it to the user that runs the gateway, or set CHAMADE_DATA_DIR to another place",
         )
-    free = shutil.disk_usage(place).free
-    if free < _MIN_FREE_BYTES:
+    free = free_on_disk(place)
+    if free < NEARLY_FULL_BYTES:
         return Finding(
             name, Verdict.FAILED, f"only {free // 1_000_000} MB are free in {place}", "free some space"
         )

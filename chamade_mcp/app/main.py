@@ -69,7 +69,8 @@ def create_app(
     )
     assets = Assets.load()
     door = Gate(core.accounts, SECURE_COOKIE if secure else PLAIN_COOKIE, origin_of(core.public_url))
-    health = Health(clock, ready, core.overview.database_answers, core.overview.events_are_kept)
+    stored = core.overview
+    health = Health(clock, ready, stored.database_answers, stored.events_are_kept, core.disk)
     routes: list[BaseRoute] = [
         *well_known_routes(places),
         *AuthorizationServer(places, core.clients, core.grants, clock).routes(),

@@ -77,6 +77,12 @@ def exposition(core: Core, engine: CallEngine) -> str:
             "down (its link was).",
             [({"platform": p, "result": r}, n) for (p, r), n in sorted(core.hooks.counts.items())],
         ),
+        _family(
+            "disk_free_bytes",
+            "gauge",
+            "Free space where the gateway keeps its data.",
+            [] if core.disk.free_bytes is None else [({}, core.disk.free_bytes)],
+        ),
     )
     return "".join(families)
 

@@ -5,6 +5,8 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from starlette.types import ASGIApp
 
@@ -21,6 +23,7 @@ from chamade_mcp.core.call_deps import CallDeps
 from chamade_mcp.core.calls import CallService
 from chamade_mcp.core.connections import ConnectionDeps
 from chamade_mcp.core.consents import Consents
+from chamade_mcp.core.disk import Disk, free_on_disk
 from chamade_mcp.core.engine import CallEngine, EngineDeps
 from chamade_mcp.core.fetch import Fetcher
 from chamade_mcp.core.files import Files, FilesDeps
@@ -81,6 +84,7 @@ async def build(
     clock: Clock | None = None,
     registry: Registry | None = None,
     outbound: Outbound | None = None,
+    free_bytes: Callable[[Path], int] = free_on_disk,
 ) -> AsyncGenerator[Gateway]:
     """Everything up: database migrated, embedded platforms open, the application ready to be served."""
     prepare_data_dir(settings.data_dir)
@@ -89,7 +93,9 @@ async def build(
     database = Database(settings.database_path)
     try:
         found, guard = registry or discover().configured(settings.platforms), outbound or Outbound()
-        house = _House(settings, clock or SystemClock(), found, database, box, guard)
+        now = clock or SystemClock()
+        disk = Disk(now, partial(free_bytes, settings.data_dir), lambda: database.refusals)
+        house = _House(settings, now, found, database, box, guard, disk)
         async with house.open() as gateway:
             yield gateway
     finally:
@@ -155,6 +161,8 @@ def _studio(settings: Settings, database: Database, hub: EventHub, clock: Clock,
 class _House:
     """The parts, in the order in which they need each other."""
 
+    _draining = False
+
     def __init__(
         self,
         settings: Settings,
@@ -163,9 +171,10 @@ class _House:
         database: Database,
         box: SecretBox,
         outbound: Outbound,
+        disk: Disk,
     ) -> None:
-        url, self._metrics_port, self._draining = settings.public_url, settings.metrics_port, False
-        self._clock, self._database, self._box, self._public_url = clock, database, box, url
+        url, limit, patience_s = settings.public_url, settings.max_concurrent_calls, settings.reply_timeout_s
+        self._clock, self._database, self._box, self._metrics = clock, database, box, settings.metrics_port
         self._supervisor = links = Supervisor(bots := registry.connectors, clock, registry.shared)
         self._ticker, self._outbound, self._front = Ticker(), outbound, Front(url, database, box, clock)
         hub, accounts, grants = (front := self._front).hub, front.accounts, front.grants
@@ -173,7 +182,6 @@ class _House:
         self._invitations = Invitations(database, clock, platforms, links)
         files = _files(settings, database, clock, outbound, blobs := _blobs(settings), links)
         self._studio = studio = _studio(settings, database, hub, clock, blobs)
-        limit, patience_s = settings.max_concurrent_calls, settings.reply_timeout_s
         sound = self._ticker, links, studio, settings.resampler, settings.call_grace_s
         self._engine = engine = CallEngine(EngineDeps(database, box, hub, clock, *sound))
         calls = CallService(CallDeps(engine, studio, database, box, hub, clock, platforms, files, url, limit))
@@ -181,8 +189,7 @@ class _House:
         inbox = Inbox(InboxDeps(database, hub, clock, platforms, links, files, probes, patience_s))
         relay = PermissionRelay(operators, inbox, front.stored, clock)
         tied = ConnectionDeps(database, box, clock, hub, platforms, roster, links, operators, bots, url)
-        self._reach = reach = Reach(tied)
-        self._door = Door(roster, reach.pairings, calls, inbox, files, relay)
+        self._reach = reach = Reach(tied, disk)
         self._core = Core(
             accounts=accounts,
             agents=self._agents(roster, inbox),
@@ -213,6 +220,7 @@ class _House:
             studio=studio,
             standing=front.standing,
             troubles=reach.troubles,
+            disk=disk,
             public_url=url,
         )
 
@@ -257,10 +265,11 @@ class _House:
             self._front.sessions,
         )
         try:
-            metrics = metrics_served(self._core, self._engine, self._metrics_port)
+            metrics = metrics_served(self._core, self._engine, self._metrics)
             sweeps = background(
                 asyncio.create_task(self._core.files.sweep_forever(), name="file sweep"),
                 asyncio.create_task(self._core.retention.sweep_forever(), name="retention"),
+                asyncio.create_task(self._core.disk.watch_forever(), name="disk"),
                 asyncio.create_task(self._core.usage.count_forever(), name="usage"),
                 asyncio.create_task(self._studio.recordings.sweep_forever(), name="recording sweep"),
             )
@@ -286,16 +295,17 @@ class _House:
         connection: StoredConnection | None = None,
         own: Mapping[str, str] | None = None,
     ) -> Context:
-        which = connection.id if connection else COMMON
+        which, core = connection.id if connection else COMMON, self._core
+        door = Door(self._reach.roster, core.pairings, core.calls, core.inbox, core.files, core.relay)
         return Context(
             clock=self._clock,
             ticker=self._ticker,
-            emit=emitter(self._door, self._core.platforms.require(platform), which),
+            emit=emitter(door, core.platforms.require(platform), which),
             invites=self._invitations.of(platform),
-            files=LinkFiles(self._core.files, (platform, which)),
+            files=LinkFiles(core.files, (platform, which)),
             history=InboxHistory(self._database, platform, which),
-            public_url=self._public_url,
-            settings=self._core.platforms.link_settings(platform, own),
+            public_url=core.public_url,
+            settings=core.platforms.link_settings(platform, own),
             secret=self._box.derive,
             people=self._reach.links.of(platform, which),
             connection=connection,

@@ -8,6 +8,7 @@ from chamade_mcp.core.calls import CallService
 from chamade_mcp.core.clients import ClientRegistry
 from chamade_mcp.core.connections import Connections
 from chamade_mcp.core.consents import Consents
+from chamade_mcp.core.disk import Disk
 from chamade_mcp.core.files import Files
 from chamade_mcp.core.grants import Grants
 from chamade_mcp.core.history import CallHistory
@@ -85,6 +86,7 @@ class Core:
     studio: Studio
     standing: Standing
     troubles: Troubles
+    disk: Disk
     public_url: str
 
 

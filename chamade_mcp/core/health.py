@@ -6,10 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from chamade_mcp.core.disk import Disk, Room
 from chamade_mcp.kit.clock import Clock
 
 _FRESH_S: Final = 5.0
 """How long an answer is given again: strangers may ask as often as they like."""
+_ROOM: Final = {
+    Room.ENOUGH: "Has room",
+    Room.LITTLE: "Is nearly full",
+    Room.NONE: "Is full: not everything is stored",
+}
 _LONGEST_S: Final = 3.0
 """A part that takes longer does not answer."""
 
@@ -20,9 +26,11 @@ class Part:
     title: str
     is_well: bool
     words: str
+    is_low: bool = False
+    """Works, but somebody should look at it."""
 
     def to_wire(self) -> dict[str, str]:
-        status = "ok" if self.is_well else "down"
+        status = "down" if not self.is_well else "low" if self.is_low else "ok"
         return {"name": self.name, "title": self.title, "status": status, "words": self.words}
 
 
@@ -33,11 +41,13 @@ class Health:
         ready: Callable[[], bool],
         database_answers: Callable[[], Awaitable[bool]],
         events_are_kept: Callable[[], Awaitable[bool]],
+        disk: Disk,
     ) -> None:
         self._clock = clock
         self._ready = ready
         self._database_answers = database_answers
         self._events_are_kept = events_are_kept
+        self._disk = disk
         self.started_at: datetime = clock.now()
         self._began = clock.monotonic()
         self._asking = asyncio.Lock()
@@ -54,7 +64,12 @@ class Health:
         requests = Part(
             "requests", "Requests", ready, "Are taken" if ready else "Are not taken: it is stopping"
         )
-        return [requests, *await self._stored()]
+        return [requests, *await self._stored(), self._room()]
+
+    def _room(self) -> Part:
+        """How much is free is nobody's business but the owner's."""
+        room = self._disk.room
+        return Part("disk", "Disk", room is not Room.NONE, _ROOM[room], room is Room.LITTLE)
 
     async def _stored(self) -> Sequence[Part]:
         async with self._asking:

@@ -14,7 +14,17 @@ from chamade_mcp.core.call import CallState
 from chamade_mcp.core.dms import GATEWAY, OUTBOUND, mine
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.events import EventType
-from chamade_mcp.store.schema import api_keys, calls, conversations, events, messages, put_aside, webhooks
+from chamade_mcp.model.ids import AccountId
+from chamade_mcp.store.schema import (
+    accounts,
+    api_keys,
+    calls,
+    conversations,
+    events,
+    messages,
+    put_aside,
+    webhooks,
+)
 
 MOST: Final = 200
 _OVER: Final = [str(state) for state in CallState if state.terminal]
@@ -87,6 +97,11 @@ def switched_off(conn: Connection, scope: Scope) -> Sequence[Row[Any]]:
         webhooks.c.status == "disabled",
     )
     return conn.execute(query.limit(MOST)).all()
+
+
+def owns_the_gateway(conn: Connection, account: AccountId) -> bool:
+    """Who can do something about the machine."""
+    return conn.execute(select(accounts.c.is_owner).where(accounts.c.id == account)).scalar_one()
 
 
 def aside(conn: Connection, scope: Scope) -> dict[str, datetime]:

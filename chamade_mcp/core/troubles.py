@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row
 
 from chamade_mcp.core import trouble_rows as rows
 from chamade_mcp.core.call import CallState
+from chamade_mcp.core.disk import Disk, Room
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.roster import Listed, Roster
 from chamade_mcp.kit.clock import Clock, iso
@@ -22,8 +23,8 @@ from chamade_mcp.model.connections import ConnectionState
 from chamade_mcp.model.errors import InvalidRequest, NotFound
 from chamade_mcp.store.database import Database
 
-Kind = Literal["connection", "webhook", "message", "call", "key"]
-Fix = Literal["sign_in", "new_credentials", "look", "send_again", "ping", "new_key"]
+Kind = Literal["connection", "webhook", "message", "call", "key", "disk"]
+Fix = Literal["sign_in", "new_credentials", "look", "send_again", "ping", "new_key", "make_room"]
 
 _LISTED: Final = timedelta(days=7)
 
@@ -62,11 +63,14 @@ class Trouble:
 
 
 class Troubles:
-    def __init__(self, database: Database, clock: Clock, platforms: Platforms, roster: Roster) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, platforms: Platforms, roster: Roster, disk: Disk
+    ) -> None:
         self._database = database
         self._clock = clock
         self._platforms = platforms
         self._roster = roster
+        self._disk = disk
 
     async def page(self, principal: Principal, before: str | None, limit: int) -> dict[str, object]:
         """What lasts first, then the newest; `before` is the last one of the page before.
@@ -104,6 +108,8 @@ class Troubles:
             aside = rows.aside(conn, scope)
             found = [*_webhooks(conn, scope), *_messages(conn, scope, since)]
             found += [*_calls(conn, scope, since), *_keys(conn, scope, since)]
+            if self._disk.room is not Room.ENOUGH and rows.owns_the_gateway(conn, scope.account):
+                found.append(self._running_full())
             return [one for one in found if one.lasting or one.at > aside.get(one.subject, since)]
 
         found = [*await self._database.read(query), *self._connections(scope)]
@@ -113,6 +119,10 @@ class Troubles:
         for listed in self._roster.of(scope):
             if listed.state is ConnectionState.AUTH_NEEDED:
                 yield self._signed_out(listed)
+
+    def _running_full(self) -> Trouble:
+        at, words = self._disk.since, self._disk.words
+        return Trouble("disk", "disk", at, "The gateway's disk", words, "make_room", lasting=True)
 
     def _signed_out(self, listed: Listed) -> Trouble:
         provider = self._platforms.provider_of(self._platforms.require(listed.platform))

@@ -138,6 +138,8 @@ class Database:
         self._jobs: SimpleQueue[list[_Job] | None] = SimpleQueue()
         self._coming: list[_Job] = []
         self._handing_over: set[asyncio.AbstractEventLoop] = set()
+        self.refusals = 0
+        """How many transactions found no room on the disk."""
         self._open = True
         self._gate = threading.Lock()
         """Held while the queue is added to, so that nothing comes in behind the end of it."""
@@ -280,10 +282,16 @@ class Database:
                     for jobs in _together(batch):
                         _attempt(conn, jobs)
         except BaseException as error:
-            known = isinstance(error, OperationalError | sqlite3.OperationalError)
-            failure = _translated(error) if known else error
+            failure = _translated(error)
+            if _no_room(failure) and len(batch) > 1:
+                # For one that found none SQLite has undone all of them: those that fit are stored.
+                for job in batch:
+                    job.error = None
+                    self._commit(conn, [job])
+                return
             for job in batch:
                 job.error = job.error or failure
+        self.refusals += sum(_no_room(job.error) for job in batch)
         _answer(batch)
 
 
@@ -317,22 +325,30 @@ def _attempt(conn: Connection, jobs: Sequence[_Job]) -> None:
     try:
         _carry_out(conn, jobs)
     except Exception as error:
+        if not driver.in_transaction:
+            raise  # SQLite has undone all of it: there is no savepoint any more
         driver.execute("ROLLBACK TO jobs")
         if len(jobs) == 1:
-            jobs[0].error = error
+            jobs[0].error = _translated(error)
         else:
             for job in jobs:
                 _attempt(conn, [job])
     driver.execute("RELEASE jobs")
 
 
-def _translated(error: OperationalError | sqlite3.OperationalError) -> Exception:
+def _translated(error: BaseException) -> BaseException:
+    if not isinstance(error, OperationalError | sqlite3.OperationalError):
+        return error
     if _busy(error):
         return Unavailable("The database is busy", code=BUSY, retry_after=1)
     if _code(error) == _SQLITE_FULL:
         log.error("the disk is full: nothing can be stored")
         return Unavailable("The gateway's disk is full", code=DISK_FULL, action=Action.ASK_HUMAN)
     return error
+
+
+def _no_room(error: BaseException | None) -> bool:
+    return isinstance(error, Unavailable) and error.code == DISK_FULL
 
 
 def _answer(batch: list[_Job]) -> None:

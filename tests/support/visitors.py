@@ -6,7 +6,7 @@ import json
 import math
 import struct
 import wave
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from chamade_mcp.app.server import Server, listen
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import build
+from chamade_mcp.core.disk import free_on_disk
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.registry import Registry
 
@@ -72,8 +73,9 @@ async def open_house(
     webhook_private_hosts: str | None = None,
     name: str = "127.0.0.1",
     smtp_url: str | None = None,
+    free_bytes: Callable[[Path], int] = free_on_disk,
 ) -> AsyncGenerator[House]:
-    """`name`: this machine's, as browsers know it."""
+    """`name`: this machine's, as browsers know it; `free_bytes(folder)`: what is left on its disk."""
     listener = listen(Settings(host="127.0.0.1", port=0))
     url = f"http://{name}:{listener.getsockname()[1]}"
     settings = Settings(
@@ -83,7 +85,7 @@ async def open_house(
         webhook_private_hosts=webhook_private_hosts,
         smtp_url=SecretStr(smtp_url) if smtp_url else None,
     )
-    async with build(settings, clock=clock, registry=registry) as gateway:
+    async with build(settings, clock=clock, registry=registry, free_bytes=free_bytes) as gateway:
         await gateway.core.accounts.create("owner@example.org", "correct horse battery", verified=True)
         owner = await gateway.core.accounts.find_by_email("owner@example.org")
         assert owner is not None

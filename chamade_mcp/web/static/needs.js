@@ -4,7 +4,7 @@ import { signIn } from "./platforms.js";
 
 const FEW = 4;
 const MORE = 50;
-const TAGS = { connection: "Signed out", webhook: "Switched off", message: "Not delivered", call: "Call failed", key: "Key refused" };
+const TAGS = { connection: "Signed out", webhook: "Switched off", message: "Not delivered", call: "Call failed", key: "Key refused", disk: "Running full" };
 const stop = (text) => (!text || /[.!?…]$/.test(text) ? text : `${text}.`);
 
 let limit = FEW;
@@ -37,6 +37,7 @@ function mend({ id, fix, name, platform, oauth_provider: provider }) {
   if (fix === "send_again") return button("Try again", () => sendAgain(id), `Send again${whom}`);
   if (fix === "ping") return link("Ping agents", "/dashboard/keys", `Ping agents${whom}`);
   if (fix === "new_key") return link("Make a new key", "/dashboard/keys", `Make a new key${whom}`);
+  if (fix === "make_room") return link("See what is kept", "/dashboard/usage");
   return link("Look at it", id.startsWith("call_") ? `/dashboard/calls/${id}` : `/dashboard/webhooks/${id}`, `Look at it${whom}`);
 }
 

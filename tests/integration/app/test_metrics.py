@@ -40,6 +40,7 @@ async def test_calls_and_webhooks_are_counted(tmp_path: Path) -> None:
         told = parse((await prometheus.get("/metrics")).text)
         assert told["chamade_calls", ""] == 1
         assert told["chamade_hooks_total", 'platform="telegram",result="refused"'] == 1
+        assert told["chamade_disk_free_bytes", ""] > 0
         assert ("chamade_audio_seconds_total", 'side="heard",fate="pushed"') in told
         assert (await prometheus.get("/metrics", headers={"host": "evil.example"})).status_code == 400
         assert (await api.get("/metrics")).status_code == 404

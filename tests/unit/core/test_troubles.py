@@ -8,7 +8,9 @@ import pytest
 
 from chamade_mcp.core import dms
 from chamade_mcp.core.calls import NewCall
+from chamade_mcp.core.disk import Disk
 from chamade_mcp.core.troubles import Troubles
+from chamade_mcp.kit.clock import iso
 from chamade_mcp.kit.connector import EndReason
 from chamade_mcp.kit.testing import SCRIPTED
 from chamade_mcp.model.access import Principal
@@ -18,8 +20,9 @@ from tests.support.house import House
 from tests.support.waiting import until
 
 
-def troubles_of(house: House) -> Troubles:
-    return Troubles(house.database, house.clock, house.platforms, house.roster)
+def troubles_of(house: House, disk: Disk | None = None) -> Troubles:
+    roomy = Disk(house.clock, lambda: 10**12, lambda: 0)
+    return Troubles(house.database, house.clock, house.platforms, house.roster, disk or roomy)
 
 
 async def listed(house: House, owner: Principal) -> list[dict[str, Any]]:
@@ -156,3 +159,28 @@ async def test_pages(house: House) -> None:
     assert (seen, before) == (["4", "3", "2", "1", "0"], None)
     with pytest.raises(InvalidRequest):
         await troubles.page(owner, "msg_none", 2)
+
+
+async def test_a_disk_that_runs_full_is_told_to_the_gateways_owner_alone(house: House) -> None:
+    await house.accounts.create("ann@example.org", "correct horse battery", verified=True)
+    owner, other = await house.accounts.find_by_email("ann@example.org"), await house.owner()
+    assert owner is not None
+    free = [10**9]
+    disk = Disk(house.clock, lambda: free[0], lambda: 0)
+    troubles = troubles_of(house, disk)
+    await disk.look()
+    assert (await troubles.page(owner, None, 50))["troubles"] == []
+    free[0] = 120_000_000
+    await house.clock.advance(15)
+    await disk.look()
+    found: Any = (await troubles.page(owner, None, 50))["troubles"]
+    (trouble,) = found
+    assert (trouble["kind"], trouble["fix"], trouble["lasting"]) == ("disk", "make_room", True)
+    assert trouble["at"] == iso(house.clock.now())
+    assert trouble["detail"] == "Only 120 MB are free where the gateway keeps its data"
+    with pytest.raises(NotFound):
+        await troubles.put_aside(owner, trouble["id"])
+    assert (await troubles.page(other, None, 50))["troubles"] == []
+    free[0] = 10**9
+    await disk.look()
+    assert (await troubles.page(owner, None, 50))["troubles"] == []

@@ -284,3 +284,31 @@ async def test_the_log_is_moved_beside_the_writer(tmp_path: Path) -> None:
     await until(lambda: path.stat().st_size > alone)
     database.close()
     assert not path.with_name("test.db-wal").exists(), "closed: nothing of the log is left"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["CREATE TABLE big AS SELECT zeroblob(1000000)", "INSERT INTO blobs VALUES (zeroblob(1000000))"],
+)
+async def test_on_a_full_disk_those_that_fit_are_stored_and_the_others_told(
+    database: Database, statement: str
+) -> None:
+    """Of the first SQLite undoes the statement alone, for the second all that was written with it."""
+
+    def too_much(conn: Connection) -> None:
+        run(conn, statement)
+
+    await database.write(lambda conn: run(conn, "CREATE TABLE blobs (b BLOB)"))
+    await database.write(lambda conn: conn.exec_driver_sql("PRAGMA max_page_count = 1").scalar_one())
+    assert database.refusals == 0
+    with pytest.raises(Unavailable, match="full"):
+        await database.write(too_much)
+    assert database.refusals == 1
+    tried = [database.write(fn) for fn in (insert(1), too_much, insert(2), too_much)]
+    one, first, two, second = await asyncio.gather(*tried, return_exceptions=True)
+    assert (one, two) == (1, 2)
+    for refused in (first, second):
+        assert isinstance(refused, Unavailable)
+        assert refused.code == "DISK_FULL"
+    assert await database.read(numbers) == [1, 2]
+    assert database.refusals == 3

@@ -14,6 +14,7 @@ from chamade_mcp.kit.registry import Registry, discover
 from chamade_mcp.kit.testing_bots import BOTS, ScriptedBots
 from chamade_mcp.model.access import ALL_PERMISSIONS, Principal
 from chamade_mcp.model.connections import Access, ConnectionState
+from chamade_mcp.model.errors import Unavailable
 from tests.support.oauth import EMAIL, PASSWORD, Person
 from tests.support.waiting import until
 
@@ -64,7 +65,7 @@ async def test_strangers_see_its_parts_and_nobodys_affairs(front: Front) -> None
     told = (await front.http.get("/status", headers=JSON)).json()
     assert told.keys() == {"status", "version", "started_at", "uptime_s", "parts"}
     assert (told["status"], told["version"]) == ("ok", __version__)
-    assert [part["name"] for part in told["parts"]] == ["requests", "database", "events"]
+    assert [part["name"] for part in told["parts"]] == ["requests", "database", "events", "disk"]
     for secret in (EMAIL, "Ann", front.bots.manifest.title, BOTS, "helper"):
         assert secret not in page.text + str(told)
 
@@ -99,3 +100,21 @@ async def test_a_gateway_that_stops_says_so_and_asks_for_nobody(front: Front) ->
     page = await front.http.get("/status", headers=HTML)
     assert "This gateway does not work as it should" in page.text
     assert "Are not taken" in page.text
+
+
+async def test_a_full_disk_is_told_and_takes_nobody_out_of_service(front: Front) -> None:
+    core = front.gateway.core
+    database = core.inbox._d.database  # pyright: ignore[reportPrivateUsage]
+    await database.write(lambda conn: conn.exec_driver_sql("PRAGMA max_page_count = 1").scalar_one())
+    with pytest.raises(Unavailable):
+        await database.write(
+            lambda conn: conn.exec_driver_sql("CREATE TABLE big AS SELECT zeroblob(1000000)")
+        )
+    await core.disk.look()
+    told = (await front.http.get("/status", headers=JSON)).json()
+    assert told["status"] == "degraded"
+    assert (told["parts"][-1]["status"], told["parts"][-1]["words"]) == (
+        "down",
+        "Is full: not everything is stored",
+    )
+    assert (await front.http.get("/readyz")).status_code == 200
