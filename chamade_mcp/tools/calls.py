@@ -63,7 +63,6 @@ _CALL: dict[str, Schema] = {
     "created_at": {"type": "string"},
     "ended_at": nullable({"type": "string"}),
 }
-_LISTED = ("call_id", "state", "direction", "caller", "participants", "created_at")
 _CALL_NOW = result({"call_id": {"type": "string"}, "state": _STATE, "status": {"type": "string"}})
 _SENT = result({"status": {"type": "string"}, "message_id": nullable({"type": "string"})})
 

@@ -22,7 +22,6 @@ _NO_FIELDS = Sent({})
 
 class _Joining:
     def __init__(self, core: Core, door: Door, views: Views) -> None:
-        self._core = core
         self._joining = core.members.joining
         self._views = views
         self._pages = FormPages(door, views)

@@ -31,8 +31,6 @@ class Delivery:
         """Envelopes that no socket has acknowledged, by app and id."""
         self._tickets: dict[str, App] = {}
         self._numbers = itertools.count(1)
-        self.retries = 0
-        """Webhooks that went out again."""
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -147,7 +145,6 @@ class Delivery:
             if not reason:
                 return
             await self._world.clock.sleep(pause)
-            self.retries += 1
             told = {"x-slack-retry-num": str(number), "x-slack-retry-reason": reason}
             reason = await self._attempt(app, raw, told)
 

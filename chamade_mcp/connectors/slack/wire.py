@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SAID: Final = frozenset({"", "file_share", "thread_broadcast", "me_message", "bot_message"})
 """Subtypes of messages in which somebody says something; the others tell of joins, topics and the like."""
-_REVOKED: Final = frozenset({"tokens_revoked", "app_uninstalled"})
 
 Ts = Annotated[str, Field(pattern=r"^[0-9]{1,11}\.[0-9]{1,9}$")]
 """Seconds and a counter: names a message within its channel. Never a number: digits would be lost."""

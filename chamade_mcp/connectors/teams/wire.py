@@ -90,7 +90,6 @@ class ChannelData(_Wire):
     tenant: _Named | None = None
     team: _Named | None = None
     channel: _Named | None = None
-    event_type: Text = ""
 
 
 class Attachment(_Wire):

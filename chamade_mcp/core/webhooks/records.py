@@ -52,7 +52,6 @@ class Target:
     url: str
     sealed: tuple[bytes, ...] = field(repr=False)
     """The secret, and after a change the old one for a while."""
-    failing: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ def target_of(row: Row[Any], now: datetime) -> Target:
     if row.old_secret_sealed is not None and now < row.old_secret_until:
         sealed.append(row.old_secret_sealed)
     scope = Scope(AccountId(row.account_id), AgentId(row.agent_id))
-    return Target(WebhookId(row.id), scope, row.url, tuple(sealed), row.failing_since is not None)
+    return Target(WebhookId(row.id), scope, row.url, tuple(sealed))
 
 
 def webhook_wire(row: Row[Any]) -> dict[str, Any]:

@@ -19,7 +19,6 @@ def test_versions() -> None:
 def test_keys() -> None:
     assert protocol.META_VERSION == mcp_types.PROTOCOL_VERSION_META_KEY
     assert protocol.META_CAPABILITIES == mcp_types.CLIENT_CAPABILITIES_META_KEY
-    assert protocol.META_CLIENT == mcp_types.CLIENT_INFO_META_KEY
     assert protocol.META_SERVER == mcp_types.SERVER_INFO_META_KEY
     assert protocol.META_LOG_LEVEL == mcp_types.LOG_LEVEL_META_KEY
 

@@ -57,9 +57,7 @@ class _Tags(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         assert tag in _TAGS
-        assert {name for name, _ in attrs} <= (
-            {"href"} if tag == "a" else {"class"} if tag == "code" else set[str]()
-        )
+        assert {name for name, _ in attrs} <= _ATTRIBUTES.get(tag, set[str]())
         assert tag != "blockquote" or "blockquote" not in self.open
         self.open.append(tag)
 
