@@ -1,11 +1,13 @@
 """A link that lives as long as what keeps it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from chamade_mcp.kit.connector import AuthNeeded, PlatformUnavailable
+
+T = TypeVar("T")
 
 
 class Fate:
@@ -18,6 +20,15 @@ class Fate:
         """The link ends with `error`; the first word counts."""
         if not self._end.done():
             self._end.set_exception(error)
+
+    async def decided_by(self, call: Awaitable[T]) -> T:
+        """What the call gives. That somebody has to sign in again ends the link; who called is told that the
+        platform is out of reach."""
+        try:
+            return await call
+        except AuthNeeded as error:
+            self.lost(error)
+            raise PlatformUnavailable(str(error)) from None
 
     async def sealed(self) -> None:
         """Never returns; raises what `lost` was told."""

@@ -48,6 +48,15 @@ async def platform_client(
 
 
 @contextmanager
+def repeatable() -> Generator[None]:
+    """Around what may be done twice: that no answer came is then a reason to try again."""
+    try:
+        yield
+    except Unanswered as error:
+        raise PlatformUnavailable(str(error)) from None
+
+
+@contextmanager
 def unreachable(title: str) -> Generator[None]:
     """Around one request: raises `PlatformUnavailable` when it cannot have been carried out, else
     `Unanswered`. Neither tells the URL, which may hold a token."""

@@ -13,7 +13,7 @@ import httpx2
 
 from chamade_mcp.kit.connection import HandedOver
 from chamade_mcp.kit.connector import AuthNeeded, PlatformUnavailable
-from chamade_mcp.kit.http import Unanswered, retry_after, unreachable
+from chamade_mcp.kit.http import repeatable, retry_after, unreachable
 from chamade_mcp.model.ids import ConversationRef
 from chamade_mcp.model.messages import Sender
 
@@ -76,13 +76,8 @@ async def fetch_token(
     """The answer of a token endpoint (RFC 6749, 4.1.3 and 5): `form` is what it is asked beside the
     `client`, its id and secret. Raises `AuthNeeded` with the platform's words, and `PlatformUnavailable`.
     """
-    try:
-        with unreachable(title):
-            answer = await http.post(
-                url, data=dict(form), auth=client, headers={"accept": "application/json"}
-            )
-    except Unanswered as error:
-        raise PlatformUnavailable(str(error)) from None
+    with repeatable(), unreachable(title):
+        answer = await http.post(url, data=dict(form), auth=client, headers={"accept": "application/json"})
     try:
         told: Any = answer.json()
     except ValueError:

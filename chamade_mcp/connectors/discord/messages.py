@@ -4,17 +4,17 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 from chamade_mcp.connectors.discord.client import UNKNOWN_MESSAGE, RestApi
 from chamade_mcp.connectors.discord.wire import Command, User
-from chamade_mcp.kit.connector import AuthNeeded, Context, Invite, InviteKind, PlatformUnavailable
+from chamade_mcp.kit.connector import Context, Invite, InviteKind, PlatformUnavailable
 from chamade_mcp.kit.form import FilePart, Form
 from chamade_mcp.kit.holding import Fate
-from chamade_mcp.kit.http import Unanswered
+from chamade_mcp.kit.http import Unanswered, repeatable
 from chamade_mcp.kit.parts import SentParts
 from chamade_mcp.kit.recent import Recent
 from chamade_mcp.model.access import Scope
@@ -56,7 +56,7 @@ class DiscordMessages:
         if doubtful is not None and self._ctx.clock.monotonic() - doubtful > _UNREPEATED_S:
             return Delivery(DeliveryState.UNKNOWN, detail="Discord did not answer")
         try:
-            return Delivery(DeliveryState.DELIVERED, await self._guarded(lambda: self._send(to, message)))
+            return Delivery(DeliveryState.DELIVERED, await self._fate.decided_by(self._send(to, message)))
         except Unanswered as error:
             # Discord knows a message again by its nonce, so it can be sent once more, for a while.
             if doubtful is None:
@@ -66,7 +66,7 @@ class DiscordMessages:
     async def typing(self, to: ConversationRef) -> None:
         # It is shown for ten seconds at most: not worth a word.
         with suppress(PlatformRefused, Unanswered):
-            await self._guarded(lambda: self._api.call("POST", "/channels/{}/typing", to))
+            await self._fate.decided_by(self._api.call("POST", "/channels/{}/typing", to))
 
     async def invite(self, scope: Scope, agent_name: str) -> tuple[str, Invite]:
         """It opens the bot's profile; the person then gives it to the bot's command."""
@@ -98,7 +98,7 @@ class DiscordMessages:
     async def direct(self, user: str) -> ConversationRef | None:
         """Where somebody is written to; None when the bot may not."""
         try:
-            return ConversationRef(await self._guarded(lambda: self._api.direct(user))) or None
+            return ConversationRef(await self._fate.decided_by(self._api.direct(user))) or None
         except (PlatformRefused, PlatformUnavailable, Unanswered):
             return None
 
@@ -106,7 +106,7 @@ class DiscordMessages:
         """A line of the gateway's own, not worth more than one try; whether it is out."""
         said = {"content": words, "allowed_mentions": _NOBODY}
         try:
-            await self._guarded(lambda: self._api.call("POST", "/channels/{}/messages", to, json=said))
+            await self._fate.decided_by(self._api.call("POST", "/channels/{}/messages", to, json=said))
         except (PlatformRefused, PlatformUnavailable, Unanswered):
             return False
         return True
@@ -149,18 +149,8 @@ class DiscordMessages:
         return MessageRef(str(told.get("id", "")))
 
     async def _once(self, method: str, route: str, *ids: str, **more: Any) -> None:
-        """For what may be done twice: no answer is then a reason to try again."""
-        try:
-            await self._guarded(lambda: self._api.call(method, route, *ids, **more))
-        except Unanswered as error:
-            raise PlatformUnavailable(str(error)) from None
-
-    async def _guarded(self, call: Callable[[], Awaitable[T]]) -> T:
-        try:
-            return await call()
-        except AuthNeeded as error:
-            self._fate.lost(error)
-            raise PlatformUnavailable(str(error)) from None
+        with repeatable():
+            await self._fate.decided_by(self._api.call(method, route, *ids, **more))
 
 
 def batches(files: Sequence[Attachment]) -> list[list[Attachment]]:

@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import Final, TypeVar
 
 from chamade_mcp.connectors.nctalk.client import Cloud
-from chamade_mcp.kit.connector import AuthNeeded, Context, Invite, InviteKind, PlatformUnavailable
+from chamade_mcp.kit.connector import Context, Invite, InviteKind, PlatformUnavailable
 from chamade_mcp.kit.holding import Fate
-from chamade_mcp.kit.http import Unanswered
+from chamade_mcp.kit.http import Unanswered, repeatable
 from chamade_mcp.kit.parts import SentParts
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.errors import PlatformRefused
@@ -50,18 +50,18 @@ class TalkMessages:
         return f"{self._nc_url}/call/{self.alone}", chat
 
     async def edit(self, to: ConversationRef, ref: MessageRef, message: Outgoing) -> None:
-        await self._once(lambda: self._cloud.edit(to, _number(ref), message.text))
+        await self._once(self._cloud.edit(to, _number(ref), message.text))
 
     async def delete(self, to: ConversationRef, ref: MessageRef) -> None:
-        await self._once(lambda: self._cloud.delete(to, _number(ref)))
+        await self._once(self._cloud.delete(to, _number(ref)))
 
     async def react(self, to: ConversationRef, ref: MessageRef, emoji: str, *, on: bool) -> None:
-        await self._once(lambda: self._cloud.react(to, _number(ref), emoji, on=on))
+        await self._once(self._cloud.react(to, _number(ref), emoji, on=on))
 
     async def tell(self, to: ConversationRef, words: str) -> None:
         """A line of the gateway's own. Not worth more than one try."""
         with suppress(PlatformRefused, PlatformUnavailable, Unanswered):
-            await self._guarded(lambda: self._cloud.say(to, words, silent=True))
+            await self._fate.decided_by(self._cloud.say(to, words, silent=True))
 
     # --- inside --------------------------------------------------------------------------------------------
 
@@ -82,13 +82,13 @@ class TalkMessages:
     async def _text(self, to: ConversationRef, message: Outgoing, quoted: dict[str, int]) -> MessageRef:
         more: dict[str, object] = {"referenceId": _reference(f"{message.key} 0"), **quoted}
         try:
-            number = await self._guarded(lambda: self._cloud.say(to, message.text, **more))
+            number = await self._fate.decided_by(self._cloud.say(to, message.text, **more))
         except PlatformRefused as error:
             if not quoted or "status 400" not in error.detail:
                 raise
             # What it answers is gone: no reason to say nothing.
             more.pop("replyTo")
-            number = await self._guarded(lambda: self._cloud.say(to, message.text, **more))
+            number = await self._fate.decided_by(self._cloud.say(to, message.text, **more))
         return MessageRef(str(number))
 
     def _file_sender(
@@ -98,9 +98,9 @@ class TalkMessages:
 
         async def send() -> MessageRef:
             content = await self._ctx.files.open(attachment)
-            path = await self._guarded(lambda: self._cloud.upload(reference[:16], attachment.name, content))
+            path = await self._fate.decided_by(self._cloud.upload(reference[:16], attachment.name, content))
             meta = json.dumps({"messageType": "comment", **quoted})
-            await self._guarded(lambda: self._cloud.share(to, path, reference, meta))
+            await self._fate.decided_by(self._cloud.share(to, path, reference, meta))
             return await self._number_of(to, reference)
 
         return send
@@ -113,19 +113,9 @@ class TalkMessages:
                     return MessageRef(str(said.id))
         return MessageRef(reference)
 
-    async def _once(self, call: Callable[[], Awaitable[None]]) -> None:
-        """For what may be done twice: no answer is then a reason to try again."""
-        try:
-            await self._guarded(call)
-        except Unanswered as error:
-            raise PlatformUnavailable(str(error)) from None
-
-    async def _guarded(self, call: Callable[[], Awaitable[T]]) -> T:
-        try:
-            return await call()
-        except AuthNeeded as error:
-            self._fate.lost(error)
-            raise PlatformUnavailable(str(error)) from None
+    async def _once(self, call: Awaitable[None]) -> None:
+        with repeatable():
+            await self._fate.decided_by(call)
 
 
 def _number(ref: MessageRef) -> str:

@@ -10,7 +10,7 @@ import httpx2
 
 from chamade_mcp.connectors.slack.wire import members
 from chamade_mcp.kit.connector import AuthNeeded, Content, PlatformUnavailable
-from chamade_mcp.kit.http import Unanswered, retry_after, unreachable
+from chamade_mcp.kit.http import Unanswered, repeatable, retry_after, unreachable
 from chamade_mcp.kit.rates import Rate, Rates
 from chamade_mcp.model.errors import Gone, PlatformRefused
 
@@ -136,7 +136,7 @@ class WebApi:
 
     async def upload(self, name: str, content: Content) -> str:
         """The id of a file that nobody sees yet."""
-        try:
+        with repeatable():
             asked = {"filename": name, "length": content.size_bytes}
             place = await self.call("files.getUploadURLExternal", asked)
             url = str(place.get("upload_url", ""))
@@ -150,8 +150,6 @@ class WebApi:
                 answer = await self._http.post(
                     url, content=content.chunks, headers=headers, timeout=_UPLOAD_S
                 )
-        except Unanswered as error:
-            raise PlatformUnavailable(str(error)) from None
         if answer.status_code != 200:
             raise PlatformUnavailable(f"{TITLE} did not take the file (status {answer.status_code})")
         return str(place.get("file_id", ""))

@@ -17,7 +17,7 @@ from chamade_mcp.kit.clock import Clock, SystemClock
 from chamade_mcp.kit.connection import TAKEN, Hook, HookRefused, HookReply
 from chamade_mcp.kit.connector import Context, Link, PlatformUnavailable
 from chamade_mcp.kit.holding import Fate, holding
-from chamade_mcp.kit.http import Unanswered, platform_client
+from chamade_mcp.kit.http import platform_client, repeatable
 from chamade_mcp.kit.manifest import read_manifest
 from chamade_mcp.kit.oauth import BY_OAUTH, Agreed, Asking
 from chamade_mcp.kit.rates import Rates
@@ -52,11 +52,9 @@ class SlackConnector:
     async def exchange(self, settings: Mapping[str, str], asking: Asking, code: str) -> Agreed:
         async with platform_client(settings["api_url"]) as http:
             told = await install.token_of(http, settings, asking, code)
-            try:
+            with repeatable():
                 api = WebApi(http, told["access_token"], Rates(SystemClock()))
                 return await install.agreed(api, told, SystemClock().now())
-            except Unanswered as error:
-                raise PlatformUnavailable(str(error)) from None
 
     async def leave(self, settings: Mapping[str, str]) -> None:
         """Takes back what was agreed to. The token of an app of somebody's own is not ours to revoke."""

@@ -2,14 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 from chamade_mcp.connectors.slack.client import WebApi, shared_as
 from chamade_mcp.connectors.slack.emoji import name_of
-from chamade_mcp.kit.connector import AuthNeeded, Context, Invite, PlatformUnavailable
+from chamade_mcp.kit.connector import Context, Invite, PlatformUnavailable
 from chamade_mcp.kit.holding import Fate
-from chamade_mcp.kit.http import Unanswered
+from chamade_mcp.kit.http import Unanswered, repeatable
 from chamade_mcp.kit.markdown.formats import Format, Unit
 from chamade_mcp.kit.markdown.render import render
 from chamade_mcp.kit.markdown.split import split
@@ -40,7 +40,7 @@ class SlackMessages:
 
     async def send(self, to: ConversationRef, message: Outgoing) -> Delivery:
         try:
-            ref = await self._guarded(lambda: self._send(to, message))
+            ref = await self._fate.decided_by(self._send(to, message))
         except Unanswered as error:
             return Delivery(DeliveryState.UNKNOWN, detail=str(error))
         return Delivery(DeliveryState.DELIVERED, ref or None)
@@ -108,18 +108,8 @@ class SlackMessages:
         return MessageRef("")
 
     async def _once(self, method: str, params: Mapping[str, object], *fine: str) -> None:
-        """For what may be done twice: no answer is then a reason to try again."""
-        try:
-            await self._guarded(lambda: self._api.call(method, params, fine=frozenset(fine)))
-        except Unanswered as error:
-            raise PlatformUnavailable(str(error)) from None
-
-    async def _guarded(self, call: Callable[[], Awaitable[T]]) -> T:
-        try:
-            return await call()
-        except AuthNeeded as error:
-            self._fate.lost(error)
-            raise PlatformUnavailable(str(error)) from None
+        with repeatable():
+            await self._fate.decided_by(self._api.call(method, params, fine=frozenset(fine)))
 
 
 def sections_of(message: Outgoing) -> list[str]:

@@ -8,7 +8,7 @@ import httpx2
 
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.connector import AuthNeeded, PlatformUnavailable
-from chamade_mcp.kit.http import Unanswered, retry_after, unreachable
+from chamade_mcp.kit.http import repeatable, retry_after, unreachable
 
 _EARLY_S: Final = 300.0
 """Before it runs out, so that no request is under way with one that just has."""
@@ -44,11 +44,8 @@ class Login:
             return self._token
 
     async def _ask(self) -> tuple[str, float]:
-        try:
-            with unreachable("Microsoft's login"):
-                answer = await self._http.post(self._url, data=self._form)
-        except Unanswered as error:
-            raise PlatformUnavailable(str(error)) from None
+        with repeatable(), unreachable("Microsoft's login"):
+            answer = await self._http.post(self._url, data=self._form)
         try:
             raw: object = answer.json()
         except ValueError:

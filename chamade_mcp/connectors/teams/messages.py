@@ -13,9 +13,9 @@ from chamade_mcp.connectors.teams.cards import card_of, summary_of
 from chamade_mcp.connectors.teams.client import BotConnector, Missing
 from chamade_mcp.connectors.teams.offers import Offers
 from chamade_mcp.connectors.teams.reactions import name_of
-from chamade_mcp.kit.connector import AuthNeeded, Context, Invite, InviteKind, PlatformUnavailable
+from chamade_mcp.kit.connector import Context, Invite, InviteKind, PlatformUnavailable
 from chamade_mcp.kit.holding import Fate
-from chamade_mcp.kit.http import Unanswered
+from chamade_mcp.kit.http import Unanswered, repeatable
 from chamade_mcp.kit.parts import SentParts
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.errors import PlatformRefused
@@ -68,7 +68,7 @@ class TeamsMessages:
             return  # there it would stand below no post
         # It is shown for a few seconds: not worth a word.
         with suppress(PlatformRefused, PlatformUnavailable, Unanswered):
-            await self._guarded(self._api.say(to, None, {"type": "typing"}))
+            await self._fate.decided_by(self._api.say(to, None, {"type": "typing"}))
 
     async def invite(self, scope: Scope, agent_name: str) -> tuple[str, Invite]:
         token = await self._ctx.people.issue(scope)
@@ -96,7 +96,7 @@ class TeamsMessages:
     async def tell(self, to: ConversationRef, words: str) -> None:
         """A line of the gateway's own. Not worth more than one try."""
         with suppress(PlatformRefused, PlatformUnavailable, Unanswered):
-            await self._guarded(self._api.say(to, None, {"type": "message", "text": words}))
+            await self._fate.decided_by(self._api.say(to, None, {"type": "message", "text": words}))
 
     # --- inside --------------------------------------------------------------------------------------------
 
@@ -153,22 +153,12 @@ class TeamsMessages:
 
     async def _put(self, where: _Where, body: Mapping[str, object]) -> MessageRef:
         if where.channel and where.thread is None:
-            return MessageRef(await self._guarded(self._api.post(where.place, body)))
-        return MessageRef(await self._guarded(self._api.say(where.place, where.thread, body)))
+            return MessageRef(await self._fate.decided_by(self._api.post(where.place, body)))
+        return MessageRef(await self._fate.decided_by(self._api.say(where.place, where.thread, body)))
 
     async def _once(self, call: Awaitable[None]) -> None:
-        """For what may be done twice: no answer is then a reason to try again."""
-        try:
-            await self._guarded(call)
-        except Unanswered as error:
-            raise PlatformUnavailable(str(error)) from None
-
-    async def _guarded(self, call: Awaitable[T]) -> T:
-        try:
-            return await call
-        except AuthNeeded as error:
-            self._fate.lost(error)
-            raise PlatformUnavailable(str(error)) from None
+        with repeatable():
+            await self._fate.decided_by(call)
 
 
 def _is_picture(attachment: Attachment) -> bool:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from chamade_mcp.connectors.telegram.wire import UPDATES, User
 from chamade_mcp.kit.connector import AuthNeeded, PlatformUnavailable
 from chamade_mcp.kit.form import FilePart, Form
-from chamade_mcp.kit.http import Unanswered, retry_after, unreachable
+from chamade_mcp.kit.http import Unanswered, repeatable, retry_after, unreachable
 from chamade_mcp.kit.rates import Rate, Rates
 from chamade_mcp.model.errors import Gone, PlatformRefused
 
@@ -57,10 +57,8 @@ class BotApi:
     async def updates(self, offset: int) -> list[Any]:
         """Those from `offset` on, as soon as there are any; all before it are done with."""
         asked = {"offset": offset, "timeout": POLL_S, "allowed_updates": UPDATES}
-        try:
+        with repeatable():
             found = await self.call("getUpdates", asked, timeout_s=POLL_S + 10)
-        except Unanswered as error:
-            raise PlatformUnavailable(str(error)) from None
         return cast("list[Any]", found) if isinstance(found, list) else []
 
     async def say(

@@ -17,7 +17,7 @@ from chamade_mcp.kit.clock import SystemClock
 from chamade_mcp.kit.connection import TAKEN, Hook, HookRefused, HookReply
 from chamade_mcp.kit.connector import Context, Link, PlatformUnavailable
 from chamade_mcp.kit.holding import Fate, holding
-from chamade_mcp.kit.http import Unanswered, platform_client
+from chamade_mcp.kit.http import Unanswered, platform_client, repeatable
 from chamade_mcp.kit.manifest import read_manifest
 from chamade_mcp.kit.rates import Rates
 from chamade_mcp.model.connections import Identity
@@ -92,10 +92,8 @@ class TelegramLink:
 
     async def poll(self) -> None:
         """Asks for updates, one request after another. An update is done with once it is committed."""
-        try:
+        with repeatable():
             await self._api.call("deleteWebhook")
-        except Unanswered as error:
-            raise PlatformUnavailable(str(error)) from None
         offset = 0
         while True:
             for raw in await self._api.updates(offset):

@@ -1,6 +1,6 @@
 """What an agent says, in Telegram's words."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final, cast
@@ -8,7 +8,6 @@ from typing import Any, Final, cast
 from chamade_mcp.connectors.telegram.client import BotApi, Migrated
 from chamade_mcp.connectors.telegram.wire import User
 from chamade_mcp.kit.connector import (
-    AuthNeeded,
     Context,
     Invite,
     InviteKind,
@@ -16,7 +15,7 @@ from chamade_mcp.kit.connector import (
 )
 from chamade_mcp.kit.form import FilePart
 from chamade_mcp.kit.holding import Fate
-from chamade_mcp.kit.http import Unanswered
+from chamade_mcp.kit.http import Unanswered, repeatable
 from chamade_mcp.kit.markdown.formats import Format, Unit
 from chamade_mcp.kit.markdown.limits import length
 from chamade_mcp.kit.parts import SentParts
@@ -64,7 +63,7 @@ class TelegramMessages:
         params = {"chat_id": self._moved.get(to, to), "action": "typing"}
         # It is shown for five seconds at most: not worth a word.
         with suppress(PlatformRefused, Unanswered, Migrated):
-            await self._guarded(lambda: self._api.call("sendChatAction", params))
+            await self._fate.decided_by(self._api.call("sendChatAction", params))
 
     async def invite(self, scope: Scope, agent_name: str) -> tuple[str, Invite]:
         token = await self._ctx.people.issue(scope)
@@ -75,17 +74,17 @@ class TelegramMessages:
     async def edit(self, to: ConversationRef, ref: MessageRef, message: Outgoing) -> None:
         params = {"message_id": int(ref), "text": message.text, "parse_mode": "HTML"}
         try:
-            await self._once(lambda: self._say("editMessageText", to, params))
+            await self._once("editMessageText", to, params)
         except PlatformRefused as error:
             if "there is no text" in error.detail:
                 params["caption"] = params.pop("text")
-                await self._once(lambda: self._say("editMessageCaption", to, params))
+                await self._once("editMessageCaption", to, params)
             elif "is not modified" not in error.detail:
                 raise
 
     async def delete(self, to: ConversationRef, ref: MessageRef) -> None:
         try:
-            await self._once(lambda: self._say("deleteMessage", to, {"message_id": int(ref)}))
+            await self._once("deleteMessage", to, {"message_id": int(ref)})
         except PlatformRefused as error:
             if "not found" not in error.detail:
                 raise
@@ -93,7 +92,7 @@ class TelegramMessages:
     async def react(self, to: ConversationRef, ref: MessageRef, emoji: str, *, on: bool) -> None:
         reaction = [{"type": "emoji", "emoji": emoji}] if on else []
         params = {"message_id": int(ref), "reaction": reaction}
-        await self._once(lambda: self._say("setMessageReaction", to, params))
+        await self._once("setMessageReaction", to, params)
 
     async def tell(self, to: ConversationRef, words: str) -> None:
         """A line of the gateway's own. Not worth more than one try."""
@@ -155,29 +154,19 @@ class TelegramMessages:
         sent = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
         return MessageRef(str(sent.get("message_id", "")))
 
-    async def _once(self, call: Callable[[], Any]) -> None:
-        """For what may be done twice: no answer is then a reason to try again."""
-        try:
-            await call()
-        except Unanswered as error:
-            raise PlatformUnavailable(str(error)) from None
+    async def _once(self, method: str, to: ConversationRef, params: Mapping[str, object]) -> None:
+        with repeatable():
+            await self._say(method, to, params)
 
     async def _say(
         self, method: str, to: ConversationRef, params: Mapping[str, object], *files: FilePart
     ) -> Any:
         chat = self._moved.get(to, to)
         try:
-            return await self._guarded(lambda: self._api.say(method, chat, params, files))
+            return await self._fate.decided_by(self._api.say(method, chat, params, files))
         except Migrated as moved:
             self._moved[to] = moved.chat_id
             raise PlatformUnavailable("The group has got another id", retry_after=1) from None
-
-    async def _guarded(self, call: Callable[[], Any]) -> Any:
-        try:
-            return await call()
-        except AuthNeeded as error:
-            self._fate.lost(error)
-            raise PlatformUnavailable(str(error)) from None
 
 
 def _fits_a_caption(text: str) -> bool:

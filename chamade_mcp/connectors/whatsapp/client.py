@@ -12,7 +12,7 @@ import httpx2
 
 from chamade_mcp.kit.connector import AuthNeeded, Content, PlatformUnavailable, WindowClosed
 from chamade_mcp.kit.form import FilePart, Form
-from chamade_mcp.kit.http import Unanswered, unreachable
+from chamade_mcp.kit.http import Unanswered, repeatable, unreachable
 from chamade_mcp.kit.rates import Rate, Rates
 from chamade_mcp.model.errors import Gone, PlatformRefused
 
@@ -48,10 +48,8 @@ class CloudApi:
     async def number(self) -> dict[str, Any]:
         """`display_phone_number` and `verified_name` of the number."""
         query = {"fields": "id,display_phone_number,verified_name"}
-        try:
+        with repeatable():
             return await self._ask("GET", f"/{self._id}", params=query)
-        except Unanswered as error:
-            raise PlatformUnavailable(str(error)) from None
 
     async def send(self, to: Mapping[str, str], message: Mapping[str, object], key: str) -> str:
         """Its id. `to` is ``{"to": number}`` or ``{"recipient": user id}``; `key` comes back in statuses."""

@@ -1,13 +1,12 @@
 """What an agent says, in WhatsApp's words."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final, TypeVar
 
 from chamade_mcp.connectors.whatsapp.client import CloudApi, RecipientRefused
 from chamade_mcp.kit.connector import (
-    AuthNeeded,
     Context,
     Invite,
     InviteKind,
@@ -15,7 +14,7 @@ from chamade_mcp.kit.connector import (
     WindowClosed,
 )
 from chamade_mcp.kit.holding import Fate
-from chamade_mcp.kit.http import Unanswered
+from chamade_mcp.kit.http import Unanswered, repeatable
 from chamade_mcp.kit.parts import SentParts
 from chamade_mcp.kit.recent import Recent
 from chamade_mcp.model.access import Scope
@@ -81,7 +80,7 @@ class WhatsAppMessages:
         """Marks what the person wrote last as read: one is not to be had without the other."""
         if (newest := self._latest.get(to)) is not None:
             with suppress(PlatformRefused, Unanswered):
-                await self._guarded(self._api.read(newest, typing=True))
+                await self._fate.decided_by(self._api.read(newest, typing=True))
 
     async def invite(self, scope: Scope, agent_name: str) -> tuple[str, Invite]:
         token = await self._ctx.people.issue(scope)
@@ -92,10 +91,8 @@ class WhatsAppMessages:
     async def react(self, to: ConversationRef, ref: MessageRef, emoji: str, *, on: bool) -> None:
         reaction = {"message_id": ref, "emoji": emoji if on else ""}
         message = {"type": "reaction", "reaction": reaction}
-        try:
-            await self._guarded(self._api.send(recipient(to), message, ""))
-        except Unanswered as error:
-            raise PlatformUnavailable(str(error)) from None
+        with repeatable():
+            await self._say(recipient(to), message)
 
     async def nudge(self, to: ConversationRef, key: str, preview: str) -> None:
         settings = self._ctx.settings
@@ -110,22 +107,20 @@ class WhatsAppMessages:
 
         async def ask() -> MessageRef:
             try:
-                return MessageRef(await self._guarded(self._api.send(recipient(to), message, "")))
+                return await self._say(recipient(to), message)
             except RecipientRefused:
                 if to not in self._phones:
                     raise
-                return MessageRef(await self._guarded(self._api.send({"to": self._phones[to]}, message, "")))
+                return await self._say({"to": self._phones[to]}, message)
 
-        try:
+        with repeatable():
             await self._parts.once(f"nudge {key}", 0, ask)
-        except Unanswered as error:
-            raise PlatformUnavailable(str(error)) from None
 
     async def tell(self, to: ConversationRef, words: str) -> None:
         """A line of the gateway's own. Not worth more than one try."""
         with suppress(PlatformRefused, PlatformUnavailable, WindowClosed, Unanswered):
             message = {"type": "text", "text": {"body": words}}
-            await self._guarded(self._api.send(recipient(to), message, ""))
+            await self._say(recipient(to), message)
 
     # --- inside --------------------------------------------------------------------------------------------
 
@@ -164,7 +159,7 @@ class WhatsAppMessages:
         self, to: ConversationRef, key: str, number: int, message: Mapping[str, object]
     ) -> MessageRef:
         async def send() -> MessageRef:
-            return MessageRef(await self._guarded(self._api.send(recipient(to), message, key)))
+            return await self._say(recipient(to), message, key)
 
         return await self._parts.once(key, number, send)
 
@@ -178,24 +173,18 @@ class WhatsAppMessages:
     ) -> MessageRef:
         content = await self._ctx.files.open(attachment)
         kind = _kind(attachment, content.size_bytes)
-        try:
-            media = await self._guarded(self._api.upload(attachment.name, attachment.mime, content))
-        except Unanswered as error:
-            raise PlatformUnavailable(str(error)) from None  # nobody has seen anything of it
+        with repeatable():  # nobody has seen anything of it
+            media = await self._fate.decided_by(self._api.upload(attachment.name, attachment.mime, content))
         about: dict[str, object] = {"id": media}
         if caption:
             about["caption"] = caption
         if kind == "document":
             about["filename"] = attachment.name
         message = {"type": kind, kind: about, **quote}
-        return MessageRef(await self._guarded(self._api.send(recipient(to), message, key)))
+        return await self._say(recipient(to), message, key)
 
-    async def _guarded(self, call: Awaitable[T]) -> T:
-        try:
-            return await call
-        except AuthNeeded as error:
-            self._fate.lost(error)
-            raise PlatformUnavailable(str(error)) from None
+    async def _say(self, to: Mapping[str, str], message: Mapping[str, object], key: str = "") -> MessageRef:
+        return MessageRef(await self._fate.decided_by(self._api.send(to, message, key)))
 
 
 def recipient(to: ConversationRef) -> dict[str, str]:

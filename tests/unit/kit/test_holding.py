@@ -6,6 +6,7 @@ import pytest
 
 from chamade_mcp.kit.connector import AuthNeeded, PlatformUnavailable
 from chamade_mcp.kit.holding import Fate, holding
+from chamade_mcp.kit.http import Unanswered, repeatable
 
 
 async def test_a_link_ends_by_what_any_part_of_it_finds() -> None:
@@ -42,3 +43,27 @@ async def test_what_is_known_goes_before_what_is_not() -> None:
 
     with pytest.raises(AuthNeeded, match="gone"):
         await link()
+
+
+async def test_a_call_that_is_no_longer_let_in_ends_the_link() -> None:
+    async def called(error: Exception | None = None) -> str:
+        if error is not None:
+            raise error
+        return "done"
+
+    fate = Fate()
+    assert await fate.decided_by(called()) == "done"
+    with pytest.raises(Unanswered):
+        await fate.decided_by(called(Unanswered("silent")))
+    for words in ("gone", "gone again"):
+        with pytest.raises(PlatformUnavailable, match=f"^{words}$"):
+            await fate.decided_by(called(AuthNeeded(words)))
+    with pytest.raises(AuthNeeded, match=r"^gone$"):
+        await fate.sealed()
+
+
+def test_what_may_be_done_twice_is_out_of_reach_where_nobody_answers() -> None:
+    with pytest.raises(PlatformUnavailable, match=r"^silent$"), repeatable():
+        raise Unanswered("silent")
+    with pytest.raises(KeyError), repeatable():
+        raise KeyError("on purpose")
