@@ -2,11 +2,16 @@
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
+
+from chamade_mcp.kit.chores import background
+from tests.support.waiting import until
 
 INITIALIZE: dict[str, Any] = {
     "jsonrpc": "2.0",
@@ -103,3 +108,12 @@ class PushClient:
                     if self.keep:
                         self.messages.append(json.loads(line[6:]))
                 event_id = ""
+
+
+@asynccontextmanager
+async def pushed(*clients: PushClient) -> AsyncGenerator[None]:
+    """Inside, all of them listen."""
+    tasks = [asyncio.create_task(client.run()) for client in clients]
+    async with background(*tasks):
+        await until(lambda: all(client.opened for client in clients), bound_s=30)
+        yield

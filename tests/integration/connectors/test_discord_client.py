@@ -1,9 +1,9 @@
 """The emulated Discord, driven by discord.py: what bots in the wild take for Discord."""
 
-import asyncio
 import json
+from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ from chamade_mcp.connectors.discord.emulated_world import Person
 from chamade_mcp.connectors.discord.emulator import DiscordEmulator
 from tests.integration.connectors.discord_hall import emulated
 from tests.support.pip import pip_installed
+from tests.support.script import line, result, script
 from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = Path(__file__).with_name("discord_client.py")
 PACKAGES = ("discord.py==2.7.1", "aiohttp==3.14.3", "Authlib==1.9.8", "httpx2==2.16.2")
-_BOUND_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,36 +34,19 @@ class Driven:
     """Of the first message there, by Ann."""
     general: str
 
-    @asynccontextmanager
-    async def script(self, what: str, token: str = "") -> AsyncGenerator[asyncio.subprocess.Process]:
+    def script(self, what: str, token: str = "") -> AbstractAsyncContextManager[Process]:
         bot = self.discord.bot(self.token)
         place = (self.direct, self.ref, self.ann.id, self.general)
         given = (self.url, token or self.token, *place, bot.app_id, bot.secret)
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(
-            self.python, SCRIPT, what, *given, stdout=pipe, stderr=pipe
-        )
-        try:
-            yield process
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+        return script(self.python, SCRIPT, what, *given)
 
     async def run(self, what: str, token: str = "") -> dict[str, Any]:
         async with self.script(what, token) as process:
             return await result(process)
 
 
-async def result(process: asyncio.subprocess.Process) -> dict[str, Any]:
-    out, problems = await asyncio.wait_for(process.communicate(), _BOUND_S)
-    assert process.returncode == 0, problems.decode()
-    return json.loads(out.splitlines()[-1])
-
-
-async def line(process: asyncio.subprocess.Process) -> list[str]:
-    assert process.stdout is not None, "piped"
-    return json.loads(await asyncio.wait_for(process.stdout.readline(), _BOUND_S))
+async def heard_by(process: Process) -> list[str]:
+    return json.loads(await line(process))
 
 
 @pytest.fixture(scope="session")
@@ -122,24 +105,24 @@ async def test_discord_py_hears_over_the_gateway(driven: Driven) -> None:
     discord, ann, direct = driven.discord, driven.ann, driven.direct
     discord.bot(driven.token).commands["connect"] = {"id": "5"}
     async with driven.script("listen") as process:
-        assert await line(process) == ["ready", "helper", "Acme", "general"]
+        assert await heard_by(process) == ["ready", "helper", "Acme", "general"]
         ref = discord.say(ann, driven.general, "on a server")
-        assert await line(process) == ["message", "Ann", "on a server"]
+        assert await heard_by(process) == ["message", "Ann", "on a server"]
         discord.edit(driven.general, ref, "corrected")
-        assert await line(process) == ["edit", "corrected"]
+        assert await heard_by(process) == ["edit", "corrected"]
         discord.react(ann, driven.general, ref, "\U0001f389")
-        assert await line(process) == ["reaction", "\U0001f389"]
+        assert await heard_by(process) == ["reaction", "\U0001f389"]
         discord.delete(driven.general, ref)
-        assert await line(process) == ["delete", ref]
+        assert await heard_by(process) == ["delete", ref]
         discord.command(driven.token, ann, "connect", driven.general, link="abc")
-        assert await line(process) == ["command", "connect", "abc"]
+        assert await heard_by(process) == ["command", "connect", "abc"]
         assert discord.bot(driven.token).replies[0]["content"] == "taken"
         await discord.gateway.close(driven.token, 4000)
         discord.say(ann, direct, "meanwhile")
-        heard = [await line(process), await line(process)]
+        heard = [await heard_by(process), await heard_by(process)]
         assert sorted(heard) == [["message", "Ann", "meanwhile"], ["resumed"]]
         await discord.gateway.say(driven.token, 7)
-        assert await line(process) == ["resumed"]
+        assert await heard_by(process) == ["resumed"]
         discord.say(ann, direct, "end")
         assert await result(process) == {"heard": 8}
     assert discord.gateway.resumed == 2

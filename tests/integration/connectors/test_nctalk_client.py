@@ -1,13 +1,12 @@
 """The emulated Nextcloud, driven by nc-py-api: what programs in the wild take for one."""
 
-import asyncio
-import json
 from pathlib import Path
 
 import pytest
 
 from tests.support.nextcloud import emulated
 from tests.support.pip import pip_installed
+from tests.support.script import run
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = Path(__file__).with_name("nctalk_client.py")
@@ -25,19 +24,8 @@ async def test_nc_py_api_finds_what_it_knows(python: Path) -> None:
         bot = settings["bot_login"]
         room = cloud.alone("ann", bot)
         cloud.say("ann", room, "hello")
-        process = await asyncio.create_subprocess_exec(
-            python,
-            SCRIPT,
-            cloud.addon.url,
-            bot,
-            settings["bot_token"],
-            room.token,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, problems = await asyncio.wait_for(process.communicate(), 60)
-        assert process.returncode == 0, problems.decode()
-        assert json.loads(out) == {
+        given = (cloud.addon.url, bot, settings["bot_token"], room.token)
+        assert await run(python, SCRIPT, *given) == {
             "me": [bot, 31, True],
             "rooms": [[room.token, "ONE_TO_ONE"]],
             "people": sorted([bot, "ann"]),

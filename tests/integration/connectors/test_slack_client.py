@@ -1,9 +1,8 @@
 """The emulated Slack, driven by slack_sdk and bolt: what apps in the wild take for Slack."""
 
-import asyncio
-import json
+from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from starlette.types import ASGIApp
 from chamade_mcp.connectors.slack.emulated_world import Person
 from chamade_mcp.connectors.slack.emulator import SlackEmulator
 from tests.support.pip import pip_installed
+from tests.support.script import line, result, script
 from tests.support.server import serve
 from tests.support.waiting import until
 
@@ -21,7 +21,6 @@ ROOT = Path(__file__).parents[3]
 SCRIPT = Path(__file__).with_name("slack_client.py")
 INSTALL = Path(__file__).with_name("slack_install_client.py")
 PACKAGES = ("slack-sdk==3.47.0", "slack-bolt==1.30.0", "aiohttp==3.14.3")
-_BOUND_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,35 +34,14 @@ class Driven:
     ts: str
     """Of the first message there, by Ann."""
 
-    @asynccontextmanager
-    async def script(self, what: str) -> AsyncGenerator[asyncio.subprocess.Process]:
+    def script(self, what: str) -> AbstractAsyncContextManager[Process]:
         app = self.slack.bot(self.token).app
         given = (self.url, self.token, app.app_token, app.signing_secret, self.direct, self.ts)
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(
-            self.python, SCRIPT, what, *given, stdout=pipe, stderr=pipe
-        )
-        try:
-            yield process
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+        return script(self.python, SCRIPT, what, *given)
 
     async def run(self, what: str) -> dict[str, Any]:
         async with self.script(what) as process:
             return await result(process)
-
-
-async def result(process: asyncio.subprocess.Process) -> dict[str, Any]:
-    out, problems = await asyncio.wait_for(process.communicate(), _BOUND_S)
-    assert process.returncode == 0, problems.decode()
-    return json.loads(out.splitlines()[-1])
-
-
-async def line(process: asyncio.subprocess.Process) -> str:
-    assert process.stdout is not None, "piped"
-    return (await asyncio.wait_for(process.stdout.readline(), _BOUND_S)).decode().strip()
 
 
 @pytest.fixture(scope="session")
@@ -148,20 +126,12 @@ async def test_bolt_installs_an_app(driven: Driven, tmp_path: Path) -> None:
     app = driven.slack.publish("bolted")
     who = (driven.ann.id, driven.ann.team)
     given = (driven.url, app.client_id, app.client_secret, app.signing_secret, *who)
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        driven.python, INSTALL, *given, tmp_path, stdin=pipe, stdout=pipe, stderr=pipe
-    )
-    try:
+    async with script(driven.python, INSTALL, *given, tmp_path) as process:
         app.redirect_urls = (f"http://127.0.0.1:{await line(process)}/slack/oauth_redirect",)
         app.token_life_s = 43_200.0
         assert process.stdin is not None, "piped"
         process.stdin.write(b"go\n")
         told = await result(process)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
     assert told == {
         "denied": 200,
         "allowed": [200, True],

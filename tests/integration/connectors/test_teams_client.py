@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from chamade_mcp.connectors.teams.emulator import TENANT, TeamsEmulator
 from tests.support.pip import pip_installed
+from tests.support.script import line, result, script
 from tests.support.server import serve
 from tests.support.waiting import until
 
@@ -30,17 +31,8 @@ async def test_microsofts_sdk_finds_what_it_knows() -> None:
         async with teams.running():
             yield teams.app
 
-    async with serve(app) as url:
-        process = await asyncio.create_subprocess_exec(
-            *(python, SCRIPT, url, bot, "s3cret~value", TENANT),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        assert process.stdout is not None
-        ready = await asyncio.wait_for(process.stdout.readline(), 60)
-        assert ready, (await process.communicate())[1].decode()
-        endpoint = json.loads(ready)["endpoint"]
-        teams.set_endpoint(bot, endpoint)
+    async with serve(app) as url, script(python, SCRIPT, url, bot, "s3cret~value", TENANT) as process:
+        teams.set_endpoint(bot, json.loads(await line(process))["endpoint"])
         ann = teams.person("Ann")
         direct, group = teams.direct(bot, ann), teams.group(bot, "Lunch")
         asked = teams.write(bot, ann, "h\u00e9llo")
@@ -58,9 +50,7 @@ async def test_microsofts_sdk_finds_what_it_knows() -> None:
         # It answers before it has looked at what it is told.
         await until(lambda: len(teams.bot(bot).answers) == 5, bound_s=30)
         teams.write(bot, ann, "done", chat=group)
-        out, problems = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode == 0, problems.decode()
-    seen = [one for one in json.loads(out) if one[0] != "token"]
+        seen = [one for one in await result(process) if one[0] != "token"]
     assert forged.status_code == 401
     assert seen == [
         ["message", "h\u00e9llo", "Ann", False, []],

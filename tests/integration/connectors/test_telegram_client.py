@@ -1,14 +1,12 @@
 """The emulated Bot API, driven by aiogram: what bots in the wild take for Telegram."""
 
-import asyncio
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from chamade_mcp.connectors.telegram.emulator import TelegramEmulator
 from tests.support.pip import pip_installed
+from tests.support.script import run
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = Path(__file__).with_name("telegram_client.py")
@@ -20,25 +18,12 @@ def python() -> Path:
     return pip_installed(ROOT / "build" / "aiogram", PACKAGES)
 
 
-async def run(python: Path, *arguments: object) -> dict[str, Any]:
-    process = await asyncio.create_subprocess_exec(
-        python,
-        SCRIPT,
-        *map(str, arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, problems = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode == 0, problems.decode()
-    return json.loads(out)
-
-
 async def test_aiogram_finds_what_it_knows(python: Path, telegram: tuple[TelegramEmulator, str]) -> None:
     emulator, url = telegram
     token = emulator.new_bot("helper_bot")
     ann = emulator.person("Ann")
     emulator.say(token, ann, "hello")
-    told = await run(python, "drive", url, token, ann.id)
+    told = await run(python, SCRIPT, "drive", url, token, ann.id)
     assert told == {
         "me": [int(token.partition(":")[0]), "helper_bot", True],
         "heard": [["hello", "Ann", "private"]],
@@ -73,5 +58,5 @@ async def test_aiogram_is_told_when_it_is_too_fast(
     ann = emulator.person("Ann")
     emulator.say(token, ann, "hello")
     emulator.flood(token, ann.id, 29)
-    told = await run(python, "flood", url, token, ann.id)
+    told = await run(python, SCRIPT, "flood", url, token, ann.id)
     assert 0 < told["retry_after"] <= 30

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from chamade_mcp.connectors.whatsapp.emulator import WhatsAppEmulator
 from tests.support.pip import pip_installed
+from tests.support.script import run
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = Path(__file__).with_name("whatsapp_client.py")
@@ -22,14 +23,7 @@ async def test_pywa_finds_what_it_knows(whatsapp: tuple[WhatsAppEmulator, str], 
     hook = tmp_path / "hook.json"
     signature = emulator.signed(number, body)["x-hub-signature-256"]
     hook.write_text(json.dumps({"body": body.decode(), "signature": signature}))
-    process = await asyncio.create_subprocess_exec(
-        *(python, SCRIPT, url, number, ann.user_id, media, hook),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, problems = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode == 0, problems.decode()
-    assert json.loads(out) == {
+    assert await run(python, SCRIPT, url, number, ann.user_id, media, hook) == {
         "forged": 403,
         "genuine": True,
         "accepted": 200,

@@ -17,7 +17,7 @@ from chamade_mcp.app.server import Server, listen
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import build
 from tests.support.gateway_process import GatewayProcess, gateway_process
-from tests.support.push_client import PushClient, headers, open_session
+from tests.support.push_client import PushClient, headers, open_session, pushed
 from tests.support.requirement import requirement
 from tests.support.waiting import until
 
@@ -30,19 +30,6 @@ PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 async def process(tmp_path: Path) -> AsyncGenerator[GatewayProcess]:
     async with gateway_process(tmp_path / "data") as running:
         yield running
-
-
-@asynccontextmanager
-async def pushed(clients: list[PushClient]) -> AsyncGenerator[None]:
-    """Inside, all of them listen."""
-    tasks = [asyncio.create_task(client.run()) for client in clients]
-    try:
-        await until(lambda: all(client.opened for client in clients), bound_s=30)
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def some_events(http: httpx2.AsyncClient, gateway: GatewayProcess, calls: int) -> None:
@@ -61,7 +48,7 @@ async def test_no_event_is_lost_when_the_gateway_is_killed_under_a_hundred_sessi
     async with httpx2.AsyncClient(timeout=30) as http:
         sessions = [await open_session(http, process.url, process.key) for _ in range(SESSIONS)]
         clients = [PushClient(process.url, process.key, session) for session in sessions]
-        async with pushed(clients):
+        async with pushed(*clients):
             await some_events(http, process, 3)
             left = await http.post(
                 f"{process.url}/api/call", headers={"x-api-key": process.key}, json={"platform": "web"}
@@ -88,7 +75,7 @@ async def test_a_client_that_kept_no_event_id_goes_on_all_the_same(process: Gate
     async with httpx2.AsyncClient(timeout=30) as http:
         session = await open_session(http, process.url, process.key)
         client = PushClient(process.url, process.key, session, keep=True)
-        async with pushed([client]):
+        async with pushed(client):
             await some_events(http, process, 1)
             await until(lambda: '"state":"ended"' in str(client.messages[-1:]))
         seen = client.cursors[-1]
@@ -96,7 +83,7 @@ async def test_a_client_that_kept_no_event_id_goes_on_all_the_same(process: Gate
         await process.start()
         await some_events(http, process, 1)
         client.last_id, client.opened, client.cursors = "", 0, []
-        async with pushed([client]):
+        async with pushed(client):
             await until(lambda: client.cursors)
         assert client.cursors[0] == seen + 1
 
@@ -156,7 +143,7 @@ async def test_revoking_a_key_ends_its_sessions_at_once(tmp_path: Path) -> None:
         agent = made.json()
         session = await open_session(http, url, agent["key"])
         client = PushClient(url, agent["key"], session)
-        async with pushed([client]):
+        async with pushed(client):
             gone = await http.delete(f"{url}/api/api-keys/{agent['id']}", headers={"x-api-key": key})
             assert gone.status_code in (200, 204)
             await until(lambda: client.status == 401)

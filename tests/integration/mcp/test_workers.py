@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pytest_asyncio
 from tests.support.gateway_process import GatewayProcess, Process, gateway_process, worker_process
 from tests.support.hosted import eventually
 from tests.support.oauth import Person, Program
-from tests.support.push_client import PushClient, headers, open_session
+from tests.support.push_client import PushClient, headers, open_session, pushed
 from tests.support.waiting import until
 
 SESSIONS = 50
@@ -66,18 +66,6 @@ async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Cl
         httpx2.AsyncClient(timeout=30) as http,
     ):
         yield Cluster(data, gateway, one, two, http)
-
-
-@asynccontextmanager
-async def pushed(*clients: PushClient) -> AsyncGenerator[None]:
-    tasks = [asyncio.create_task(client.run()) for client in clients]
-    try:
-        await until(lambda: all(client.opened for client in clients), bound_s=30)
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_a_session_lives_in_all_of_them(cluster: Cluster) -> None:

@@ -8,19 +8,10 @@ import httpx2
 import pytest
 
 from tests.support.oauth import Person, Program
+from tests.support.push_client import INITIALIZE
 from tests.support.visitors import BOUND_S, House
 
 JSON = {"accept": "application/json, text/event-stream", "mcp-protocol-version": "2025-11-25"}
-HELLO: Mapping[str, object] = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-11-25",
-        "capabilities": {},
-        "clientInfo": {"name": "t", "version": "1"},
-    },
-}
 PING: Mapping[str, object] = {"jsonrpc": "2.0", "id": 2, "method": "ping"}
 
 
@@ -31,7 +22,7 @@ class Session:
         self.headers = {**JSON, "authorization": f"Bearer {credential}"}
 
     async def open(self) -> None:
-        hello = await self.http.post(self.url, json=dict(HELLO), headers=self.headers)
+        hello = await self.http.post(self.url, json=INITIALIZE, headers=self.headers)
         assert hello.status_code == 200, hello.text
         self.headers["mcp-session-id"] = hello.headers["mcp-session-id"]
 
@@ -103,7 +94,7 @@ async def test_a_stolen_session_id_opens_nothing(house: House, person: Person, p
 
 async def test_the_twin_takes_keys_and_says_nothing_of_oauth(house: House, program: Program) -> None:
     async def hello(headers: Mapping[str, str]) -> httpx2.Response:
-        return await program.http.post(f"{house.url}/mcp-key/", json=dict(HELLO), headers={**JSON, **headers})
+        return await program.http.post(f"{house.url}/mcp-key/", json=INITIALIZE, headers={**JSON, **headers})
 
     assert (await hello({"x-api-key": house.key})).status_code == 200
     nobody = await hello({})

@@ -11,8 +11,6 @@ from playwright.async_api import Browser, Page, ViewportSize, expect
 from chamade_mcp.core.sign_ins import GRACE
 from chamade_mcp.kit.clock import SystemClock
 from tests.support.desk import (
-    AXE,
-    AXE_RUN,
     DESKTOP,
     EMAIL,
     LOADED,
@@ -245,10 +243,7 @@ async def test_everybody_can_use_the_pages(
     page, found = desk.page, list[str]()
 
     async def look(where: str) -> None:
-        await page.evaluate(AXE)
-        found.extend(f"{where}: {violation}" for violation in await page.evaluate(AXE_RUN))
-        if await page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-            found.append(f"{where}: wider than the screen")
+        found.extend(await desk.violations(where))
 
     await desk.open("/account")
     await look("account")

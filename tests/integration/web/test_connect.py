@@ -16,6 +16,7 @@ from playwright.async_api import Browser, expect
 
 from chamade_mcp.web.docs.shelf import filled, source_of
 from tests.support.desk import DESKTOP, PHONE, desk_in
+from tests.support.push_client import INITIALIZE
 from tests.support.requirement import requirement
 from tests.support.visitors import BOUND_S, House
 
@@ -23,16 +24,6 @@ expect.set_options(timeout=BOUND_S * 1000)
 
 SNIPPETS = Path(__file__).parents[3] / "chamade_mcp/web/static/snippets.js"
 KEY = "chmd_test_key"
-INITIALIZE = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-11-25",
-        "capabilities": {},
-        "clientInfo": {"name": "test", "version": "1"},
-    },
-}
 MCP_HEADERS = {"accept": "application/json, text/event-stream"}
 Ways = dict[str, list[dict[str, Any]]]
 

@@ -2,22 +2,18 @@
 
 from collections.abc import AsyncGenerator
 from functools import partial
-from importlib.resources import files
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize, expect
 
-from tests.support.desk import paints_within
+from tests.support.desk import AXE, AXE_RUN, paints_within
 from tests.support.visitors import BOUND_S, House, open_browser, open_house
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 DESKTOP, PHONE = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
-AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
-AXE_RUN = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations.map(
-  ({ id, nodes }) => id + ": " + nodes.map(({ target }) => target.join(" ")).join(", "))"""
 WATCH = """document.addEventListener("securitypolicyviolation",
   ({ violatedDirective, blockedURI }) => console.error("CSP", violatedDirective, blockedURI));"""
 PAINT_MS = 200

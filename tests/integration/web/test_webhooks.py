@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from chamade_mcp.app.server import Server, listen
 from chamade_mcp.app.settings import Settings
-from tests.support.desk import AXE, AXE_RUN, DESKTOP, PHONE, PROBE, Desk, desk_in
+from tests.support.desk import DESKTOP, PHONE, PROBE, Desk, desk_in
 from tests.support.visitors import BOUND_S, House, open_house
 from tests.support.waiting import until
 
@@ -178,10 +178,7 @@ async def test_everybody_can_use_it(
     page, found = desk.page, list[str]()
 
     async def look(where: str) -> None:
-        await page.evaluate(AXE)
-        found.extend(f"{where}: {violation}" for violation in await page.evaluate(AXE_RUN))
-        if await page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-            found.append(f"{where}: wider than the screen")
+        found.extend(await desk.violations(where))
 
     await add(desk, receiver.url, "a name " * 14)
     await look("the list with a secret")
