@@ -1,21 +1,21 @@
 """`GET /api/events`: what happens, as server-sent events (WHATWG HTML section 9.2)."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Scope
 
+from chamade_mcp.api.event_answer import EventAnswer
 from chamade_mcp.api.fields import Query
 from chamade_mcp.api.live_feed import LiveFeed, live_feed
 from chamade_mcp.api.operation import Answer, Asked, Group, Operation
-from chamade_mcp.core.credentials import credential_of
 from chamade_mcp.core.hub import EventHub
-from chamade_mcp.model.access import Permission, Principal
+from chamade_mcp.model.access import Permission
 from chamade_mcp.model.events import Cursor
-from chamade_mcp.sessions.sse import STREAM_HEADERS, Reply, frame
-from chamade_mcp.sessions.streams import Streams
+from chamade_mcp.sessions.sse import frame
+from chamade_mcp.sessions.streams import EventStream, Streams
 
 _RETRY: Final = b"retry: 1000\n\n"
 
@@ -37,7 +37,10 @@ class EventGroup:
         # What a browser sends when it comes back stands beside the address it began with.
         after = last.decode("latin-1") if last else asked.query.after
         feed = await live_feed(self.hub, asked.principal.scope, after, _frame)
-        return _Events(self.streams, asked.principal, feed)
+        return EventAnswer(self.streams, asked.principal, partial(self._serve, feed))
+
+    async def _serve(self, feed: LiveFeed, stream: EventStream, scope: Scope, receive: Receive) -> None:
+        await self.streams.serve(stream, feed, scope, receive, _RETRY + feed.opening)
 
     def group(self) -> Group:
         return Group(
@@ -62,26 +65,6 @@ class EventGroup:
                 ),
             ),
         )
-
-
-class _Events(Response):
-    def __init__(self, streams: Streams, principal: Principal, feed: LiveFeed) -> None:
-        super().__init__()
-        self._streams = streams
-        self._principal = principal
-        self._feed = feed
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] == "HEAD":
-            await send({"type": "http.response.start", "status": 200, "headers": list(STREAM_HEADERS)})
-            await send({"type": "http.response.body", "body": b""})
-            return
-        reply = Reply(send, takes_stream=True)
-        who = self._principal
-        stream = self._streams.new("", who.scope, credential_of(who), reply)
-        await self._streams.serve(stream, self._feed, scope, receive, _RETRY + self._feed.opening)
-        if not stream.gone:
-            await reply.end()
 
 
 def _frame(event: bytes, cursor: Cursor) -> bytes:

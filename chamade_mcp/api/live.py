@@ -1,21 +1,19 @@
 """`GET /api/live`: who speaks in the agent's calls right now, for the owner's eyes."""
 
-import asyncio
 import json
 from dataclasses import dataclass
 from typing import Final
 
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Scope
 
+from chamade_mcp.api.event_answer import EventAnswer
 from chamade_mcp.api.operation import Answer, Asked, Group, Operation
-from chamade_mcp.core.credentials import credential_of
-from chamade_mcp.core.onlookers import Onlooker, Onlookers
-from chamade_mcp.kit.chores import background
+from chamade_mcp.core.onlookers import Onlooker, Onlookers, SeenCall
 from chamade_mcp.kit.clock import Clock
-from chamade_mcp.model.access import Permission, Principal
+from chamade_mcp.kit.holding import holding
+from chamade_mcp.model.access import Permission
 from chamade_mcp.model.events import Cursor, Envelope
-from chamade_mcp.sessions.sse import STREAM_HEADERS, Reply, frame
+from chamade_mcp.sessions.sse import frame
 from chamade_mcp.sessions.streams import EventStream, Streams
 
 EVERY_S: Final = 0.2
@@ -39,7 +37,22 @@ class LiveGroup:
     clock: Clock
 
     async def follow(self, asked: Asked[None, None]) -> Answer:
-        return _Live(self, asked.principal)
+        return EventAnswer(self.streams, asked.principal, self._serve)
+
+    async def _serve(self, stream: EventStream, scope: Scope, receive: Receive) -> None:
+        onlooker = self.onlookers.look(stream.owner)
+        try:
+            feed = _Feed(await self.streams.head(stream.owner), onlooker)
+            async with holding(self._look(stream, feed)):
+                await self.streams.serve(stream, feed, scope, receive, _RETRY + feed.take_waiting())
+        finally:
+            onlooker.close()
+
+    async def _look(self, stream: EventStream, feed: "_Feed") -> None:
+        while True:
+            await self.clock.sleep(EVERY_S if feed.calls else IDLE_S)
+            if feed.look():
+                stream.poke()
 
     def group(self) -> Group:
         return Group(
@@ -60,58 +73,24 @@ class LiveGroup:
         )
 
 
-class _Live(Response):
-    def __init__(self, around: LiveGroup, principal: Principal) -> None:
-        super().__init__()
-        self._around = around
-        self._principal = principal
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] == "HEAD":
-            await send({"type": "http.response.start", "status": 200, "headers": list(STREAM_HEADERS)})
-            await send({"type": "http.response.body", "body": b""})
-            return
-        streams, who = self._around.streams, self._principal
-        reply = Reply(send, takes_stream=True)
-        stream = streams.new("", who.scope, credential_of(who), reply)
-        onlooker = self._around.onlookers.look(who.scope)
-        try:
-            feed = _Feed(await streams.head(who.scope), onlooker)
-            looking = asyncio.create_task(self._look(stream, feed), name="live")
-            async with background(looking):
-                await streams.serve(stream, feed, scope, receive, _RETRY + feed.take_waiting())
-        finally:
-            onlooker.close()
-        if not stream.gone:
-            await reply.end()
-
-    async def _look(self, stream: EventStream, feed: "_Feed") -> None:
-        while True:
-            await self._around.clock.sleep(EVERY_S if feed.calls else IDLE_S)
-            if feed.look():
-                stream.poke()
-
-
 class _Feed:
     """A `sessions.streams.Feed` that carries no events: what stands there now, and is told once."""
 
     def __init__(self, cursor: Cursor, onlooker: Onlooker) -> None:
         self.cursor = cursor
         self._onlooker = onlooker
-        self._seen: dict[str, object] = {}
-        self._untold = False
-        self.look()
+        self._seen = onlooker.snapshot()
+        self._untold = True
 
     @property
-    def calls(self) -> object:
-        """Those that there are."""
+    def calls(self) -> list[SeenCall]:
         return self._seen["calls"]
 
     def look(self) -> bool:
-        """Whether there is anything new."""
+        """Whether there is anything that was not told yet."""
         now = self._onlooker.snapshot()
-        self._untold = self._untold or now != self._seen
-        self._seen = now
+        if now != self._seen:
+            self._seen, self._untold = now, True
         return self._untold
 
     def render(self, envelope: Envelope) -> bytes:

@@ -83,10 +83,12 @@ class LiveCall:
         """What became of the sound of each agent socket and of each leg; None on a call without voice."""
         if self.mixer is None:
             return None
-        legs = {ref: told.leg_stats(s, self.mixer.format) for ref, s in self.mixer.leg_stats().items()}
         return {
             "agents": [listener.statistics() for listener in self.listeners],
-            "legs": [{"participant": ref, **stats} for ref, stats in legs.items()],
+            "legs": [
+                {"participant": ref, **told.leg_stats(stats, self.mixer.format)}
+                for ref, stats in self.mixer.leg_stats().items()
+            ],
         }
 
     def name(self, participant: ParticipantRef, name: str | None) -> None:
@@ -108,24 +110,22 @@ class LiveCall:
 
     def plug_in(self, leg: CallLeg, ticker: Ticker) -> Callable[[], None]:
         """Connects the leg's audio; the returned function disconnects it."""
-        self.leg = leg
-        if self.mixer is None:
+        self.leg, mixer = leg, self.mixer
+        if mixer is None:
             return self._unplug
         ports = leg.ports()
         for key, port in ports.items():
-            self.mixer.add_leg(key, port)
-        self.mixer.set_tap(leg.overhear if isinstance(leg, Overheard) else None)
-        stop_gather = ticker.register(Phase.GATHER, self.mixer.gather)
-        stop_deliver = ticker.register(Phase.DELIVER, self.mixer.deliver)
+            mixer.add_leg(key, port)
+        mixer.set_tap(leg.overhear if isinstance(leg, Overheard) else None)
+        stop_gather = ticker.register(Phase.GATHER, mixer.gather)
+        stop_deliver = ticker.register(Phase.DELIVER, mixer.deliver)
 
         def unplug() -> None:
             stop_gather()
             stop_deliver()
-            if self.mixer is not None:
-                self.mixer.set_tap(None)
+            mixer.set_tap(None)
             for key in ports:
-                if self.mixer is not None:
-                    self.mixer.remove_leg(key)
+                mixer.remove_leg(key)
             self._unplug()
 
         return unplug

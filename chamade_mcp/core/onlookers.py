@@ -1,7 +1,8 @@
 """Who looks at an agent's live calls: how loud everybody is, measured only while somebody looks."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal, TypedDict
 
 from chamade_mcp.audio.call import CallMixer
 from chamade_mcp.core.calls import CallService
@@ -11,6 +12,32 @@ from chamade_mcp.model.access import Scope
 from chamade_mcp.model.ids import CallId, ParticipantRef
 
 
+class SeenPerson(TypedDict):
+    id: str
+    name: str
+    level: float
+
+
+class SeenCall(TypedDict):
+    """Levels are RMS from 0 to 1."""
+
+    call_id: str
+    state: str
+    agent: float
+    room: float
+    """Of all whom the platform does not tell apart."""
+    people: list[SeenPerson]
+
+
+class Snapshot(TypedDict):
+    """As `GET /api/live` tells it."""
+
+    type: Literal["live"]
+    calls: list[SeenCall]
+    pairings: int
+    """As `Pairings.changes`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Onlookers:
     calls: CallService
@@ -18,20 +45,22 @@ class Onlookers:
 
     def look(self, scope: Scope) -> "Onlooker":
         """To be closed."""
-        return Onlooker(lambda: self.calls.alive(scope), lambda: self.pairings.changes(scope.account))
+        return Onlooker(self.calls, self.pairings, scope)
 
 
 class Onlooker:
-    def __init__(self, calls: Callable[[], list[LiveCall]], changes: Callable[[], int]) -> None:
+    def __init__(self, calls: CallService, pairings: Pairings, scope: Scope) -> None:
         self._calls = calls
-        self._changes = changes
+        self._pairings = pairings
+        self._scope = scope
         self._metered: dict[CallId, CallMixer] = {}
 
-    def snapshot(self) -> dict[str, object]:
-        """As JSON. Levels are RMS 0-1; those of a call that was not seen before come with the next one."""
-        calls = self._calls()
+    def snapshot(self) -> Snapshot:
+        """Levels of a call that was not seen before come with the next one."""
+        calls = self._calls.alive(self._scope)
         self._measure(calls)
-        return {"type": "live", "calls": [_seen(live) for live in calls], "pairings": self._changes()}
+        changes = self._pairings.changes(self._scope.account)
+        return {"type": "live", "calls": [_seen(live) for live in calls], "pairings": changes}
 
     def close(self) -> None:
         self._measure([])
@@ -45,24 +74,21 @@ class Onlooker:
             wanted[call].measure(wanted=True)
 
 
-def _seen(live: LiveCall) -> dict[str, object]:
+def _seen(live: LiveCall) -> SeenCall:
+    here = live.participants
     levels = {} if live.mixer is None else live.mixer.levels()
-    here, people = live.participants, [_person(ref, name, levels) for ref, name in live.participants.items()]
-    agents = {agent.ref for agent in live.mixer.agents} if live.mixer else set[ParticipantRef]()
-    # A platform with one mixed port tells nobody apart.
-    room = [level for ref, level in levels.items() if ref not in here and ref not in agents]
+    agents = set[ParticipantRef]() if live.mixer is None else {agent.ref for agent in live.mixer.agents}
     return {
         "call_id": live.record.id,
         "state": str(live.session.state),
-        "agent": _shown(level for ref, level in levels.items() if ref in agents),
-        "room": _shown(room),
-        "people": people,
+        "agent": _loudest(level for ref, level in levels.items() if ref in agents),
+        # A platform with one mixed port tells nobody apart.
+        "room": _loudest(level for ref, level in levels.items() if ref not in here and ref not in agents),
+        "people": [
+            {"id": ref, "name": name, "level": _loudest([levels.get(ref, 0.0)])} for ref, name in here.items()
+        ],
     }
 
 
-def _person(ref: ParticipantRef, name: str, levels: Mapping[ParticipantRef, float]) -> dict[str, object]:
-    return {"id": ref, "name": name, "level": _shown([levels.get(ref, 0.0)])}
-
-
-def _shown(levels: Iterable[float]) -> float:
+def _loudest(levels: Iterable[float]) -> float:
     return round(min(1.0, max(levels, default=0.0)), 2)

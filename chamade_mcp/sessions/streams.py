@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from starlette.types import Receive, Scope
 
 from chamade_mcp.core.hub import EventHub, Follower
+from chamade_mcp.kit.chores import forever
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.model.access import Scope as Owner
 from chamade_mcp.model.errors import LimitReached, Unavailable
@@ -213,11 +214,12 @@ class Streams:
 
     async def look_after(self) -> None:
         """Never returns."""
-        while True:
-            await self._clock.sleep(BEAT_S)
-            now = self._clock.monotonic()
-            for stream in self._open:
-                stream.beat(now)
+        await forever(self._clock, BEAT_S, self._beat, "streams were not looked after this time")
+
+    async def _beat(self) -> None:
+        now = self._clock.monotonic()
+        for stream in self._open:
+            stream.beat(now)
 
     def close_all(self) -> None:
         """No new ones are opened from now on."""

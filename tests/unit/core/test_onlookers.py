@@ -7,7 +7,7 @@ import numpy as np
 from chamade_mcp.core.call import CallState
 from chamade_mcp.core.calls import NewCall
 from chamade_mcp.core.live import LiveCall
-from chamade_mcp.core.onlookers import Onlookers
+from chamade_mcp.core.onlookers import Onlookers, SeenCall, Snapshot
 from chamade_mcp.kit.testing import SCRIPTED
 from chamade_mcp.model.access import Principal
 from chamade_mcp.model.facts import ParticipantJoined
@@ -27,7 +27,7 @@ async def live_call(house: House, owner: Principal) -> LiveCall:
     return live
 
 
-def calls_of(snapshot: dict[str, object]) -> Any:
+def calls_of(snapshot: Snapshot) -> list[SeenCall]:
     return snapshot["calls"]
 
 
@@ -65,7 +65,7 @@ async def test_levels_of_people_of_the_room_and_of_the_agent(house: House) -> No
     assert live.mixer.levels() == {}
 
 
-def _louder(snapshot: dict[str, object], push: Any) -> bool:
+def _louder(snapshot: Snapshot, push: Any) -> bool:
     push(HALF, 0.0)
     (seen,) = calls_of(snapshot)
     return seen["room"] > 0.4
