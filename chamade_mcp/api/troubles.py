@@ -72,7 +72,7 @@ class TroubleGroup:
                     query=TroublesQuery,
                     reply=TroublesWire,
                     errors={400: ("INVALID_CURSOR",)},
-                    notes="Of each kind the newest 200.",
+                    notes="Of each kind the newest 200; of calls those that went wrong of the newest 200.",
                 ),
                 Operation(
                     "DELETE",

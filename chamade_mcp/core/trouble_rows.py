@@ -1,6 +1,6 @@
 """What went wrong, in the database: functions of a connection, each bound to an agent's scope.
 
-Of each kind the newest `MOST` since a moment: more than anybody will look through.
+Of each kind among the newest `MOST` since a moment: more than anybody will look through.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from chamade_mcp.core.dms import GATEWAY, OUTBOUND, mine
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.events import EventType
 from chamade_mcp.model.ids import AccountId
+from chamade_mcp.model.messages import DeliveryState
 from chamade_mcp.store.schema import (
     accounts,
     api_keys,
@@ -48,7 +49,7 @@ _MESSAGE: Select[*tuple[Any, ...]] = (
 def undelivered(conn: Connection, scope: Scope, since: datetime) -> list[Row[*tuple[Any, ...]]]:
     """What was said, and did not arrive, or may not have."""
     found: list[Row[*tuple[Any, ...]]] = []
-    for state in ("failed", "unknown"):
+    for state in (DeliveryState.FAILED, DeliveryState.UNKNOWN):
         # As SQL has it, not as a parameter: for the indexes that have these alone.
         query = _MESSAGE.where(
             mine(scope),
@@ -61,7 +62,8 @@ def undelivered(conn: Connection, scope: Scope, since: datetime) -> list[Row[*tu
 
 
 def ended_badly(conn: Connection, scope: Scope, since: datetime) -> list[tuple[Row[Any], str]]:
-    """Calls that failed, each with why; and those that nobody answered, with nothing."""
+    """Of the newest `MOST` that are over: those that failed, each with why; and those that nobody answered,
+    with nothing."""
     recent = (
         select(calls)
         .where(calls.c.account_id == scope.account, calls.c.agent_id == scope.agent)

@@ -21,15 +21,21 @@ from chamade_mcp.kit.clock import Clock, iso
 from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.connections import ConnectionState
 from chamade_mcp.model.errors import InvalidRequest, NotFound
+from chamade_mcp.model.messages import DeliveryState
 from chamade_mcp.store.database import Database
 
 Kind = Literal["connection", "webhook", "message", "call", "key", "disk"]
 Fix = Literal["sign_in", "new_credentials", "look", "send_again", "ping", "new_key", "make_room"]
 
 _LISTED: Final = timedelta(days=7)
+_UNSAID: Final = {
+    DeliveryState.FAILED: "It was not delivered",
+    DeliveryState.UNKNOWN: "The platform did not confirm it in time",
+}
+"""Of messages whose platform gave no reason."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
     kind: Kind
     subject: str
@@ -121,56 +127,71 @@ class Troubles:
                 yield self._signed_out(listed)
 
     def _running_full(self) -> Trouble:
-        at, words = self._disk.since, self._disk.words
-        return Trouble("disk", "disk", at, "The gateway's disk", words, "make_room", lasting=True)
+        return Trouble(
+            kind="disk",
+            subject="disk",
+            at=self._disk.since,
+            name="The gateway's disk",
+            words=self._disk.words,
+            fix="make_room",
+            lasting=True,
+        )
 
     def _signed_out(self, listed: Listed) -> Trouble:
-        provider = self._platforms.provider_of(self._platforms.require(listed.platform))
-        again = listed.by_oauth and provider is not None
+        manifest = self._platforms.require(listed.platform)
+        provider = self._platforms.provider_of(manifest) if listed.by_oauth else None
         return Trouble(
-            "connection",
-            listed.id,
-            listed.created_at,
-            listed.identity.name,
-            listed.detail,
-            "sign_in" if again else "new_credentials",
-            listed.platform,
-            provider=provider if again else None,
+            kind="connection",
+            subject=listed.id,
+            at=listed.created_at,
+            name=listed.identity.name,
+            words=listed.detail,
+            fix="new_credentials" if provider is None else "sign_in",
+            platform=listed.platform,
+            provider=provider,
             lasting=True,
         )
 
 
 def _webhooks(conn: Connection, scope: Scope) -> Iterator[Trouble]:
     for row in rows.switched_off(conn, scope):
-        at = row.failed_at or row.created_at
-        name = row.description or row.url
-        yield Trouble("webhook", row.id, at, name, row.reason or "", "look", lasting=True)
+        yield Trouble(
+            kind="webhook",
+            subject=row.id,
+            at=row.failed_at or row.created_at,
+            name=row.description or row.url,
+            words=row.reason or "",
+            fix="look",
+            lasting=True,
+        )
 
 
 def _messages(conn: Connection, scope: Scope, since: datetime) -> Iterator[Trouble]:
     for row in rows.undelivered(conn, scope, since):
-        words = row.detail or (
-            "It was not delivered" if row.status == "failed" else "The platform did not confirm it in time"
-        )
         yield Trouble(
-            "message",
-            row.id,
-            row.created_at,
-            row.remote_name,
-            words,
-            "send_again",
-            row.platform,
-            row.conversation_id,
+            kind="message",
+            subject=row.id,
+            at=row.created_at,
+            name=row.remote_name,
+            words=row.detail or _UNSAID[row.status],
+            fix="send_again",
+            platform=row.platform,
+            conversation=row.conversation_id,
         )
 
 
 def _calls(conn: Connection, scope: Scope, since: datetime) -> Iterator[Trouble]:
     for row, why in rows.ended_badly(conn, scope, since):
-        if row.state == CallState.MISSED:
-            words, fix = "Nobody answered", "ping"
-        else:
-            words, fix = why, "look"
-        yield Trouble("call", row.id, row.ended_at or row.created_at, _who(row), words, fix, row.platform)
+        missed = row.state == CallState.MISSED
+        yield Trouble(
+            kind="call",
+            subject=row.id,
+            at=row.ended_at or row.created_at,
+            name=_who(row),
+            words="Nobody answered" if missed else why,
+            fix="ping" if missed else "look",
+            platform=row.platform,
+        )
 
 
 def _who(call: Row[Any]) -> str:
@@ -180,5 +201,11 @@ def _who(call: Row[Any]) -> str:
 
 def _keys(conn: Connection, scope: Scope, since: datetime) -> Iterator[Trouble]:
     for row in rows.refused_keys(conn, scope, since):
-        words = "It was revoked" if row.revoked_at is not None else "It has expired"
-        yield Trouble("key", row.id, row.refused_at, row.name, words, "new_key")
+        yield Trouble(
+            kind="key",
+            subject=row.id,
+            at=row.refused_at,
+            name=row.name,
+            words="It has expired" if row.revoked_at is None else "It was revoked",
+            fix="new_key",
+        )
