@@ -5,6 +5,7 @@ import { firstSteps, readFirstSteps, showFirstSteps } from "./firststeps.js";
 import { needs, readNeeds, showNeeds } from "./needs.js";
 import { readConnections, showConnections } from "./platforms.js";
 import { readRequests, showRequests } from "./requests.js";
+import { sure } from "./sure.js";
 
 const SHOWN = 5;
 const RARELY_MS = 12000; // links, keys, connections: what has no event of its own, or seldom one
@@ -27,30 +28,22 @@ function linkRow(link) {
   );
 }
 
-let revoking = null;
-
-function askRevoke(link) {
-  revoking = link;
-  $("revoke-what").textContent = link.kind === "room" ? "room" : "chat";
-  $("revoke-error").textContent = "";
-  $("revoke").showModal();
-}
-
-$("revoke-go").addEventListener("click", async () => {
-  try {
-    await api("DELETE", `/api/links/${revoking.id}`);
-  } catch (error) {
-    if (error.status !== 404) {
-      $("revoke-error").textContent = error.message;
-      return;
+function askRevoke({ id, kind }) {
+  const what = `The ${kind} closes at once for everybody who is in by it. The link cannot be switched on again.`;
+  sure("Revoke this link", what, "Revoke the link", async () => {
+    try {
+      await api("DELETE", `/api/links/${id}`);
+    } catch (error) {
+      if (error.status !== 404) throw error; // it is gone already
     }
-  }
-  links = links.filter((link) => link.id !== revoking.id);
-  showLinks();
-  $("revoke").close();
-  $("links-title").focus(); // the button that opened the dialog has gone
-  lookNow();
-});
+    links = links.filter((link) => link.id !== id);
+    return () => {
+      showLinks();
+      $("links-title").focus(); // the button that opened the dialog has gone
+      lookAtAll();
+    };
+  });
+}
 
 function showLinks() {
   fill($("links"), links.map((link) => ({ ...link, made: when(link.created_at) })), (link) => link.id, linkRow);
@@ -103,8 +96,7 @@ async function start(kind) {
     $("made-open").textContent = open;
     $("made-open").href = url;
     $("made").showModal();
-    rarelyAt = -Infinity;
-    lookNow();
+    lookAtAll();
   } catch (error) {
     trouble(error.message, 8000);
   } finally {
@@ -133,8 +125,10 @@ function greet() {
   $("hello").textContent = `Good ${part}${called}`;
 }
 
-function showAgent() {
-  const used = keys.filter((key) => key.last_used_at).sort((a, b) => (a.last_used_at < b.last_used_at ? 1 : -1))[0];
+/** The key that was used last. */
+const lastUsed = () => keys.filter((key) => key.last_used_at).sort((a, b) => (a.last_used_at < b.last_used_at ? 1 : -1))[0];
+
+function showAgent(used) {
   const [dot, words] = $("agent-state").children;
   dot.className = `dot ${used ? "ok" : ""}`;
   words.replaceChildren(...(used ? [el("bdi", {}, used.name), ` was used ${ago(used.last_used_at)}`] : ["No agent has connected yet"]));
@@ -144,32 +138,36 @@ function showAgent() {
   $("agent-go").textContent = used ? "Connect another" : "Connect your agent";
   $("agent-go").classList.toggle("strong", !used);
   $("agent").closest(".cols").classList.toggle("new", !used);
-  return Boolean(used);
 }
 
-function showSummary(calls, waiting, used, listed) {
-  const live = calls.length ? `${plural(calls.length, "call")} ${calls.length === 1 ? "is" : "are"} live` : "No call is live";
+/** What goes on, in a sentence; `live` calls and `waiting` conversations are counted. */
+function summary(live, waiting) {
+  const calls = live ? `${plural(live, "call")} ${live === 1 ? "is" : "are"} live` : "No call is live";
   const mail = waiting ? `${plural(waiting, "conversation")} ${waiting === 1 ? "waits" : "wait"} for an answer` : "everybody has an answer";
-  $("summary").textContent = used || calls.length || waiting ? `${live}, and ${mail}.` : listed ? "Welcome." : "Connect your agent, then start a room or send a chat link.";
+  return `${calls}, and ${mail}.`;
 }
 
 async function readRarely() {
-  const read = [api("GET", "/api/links"), api("GET", "/api/api-keys"), readConnections()];
-  const [readLinks, readKeys, readTitles] = await Promise.all(read);
-  titles = readTitles;
-  links = readLinks.links;
-  keys = readKeys.api_keys;
+  rarelyAt = performance.now();
+  try {
+    const read = [api("GET", "/api/links"), api("GET", "/api/api-keys"), readConnections()];
+    [{ links }, { api_keys: keys }, titles] = await Promise.all(read);
+  } catch (error) {
+    rarelyAt = -Infinity;
+    throw error;
+  }
 }
 
 async function look() {
-  const due = performance.now() - rarelyAt > RARELY_MS;
-  if (due) rarelyAt = performance.now();
-  const rarely = due && readRarely().catch((error) => ((rarelyAt = -Infinity), Promise.reject(error)));
+  const rarely = performance.now() - rarelyAt > RARELY_MS ? readRarely() : null;
   const [{ calls }, { conversations }] = await Promise.all([api("GET", "/api/calls"), api("GET", "/api/inbox?limit=50"), readRequests(), readNeeds(), readFirstSteps(), rarely]);
   const waiting = conversations.filter((one) => one.last_message?.direction === "inbound").length;
+  const used = lastUsed();
   greet();
   newcomer = showFirstSteps();
-  showSummary(calls, waiting, showAgent(), newcomer);
+  showAgent(used);
+  if (used || calls.length || waiting) $("summary").textContent = summary(calls.length, waiting);
+  else $("summary").textContent = newcomer ? "Welcome." : "Connect your agent, then start a room or send a chat link.";
   showCalls(calls, titles);
   fill($("inbox"), conversations.slice(0, SHOWN), (one) => one.conversation_id, (one) => conversationRow(one, titles));
   $("inbox-empty").hidden = conversations.length > 0;
@@ -185,6 +183,15 @@ if ($("returned")) history.replaceState(null, "", "/dashboard");
 // Events tell of calls and messages, the live stream of who comes, goes and asks to be let in. What is left is how
 // long a call lasts, and what somebody does elsewhere with links and keys.
 const lookNow = keepLooking(() => (newcomer ? 2000 : 8000), look);
-follow(lookNow, (type) => type === "connection_state" && (rarelyAt = -Infinity));
-followCalls(() => lookNow());
-needs(() => lookNow());
+
+/** At once, and at what is read rarely as well. */
+function lookAtAll() {
+  rarelyAt = -Infinity;
+  lookNow();
+}
+
+follow(lookNow, (type) => {
+  if (type === "connection_state") rarelyAt = -Infinity;
+});
+followCalls(lookNow);
+needs(lookNow);

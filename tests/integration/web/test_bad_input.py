@@ -148,7 +148,7 @@ async def test_two_tabs_do_not_contradict_each_other(desk: Desk, house: House) -
         await page.locator("#links button").click()
         (link,) = (await agent.get("/api/links")).json()["links"]
         (await agent.delete(f"/api/links/{link['id']}")).raise_for_status()
-        await page.click("#revoke-go")
+        await page.click("#sure-go")
         await expect(page.locator("#links-empty")).to_be_visible()
 
         second = (await agent.post("/api/agents", json={"name": "second"})).json()["id"]

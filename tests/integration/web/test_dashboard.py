@@ -58,7 +58,7 @@ async def test_a_room_from_its_link_to_its_end(desk: Desk, house: House, mute_br
         await expect(page.locator("#calls")).to_contain_text("No call at the moment")
 
     await page.click("#links button")
-    await page.click("#revoke-go")
+    await page.click("#sure-go")
     await expect(page.locator("#links-empty")).to_be_visible()
     async with httpx2.AsyncClient() as nobody:
         assert (await nobody.get(url)).status_code == 404
