@@ -1,34 +1,20 @@
 """Somebody else holds the database: what cannot be stored is refused, and nothing is promised."""
 
 import asyncio
-import sqlite3
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
-from pathlib import Path
 
 import httpx2
 
 from tests.chaos.checks import CATCH_UP_S, all_is_well
 from tests.chaos.conftest import Scene
 from tests.chaos.scale import LOCKED_S
+from tests.support.locked import locked
 from tests.support.waiting import until
 
 READ_WITHIN_S = 4.0
 """Below the 5 s for which writing waits."""
 GOING_ON = 50
 """Messages before it is locked, and after."""
-
-
-@contextmanager
-def locked(database: Path) -> Generator[None]:
-    holding = sqlite3.connect(database, isolation_level=None, timeout=CATCH_UP_S)
-    holding.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        holding.execute("ROLLBACK")
-        holding.close()
 
 
 async def test_nothing_is_promised_while_the_database_is_locked(chaos: Scene) -> None:

@@ -76,6 +76,23 @@ class Hosted:
         listed = (await self.get("/api/inbox"))["conversations"]
         return [await self.get(f"/api/inbox/{one['conversation_id']}") for one in listed]
 
+    async def shows(self, so: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
+        """The messages of the only conversation, oldest first, once they are `so`."""
+
+        found: list[dict[str, Any]] = []
+
+        async def reached() -> bool:
+            (one,) = await self.conversations()
+            found[:] = one["messages"]
+            return so(found)
+
+        await eventually(reached)
+        return found
+
+    async def newest_is(self, status: str) -> None:
+        """Waits until the newest message of the only conversation is."""
+        await self.shows(lambda messages: messages[-1]["status"] == status)
+
     async def answer(self, message: Mapping[str, Any], text: str = "", expect: int = 200, **more: Any) -> Any:
         """In the conversation of a message that was `heard`."""
         to = {name: message[name] for name in ("platform", "conversation_id")}
@@ -98,6 +115,11 @@ class Hosted:
 
         await eventually(enough)
         return await read()
+
+
+def corrected_and_reacted(messages: list[dict[str, Any]]) -> bool:
+    """The person made "first" "first, corrected", and reacted to what came after it."""
+    return messages[0]["text"] == "first, corrected" and any(m.get("reactions") for m in messages[1:])
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 
 from tests.integration.connectors.discord_hall import Hall, emulated, opened
-from tests.support.hosted import eventually
+from tests.support.hosted import corrected_and_reacted, eventually
 from tests.support.requirement import requirement
 from tests.support.waiting import until
 
@@ -68,15 +68,8 @@ async def test_a_message_is_answered_changed_and_taken_back(hall: Hall) -> None:
     discord.preview(direct, first)
     discord.edit(direct, first, "first, corrected")
     discord.react(ann, direct, said["id"], "\U0001f389")
-
-    async def told() -> bool:
-        (one,) = await gateway.conversations()
-        texts = [m["text"] for m in one["messages"]]
-        return texts[0] == "first, corrected" and any(m.get("reactions") for m in one["messages"][1:])
-
-    await eventually(told)
-    (one,) = await gateway.conversations()
-    assert one["messages"][1]["reactions"] == [{"emoji": "\U0001f389", "sender": "Ann"}]
+    _, answer = await gateway.shows(corrected_and_reacted)
+    assert answer["reactions"] == [{"emoji": "\U0001f389", "sender": "Ann"}]
     second = discord.answer(ann, direct, said["id"], "thank you")
     assert (await gateway.heard(2))[1]["reply_to"] == sent["message_id"]
     discord.delete(direct, second)
@@ -247,12 +240,7 @@ async def test_an_answer_that_is_lost_is_no_reason_to_say_it_twice(hall: Hall) -
     discord.silent.add("POST /channels/")
     await gateway.answer(message, "once", 202)
     discord.silent.clear()
-
-    async def delivered() -> bool:
-        (one,) = await gateway.conversations()
-        return one["messages"][-1]["status"] == "delivered"
-
-    await eventually(delivered)
+    await gateway.newest_is("delivered")
     assert [m["content"] for m in discord.said(token, direct)] == ["once"]
 
 

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from chamade_mcp.connectors.nctalk.emulator import TalkEmulator
-from tests.support.hosted import Hosted, eventually
+from tests.support.hosted import Hosted, corrected_and_reacted
 from tests.support.nextcloud import CALLBACK, begin, connect, emulated, house, signed
 from tests.support.requirement import requirement
 from tests.support.waiting import until
@@ -67,13 +67,7 @@ async def test_a_message_is_changed_and_taken_back(cloud: TalkEmulator, gateway:
     cloud.edit("ann", room, number, "first, corrected")
     cloud.react("ann", room, cloud.said(room, bot)[0]["id"], "\u2764\ufe0f")
     cloud.say("ann", room, "second")  # of edits and reactions the addon does not tell
-
-    async def told() -> bool:
-        (one,) = await gateway.conversations()
-        texts = [m["text"] for m in one["messages"]]
-        return texts[0] == "first, corrected" and any(m.get("reactions") for m in one["messages"][1:])
-
-    await eventually(told)
+    await gateway.shows(corrected_and_reacted)
     assert (await gateway.api.delete(path)).status_code == 200
     assert cloud.said(room, bot) == []
 

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from chamade_mcp.connectors.slack.emulator import SlackEmulator
 from chamade_mcp.connectors.slack.signing import SIGNATURE, TIMESTAMP, signature
-from tests.support.hosted import Hosted, eventually, hosted
+from tests.support.hosted import Hosted, corrected_and_reacted, eventually, hosted
 from tests.support.requirement import requirement
 from tests.support.server import serve
 from tests.support.waiting import until
@@ -137,15 +137,8 @@ async def test_a_message_is_answered_changed_and_taken_back(anyway: Office) -> N
     assert slack.reactions(direct, ts) == []
     slack.edit(direct, ts, "first, corrected")
     slack.react(ann, direct, said["ts"], "tada")
-
-    async def told() -> bool:
-        (one,) = await gateway.conversations()
-        texts = [m["text"] for m in one["messages"]]
-        return texts[0] == "first, corrected" and any(m.get("reactions") for m in one["messages"][1:])
-
-    await eventually(told)
-    (one,) = await gateway.conversations()
-    assert one["messages"][1]["reactions"] == [{"emoji": "\U0001f389", "sender": "Ann"}]
+    _, answer = await gateway.shows(corrected_and_reacted)
+    assert answer["reactions"] == [{"emoji": "\U0001f389", "sender": "Ann"}]
     slack.delete(direct, ts)
     assert (await gateway.api.delete(path)).status_code == 200
     assert slack.said(token, direct) == []
@@ -179,12 +172,7 @@ async def test_files_go_both_ways(anyway: Office) -> None:
     assert (said["text"], slack.content(said)) == ("yours", [PNG, b"hello"])
     assert [file["name"] for file in said["files"]] == ["cat.png", 'h\u00e9 "llo".txt']
     path = f"/api/messages/{sent['message_id']}"
-
-    async def delivered() -> bool:
-        (one,) = await gateway.conversations()
-        return one["messages"][-1]["status"] == "delivered"
-
-    await eventually(delivered)
+    await gateway.newest_is("delivered")
     assert (await gateway.api.delete(path)).status_code == 200
     assert slack.said(token, direct) == []
 

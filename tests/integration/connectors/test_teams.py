@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from chamade_mcp.connectors.teams.emulated_world import Refusal
-from tests.support.hosted import eventually
+from tests.support.hosted import corrected_and_reacted, eventually
 from tests.support.requirement import requirement
 from tests.support.teams import Office, office
 from tests.support.waiting import until
@@ -68,15 +68,8 @@ async def test_a_message_is_answered_changed_and_taken_back(here: Office) -> Non
     assert "\U0001f680" in refused["detail"]
     teams.edit(helper, ann, first, "first, corrected")
     teams.react(helper, ann, teams.said(direct)[0]["id"], added="1f389_partypopper")
-
-    async def told() -> bool:
-        (one,) = await gateway.conversations()
-        texts = [m["text"] for m in one["messages"]]
-        return texts[0] == "first, corrected" and any(m.get("reactions") for m in one["messages"][1:])
-
-    await eventually(told)
-    (one,) = await gateway.conversations()
-    assert one["messages"][1]["reactions"] == [{"emoji": "\U0001f389", "sender": "Ann"}]
+    _, answer = await gateway.shows(corrected_and_reacted)
+    assert answer["reactions"] == [{"emoji": "\U0001f389", "sender": "Ann"}]
     teams.react(helper, ann, teams.said(direct)[0]["id"], removed="1f389_partypopper")
     teams.delete(helper, ann, first)
     assert (await gateway.api.delete(path)).status_code == 200

@@ -1,13 +1,12 @@
 """Files on Microsoft Teams, behind their switch: what people send, and what they are offered."""
 
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.support.hosted import Hosted, eventually
 from tests.support.requirement import requirement
 from tests.support.teams import Office, office
 from tests.support.waiting import until
@@ -26,16 +25,6 @@ async def letting(tmp_path: Path) -> AsyncGenerator[Office]:
     """Files through."""
     async with office(tmp_path, files_enable="true") as it:
         yield it
-
-
-def in_state(gateway: Hosted, wanted: str) -> Callable[[], Awaitable[bool]]:
-    """Whether the newest message of the only conversation is."""
-
-    async def reached() -> bool:
-        (one,) = await gateway.conversations()
-        return one["messages"][-1]["status"] == wanted
-
-    return reached
 
 
 async def test_files_are_off_until_they_are_let_through(here: Office) -> None:
@@ -90,14 +79,14 @@ async def test_files_go_both_ways(letting: Office) -> None:
         "h\u00e9 llo.txt",
         5,
     )
-    await eventually(in_state(gateway, "sent"))
+    await gateway.newest_is("sent")
     for _ in range(2):  # Teams may ask twice
         teams.answer_offer(helper, ann, offer)
     await until(lambda: "h\u00e9 llo.txt" in teams.files)
     assert teams.files["h\u00e9 llo.txt"] == b"hello"
     await until(lambda: teams.said(direct)[-1]["attachments"][0]["contentType"].endswith("file.info"))
     await until(lambda: len(teams.said(direct)) == 3)  # the offer is gone
-    await eventually(in_state(gateway, "delivered"))
+    await gateway.newest_is("delivered")
 
 
 async def test_what_is_offered_may_be_declined_or_tampered_with(letting: Office) -> None:
@@ -120,11 +109,11 @@ async def test_what_is_offered_may_be_declined_or_tampered_with(letting: Office)
     teams.invoke(helper, ann, "composeExtension/query", {})
     await until(lambda: len(teams.bot(helper).answers) == 5)
     assert [status for status, _ in teams.bot(helper).answers] == [200, 200, 200, 200, 501]
-    await eventually(in_state(gateway, "sent"))
+    await gateway.newest_is("sent")
     assert teams.calls["file"] == 0
     teams.answer_offer(helper, ann, offer, url="https://evil.example.org/upload")
 
-    await eventually(in_state(gateway, "failed"))
+    await gateway.newest_is("failed")
     assert teams.calls["file"] == 0
 
 

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from chamade_mcp.connectors.telegram.emulator import TelegramEmulator
-from tests.support.hosted import Hosted, eventually, hosted
+from tests.support.hosted import Hosted, corrected_and_reacted, hosted
 from tests.support.requirement import requirement
 from tests.support.waiting import until
 
@@ -69,13 +69,7 @@ async def test_a_message_is_answered_changed_and_taken_back(
     assert emulator.reactions(token, ann.id, number) == ["\U0001f44d"]
     emulator.edit(token, ann, number, "first, corrected")
     emulator.react(token, ann, said["message_id"], "\u2764")
-
-    async def told() -> bool:
-        (one,) = await gateway.conversations()
-        texts = [m["text"] for m in one["messages"]]
-        return texts[0] == "first, corrected" and any(m.get("reactions") for m in one["messages"][1:])
-
-    await eventually(told)
+    await gateway.shows(corrected_and_reacted)
     assert (await gateway.api.delete(path)).status_code == 200
     assert emulator.said(token, ann.id) == []
 

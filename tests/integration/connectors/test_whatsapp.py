@@ -77,16 +77,9 @@ async def test_what_becomes_of_a_message_is_told(whatsapp: WhatsApp, gateway: Ho
     await gateway.answer(message, "answer")
     (said,) = emulator.said(number, ann)
 
-    async def reached(status: str) -> None:
-        async def now() -> bool:
-            (one,) = await gateway.conversations()
-            return one["messages"][-1]["status"] == status
-
-        await eventually(now)
-
     for status in ("read", "delivered", "sent"):  # in any order, and never back
         emulator.status(number, ann, said["id"], status)
-    await reached("read")
+    await gateway.newest_is("read")
 
 
 async def test_reactions_edits_and_deletions(whatsapp: WhatsApp, gateway: Hosted) -> None:

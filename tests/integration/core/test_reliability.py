@@ -1,10 +1,8 @@
 """Deliveries repeated, clocks that jump, a platform that hangs, a database somebody else holds."""
 
 import asyncio
-import sqlite3
 import time
-from collections.abc import AsyncGenerator, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,21 +23,10 @@ from chamade_mcp.model.messages import Sender
 from chamade_mcp.store.migrate import migrate
 from tests.support.gateway_process import gateway_process
 from tests.support.house import House, open_house
+from tests.support.locked import locked
 from tests.support.waiting import BOUND_S, Gate, until
 
 REPLY_S = 60.0
-
-
-@contextmanager
-def held(database: Path) -> Generator[None]:
-    """Somebody else writes, and does not come to an end."""
-    holding = sqlite3.connect(database, isolation_level=None, timeout=60)
-    holding.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        holding.execute("ROLLBACK")
-        holding.close()
 
 
 @pytest.fixture
@@ -175,7 +162,7 @@ async def test_what_became_of_a_message_is_stored_when_the_database_is_free_agai
     hold = house.platform.script.hold = Gate()
     sending = asyncio.create_task(house.inbox.send(owner, SCRIPTED, "Hi"))
     await asyncio.wait_for(hold.reached.wait(), 5)
-    with held(tmp_path / "chamade.db"):
+    with locked(tmp_path / "chamade.db"):
         asleep = house.clock.sleeping
         hold.set()
         await until(lambda: house.clock.sleeping > asleep, bound_s=20)
@@ -192,7 +179,7 @@ async def test_a_key_is_not_lost_when_its_answer_cannot_be_stored(house: House, 
     done, undone = (Request(owner.scope, key, "digest") for key in ("done", "undone"))
     assert isinstance(await repeats.begin(done), Begun)
     begun = await repeats.begin(undone)
-    with held(tmp_path / "chamade.db"):
+    with locked(tmp_path / "chamade.db"):
         await asyncio.gather(repeats.finish(done, answer), repeats.release(undone))
         assert await repeats.begin(done) == answer
         with pytest.raises(KeyReused):
@@ -212,7 +199,7 @@ async def test_a_database_that_somebody_else_holds_is_never_answered_with_accept
         httpx2.AsyncClient(base_url=gateway.url, headers={"x-api-key": gateway.key}, timeout=30) as api,
     ):
         assert (await api.post("/api/invite-link", json={"platform": "web"})).status_code == 200
-        with held(tmp_path / "data" / "chamade.db"):
+        with locked(tmp_path / "data" / "chamade.db"):
             # Longer than the gateway itself waits for the lock.
             answers = await asyncio.gather(
                 *(api.post("/api/invite-link", json={"platform": "web"}) for _ in range(4))

@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
+from sqlalchemy import Connection, inspect
 
 from chamade_mcp.store import schema
 from chamade_mcp.store.database import sqlite_engine
@@ -64,14 +64,23 @@ def test_the_migrations_make_what_the_schema_says(blank_database: Path) -> None:
     engine.dispose()
 
 
+def migrations() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "chamade_mcp.store:migrations")
+    return config
+
+
+def upgrade(conn: Connection, revision: str) -> None:
+    config = migrations()
+    config.attributes["connection"] = conn
+    command.upgrade(config, revision)
+
+
 def test_an_older_database_is_brought_to_the_same(tmp_path: Path) -> None:
     """Step by step from the first version, as the tables of a new one are made at once."""
     engine = sqlite_engine(tmp_path / "old.db")
-    config = Config()
-    config.set_main_option("script_location", "chamade_mcp.store:migrations")
     with engine.connect() as conn:
-        config.attributes["connection"] = conn
-        command.upgrade(config, "0001")
+        upgrade(conn, "0001")
         conn.commit()
     migrate(tmp_path / "old.db")
     with engine.connect() as conn:
@@ -86,11 +95,8 @@ def test_an_older_database_is_brought_to_the_same(tmp_path: Path) -> None:
 def test_what_refers_to_a_table_that_is_made_anew_stays(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     engine = sqlite_engine(path)
-    config = Config()
-    config.set_main_option("script_location", "chamade_mcp.store:migrations")
     with engine.connect() as conn:
-        config.attributes["connection"] = conn
-        command.upgrade(config, "0006")
+        upgrade(conn, "0006")
         conn.exec_driver_sql(
             "INSERT INTO accounts (id, email, name, password_hash, created_at)"
             " VALUES ('a', 'e', 'n', '-', '')"
@@ -117,11 +123,8 @@ def test_what_refers_to_a_table_that_is_made_anew_stays(tmp_path: Path) -> None:
 def test_events_of_an_older_version_know_their_call(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     engine = sqlite_engine(path)
-    config = Config()
-    config.set_main_option("script_location", "chamade_mcp.store:migrations")
     with engine.connect() as conn:
-        config.attributes["connection"] = conn
-        command.upgrade(config, "0006")
+        upgrade(conn, "0006")
         conn.exec_driver_sql(
             "INSERT INTO accounts (id, email, name, password_hash, created_at)"
             " VALUES ('acc', 'a@b', '', '', '')",
@@ -140,9 +143,7 @@ def test_events_of_an_older_version_know_their_call(tmp_path: Path) -> None:
 
 
 def test_head_is_the_newest_revision() -> None:
-    config = Config()
-    config.set_main_option("script_location", "chamade_mcp.store:migrations")
-    script = ScriptDirectory.from_config(config)
+    script = ScriptDirectory.from_config(migrations())
     assert script.get_heads() == [HEAD]
 
 
