@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from chamade_mcp.kit.chores import forever
 from chamade_mcp.kit.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -52,12 +53,10 @@ class Disk:
         return f"Something could not be stored: {free}" if self.room is Room.NONE else f"Only {free}"
 
     async def watch_forever(self) -> None:
-        while True:
-            await self.look()
-            await self._clock.sleep(_LOOK_EVERY_S)
+        await forever(self._clock, _LOOK_EVERY_S, self.look, "the disk was not looked at this time")
 
     async def look(self) -> None:
-        """Never raises: what cannot be measured is as it was."""
+        """What cannot be measured is as it was."""
         now = self._clock.now()
         try:
             self.free_bytes = await asyncio.to_thread(self._measure)
