@@ -10,6 +10,7 @@ from chamade_mcp.api.fields import Body, Line, Wire
 from chamade_mcp.api.operation import Answer, AnyOperation, Asked, Group, Operation
 from chamade_mcp.api.sign_ins import require_browser
 from chamade_mcp.core.agents import Agents
+from chamade_mcp.core.listing import LOOKED_AT
 from chamade_mcp.model.access import Permission
 
 _ConnectionId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
@@ -49,6 +50,10 @@ class AgentWire(Wire):
     keys: int
     grants: int
     connections: list[TieWire]
+    waiting: Annotated[
+        int,
+        Field(description=f"Of its newest {LOOKED_AT} conversations, those in which nobody has answered yet"),
+    ]
     created_at: str
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from chamade_mcp.core import agent_rows as rows
-from chamade_mcp.core import sign_ins
+from chamade_mcp.core import listing, sign_ins
 from chamade_mcp.core.accounts import Accounts
 from chamade_mcp.core.connections import Connections
 from chamade_mcp.core.engine import CallEngine
@@ -168,14 +168,20 @@ class Agents:
     async def _listed(self, principal: Principal, bounds: Bounds) -> Sequence[dict[str, object]]:
         keys = _count(await self._d.accounts.keys.list(bounds))
         apps = _count(await self._d.grants.list(bounds))
-        found = await self._d.database.read(partial(rows.of_account, account=bounds.account))
+
+        def query(conn: Connection) -> list[tuple[Row[Any], int]]:
+            every = [
+                (row, Scope(bounds.account, AgentId(row.id))) for row in rows.of_account(conn, bounds.account)
+            ]
+            return [(row, listing.waiting(conn, scope)) for row, scope in every if bounds.holds(scope)]
+
+        found = await self._d.database.read(query)
         return [
-            self._to_wire(row, principal, keys[row.id], apps[row.id])
-            for row in found
-            if bounds.holds(Scope(bounds.account, AgentId(row.id)))
+            self._to_wire(row, principal) | {"keys": keys[row.id], "grants": apps[row.id], "waiting": waiting}
+            for row, waiting in found
         ]
 
-    def _to_wire(self, row: Row[Any], principal: Principal, keys: int, apps: int) -> dict[str, object]:
+    def _to_wire(self, row: Row[Any], principal: Principal) -> dict[str, object]:
         scope = Scope(principal.account, AgentId(row.id))
         created_at: datetime = row.created_at
         return {
@@ -184,8 +190,6 @@ class Agents:
             "is_default": row.is_default,
             "current": scope == principal.scope,
             "created_at": iso(created_at),
-            "keys": keys,
-            "grants": apps,
             "connections": [_tie(one.to_wire()) for one in self._d.roster.of(scope)],
         }
 

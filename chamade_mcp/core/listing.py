@@ -8,16 +8,18 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, and_, func, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from chamade_mcp.core.dms import ACTIVE, mine
+from chamade_mcp.core.dms import ACTIVE, ASIDE, GATEWAY, INBOUND, mine
 from chamade_mcp.kit.clock import iso
 from chamade_mcp.kit.manifest import Manifest
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.errors import InvalidRequest
 from chamade_mcp.model.folding import fold
 from chamade_mcp.model.ids import Platform
-from chamade_mcp.store.schema import conversations
+from chamade_mcp.store.schema import conversations, messages
 
 _MOST_WORDS: Final = 8
+LOOKED_AT: Final = 50
+"""Conversations in which somebody may still wait: what is older is not counted."""
 _newest_first = (conversations.c.last_message_at.desc(), conversations.c.id)
 
 
@@ -67,6 +69,22 @@ def page(conn: Connection, scope: Scope, wanted: Wanted) -> tuple[Sequence[Row[A
     rows = conn.execute(query.order_by(*_newest_first).limit(wanted.limit + 1).offset(wanted.offset)).all()
     shown = rows[: wanted.limit]
     return shown, _cursor(shown[-1]) if len(rows) > wanted.limit else None
+
+
+def waiting(conn: Connection, scope: Scope) -> int:
+    """In how many of the newest `LOOKED_AT` conversations nobody has answered the person."""
+    newest = select(conversations.c.id).where(mine(scope), conversations.c.status == ACTIVE)
+    listed = newest.order_by(*_newest_first).limit(LOOKED_AT).subquery()
+    said = messages.c
+    last = (
+        select(said.direction)
+        .where(said.conversation_id == listed.c.id, said.status != ASIDE)
+        .where(or_(said.direction == INBOUND, said.sender_name != GATEWAY))
+        .order_by(said.seq.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return conn.execute(select(func.count()).select_from(listed).where(last == INBOUND)).scalar_one()
 
 
 def _meant(word: Word) -> ColumnElement[bool]:

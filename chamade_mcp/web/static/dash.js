@@ -201,14 +201,16 @@ export function tile(title) {
   return (words.length > 1 ? words[0][0] + words[1][0] : title.slice(0, 2)).toUpperCase();
 }
 
+/** Whether the agent, or its owner, said it. What else goes out is the gateway's notice. */
+export const isOurs = (last) => last.direction === "outbound" && (!last.sender || last.from_owner);
+
 const SEEN = 400; // characters of a message: no row shows more
 
 /** One row of an inbox list. */
 export function conversationRow(item, titles, current) {
   const { conversation_id: id, platform, remote_name: name, last_message: last, last_message_at: at } = item;
   const title = titles.get(platform) ?? platform;
-  // What else has a sender there is the gateway's notice.
-  const ours = last?.direction === "outbound" && (!last.sender || last.from_owner);
+  const ours = last && isOurs(last);
   const state = !last ? "" : !ours ? "Not answered" : last.status === "failed" ? "Not delivered" : "";
   const text = (last && plain(last.text.slice(0, SEEN))) || last?.attachments.map((file) => file.name).join(", ") || "";
   const row = el(

@@ -1,5 +1,5 @@
 // The home page: calls, the inbox, open links, and the two ways to let a person in.
-import { $, ago, api, conversationRow, day, el, fill, follow, keepLooking, plural, shortDay, trouble, when } from "./dash.js";
+import { $, ago, api, conversationRow, day, el, fill, follow, isOurs, keepLooking, plural, shortDay, trouble, when } from "./dash.js";
 import { followCalls, showCalls } from "./livecalls.js";
 import { firstSteps, readFirstSteps, showFirstSteps } from "./firststeps.js";
 import { needs, readNeeds, showNeeds } from "./needs.js";
@@ -14,6 +14,7 @@ let titles = new Map();
 let keys = [];
 let links = [];
 let rarelyAt = -Infinity;
+const others = $("others") && import("./others.js"); // where there are other agents
 let newcomer = false; // waits for what no event tells: that a key is used, that the agent answers
 
 // --- links ------------------------------------------------------------------------------------------------
@@ -150,7 +151,7 @@ function summary(live, waiting) {
 async function readRarely() {
   rarelyAt = performance.now();
   try {
-    const read = [api("GET", "/api/links"), api("GET", "/api/api-keys"), readConnections()];
+    const read = [api("GET", "/api/links"), api("GET", "/api/api-keys"), readConnections(), others?.then(({ look: lookAtOthers }) => lookAtOthers())];
     [{ links }, { api_keys: keys }, titles] = await Promise.all(read);
   } catch (error) {
     rarelyAt = -Infinity;
@@ -161,7 +162,7 @@ async function readRarely() {
 async function look() {
   const rarely = performance.now() - rarelyAt > RARELY_MS ? readRarely() : null;
   const [{ calls }, { conversations }] = await Promise.all([api("GET", "/api/calls"), api("GET", "/api/inbox?limit=50"), readRequests(), readNeeds(), readFirstSteps(), rarely]);
-  const waiting = conversations.filter((one) => one.last_message?.direction === "inbound").length;
+  const waiting = conversations.filter(({ last_message: last }) => last && !isOurs(last)).length;
   const used = lastUsed();
   greet();
   newcomer = showFirstSteps();

@@ -103,6 +103,12 @@ async def test_a_connection_moves_and_the_dashboard_shows_one_agent_at_a_time(of
         (found,) = (await second.get("/api/inbox")).json()["conversations"]
     assert found["last_message"]["text"] == "for the second alone"
 
+    await desk.open("")
+    others = page.locator("#others li")
+    await expect(others).to_have_count(1)
+    await expect(others.locator("b")).to_have_text(NAME)
+    await expect(others).to_contain_text("1 conversation waits for an answer")
+    assert await desk.violations("others") == []
     await desk.open("/inbox")
     await expect(page.locator("#inbox li")).to_have_count(0)
     other_tab = await page.context.new_page()
@@ -118,6 +124,14 @@ async def test_a_connection_moves_and_the_dashboard_shows_one_agent_at_a_time(of
     await expect(other_tab.locator("#trouble")).to_contain_text("Another agent is shown in this browser now")
     assert await other_tab.input_value("#key-name") == "late"
     await other_tab.close()
+    await desk.open("")
+    await expect(page.locator("#summary")).to_contain_text("1 conversation waits for an answer")
+    await office.press("Show AI Agent")
+    await expect(others).to_contain_text(NAME)
+    await expect(page.locator("#inbox li")).to_have_count(0)
+    await office.press(f"Show {NAME}")
+    await expect(page.locator("#inbox li")).to_contain_text("for the second alone")
+    assert page.url == f"{office.house.url}/dashboard/inbox"
 
     await desk.open("/agents")
     await page.locator(".agent-card").nth(1).get_by_role("button", name="Delete").click()

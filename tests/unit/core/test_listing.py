@@ -4,11 +4,12 @@ import json
 import time
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import Connection
 
-from chamade_mcp.core import dms
+from chamade_mcp.core import dms, listing
 from chamade_mcp.kit.clock import iso
 from chamade_mcp.kit.testing import SCRIPTED
 from chamade_mcp.model.access import Principal
@@ -55,6 +56,32 @@ async def test_those_of_one_moment_are_each_on_one_page(house: House) -> None:
         before = page["next"]
     assert sorted(seen) == ["Ann", "Ben", "Cleo"]
     assert before is None
+
+
+async def test_who_waits_is_who_was_not_answered(house: House) -> None:
+    owner, other = await house.owner(), await house.owner()
+
+    async def waiting(whose: Principal) -> int:
+        return await house.database.read(partial(listing.waiting, scope=whose.scope))
+
+    assert await waiting(owner) == 0
+    await people(house, owner, ["ann", "ben", "cleo"])
+    assert (await waiting(owner), await waiting(other)) == (3, 0)
+    found = {c["remote_name"]: c for c in (await house.inbox.snapshot(owner))["conversations"]}
+    ben = found["Ben"]["conversation_id"]
+    await house.inbox.send(owner, SCRIPTED, "answer", conversation_id=ben)
+    assert await waiting(owner) == 2
+    # What the gateway itself says is no answer, and what is said to it is no question.
+    last = found["Cleo"]["last_message"]["id"]
+    notice = {"direction": dms.OUTBOUND, "sender_name": dms.GATEWAY}
+    await people(house, owner, ["cleo"])
+    newest = {c["remote_name"]: c for c in (await house.inbox.snapshot(owner))["conversations"]}
+    await house.database.write(partial(dms.change, message=newest["Cleo"]["last_message"]["id"], **notice))
+    assert await waiting(owner) == 2
+    await house.database.write(partial(dms.change, message=last, status=dms.ASIDE))
+    assert await waiting(owner) == 1
+    await house.inbox.send(owner, SCRIPTED, "answer", conversation_id=ben)
+    assert await waiting(owner) == 1
 
 
 @pytest.mark.parametrize("before", ["x", "|conv_1", "99999-01-01|conv_1", "0001-01-01T00:00:00+14:00|c"])
