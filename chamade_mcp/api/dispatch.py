@@ -1,9 +1,7 @@
 """From an ASGI request to an operation and back. One pass, no middleware stack, no request object."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 from pydantic import BaseModel
@@ -17,19 +15,10 @@ from chamade_mcp.api.operation import AnyOperation, Asked, Json, Raw, Reply
 from chamade_mcp.api.routing import Router
 from chamade_mcp.api.validation import parse_body, parse_query
 from chamade_mcp.core.keys import require
-from chamade_mcp.kit.clock import iso
+from chamade_mcp.kit.compact import compact
 from chamade_mcp.model.access import Principal
 from chamade_mcp.model.errors import FieldError, NotFound, ValidationFailed
 
-
-def _stamp(value: object) -> str:
-    """Rows of the export carry moments as they are."""
-    if isinstance(value, datetime):
-        return iso(value)
-    raise TypeError(f"{type(value).__name__} is no JSON")
-
-
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_stamp).encode
 _TYPE = (b"content-type", b"application/json")
 _PRIVATE = (b"cache-control", b"no-store")
 
@@ -102,8 +91,7 @@ class Dispatch:
 
 
 async def _send_json(send: Send, status: int, body: Json, *, head: bool) -> None:
-    # A lone surrogate can come from a platform; an answer with a mark in it beats no answer.
-    raw = _encode(body).encode("utf-8", "replace")
+    raw = compact(body)
     length = (b"content-length", b"%d" % len(raw))
     await send({"type": "http.response.start", "status": status, "headers": [_TYPE, length, _PRIVATE]})
     await send({"type": "http.response.body", "body": b"" if head else raw})

@@ -1,6 +1,5 @@
 """`GET /api/live`: who speaks in the agent's calls right now, for the owner's eyes."""
 
-import json
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +9,7 @@ from chamade_mcp.api.event_answer import EventAnswer
 from chamade_mcp.api.operation import Answer, Asked, Group, Operation
 from chamade_mcp.core.onlookers import Onlooker, Onlookers, SeenCall
 from chamade_mcp.kit.clock import Clock
+from chamade_mcp.kit.compact import compact
 from chamade_mcp.kit.holding import holding
 from chamade_mcp.model.access import Permission
 from chamade_mcp.model.events import Cursor, Envelope
@@ -104,7 +104,4 @@ class _Feed:
         if not self._untold:
             return b""
         self._untold = False
-        # Half of a surrogate pair can stand in a platform's names.
-        return frame(
-            json.dumps(self._seen, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-        )
+        return frame(compact(self._seen))

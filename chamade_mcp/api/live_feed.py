@@ -4,18 +4,17 @@ A stream begins with one event that says where in the log it stands: `ready`, or
 the client came with cannot be gone on from. What happened in between is then to be read from the inbox.
 """
 
-import json
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from chamade_mcp.core.hub import EventHub
+from chamade_mcp.kit.compact import compact
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.events import Cursor, Envelope
 
 READY: Final = "ready"
 RESET: Final = "reset"
 _DETAIL: Final = "That cursor is expired or unknown: read GET /api/inbox, then go on from here"
-_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 Frame: TypeAlias = Callable[[bytes, Cursor], bytes]
 """An event as JSON, and its cursor, to what goes over the wire."""
@@ -39,8 +38,7 @@ class LiveFeed:
         return b""
 
     def _event(self, payload: dict[str, object], cursor: Cursor) -> bytes:
-        # Half of a surrogate pair can come from a platform, and from an older version's log.
-        return self._frame(_dumps({**payload, "seq": cursor}).encode("utf-8", "replace"), cursor)
+        return self._frame(compact({**payload, "seq": cursor}), cursor)
 
 
 async def live_feed(hub: EventHub, owner: Scope, after: str | None, frame: Frame) -> LiveFeed:

@@ -1,6 +1,5 @@
 """The document for machines at ``/openapi.json``; people read it below ``/docs/api``."""
 
-import json
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -9,6 +8,7 @@ from starlette.responses import Response
 from chamade_mcp.api.fields import Wire
 from chamade_mcp.api.openapi import Schema, document
 from chamade_mcp.api.operation import Answer, Asked, Group, Operation
+from chamade_mcp.kit.compact import compact
 
 
 class Reference:
@@ -40,4 +40,4 @@ class Reference:
 
     @cached_property
     def _json(self) -> bytes:
-        return json.dumps(self.document, ensure_ascii=False, separators=(",", ":")).encode()
+        return compact(self.document)

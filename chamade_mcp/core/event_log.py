@@ -1,6 +1,5 @@
 """The account's event log in the database: the truth behind every live stream."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import NoResultFound
 
 from chamade_mcp.kit.clock import iso
+from chamade_mcp.kit.compact import compact
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.events import Cursor, Envelope, Event, EventType
 from chamade_mcp.model.ids import AccountId, AgentId, CallId
@@ -53,7 +53,7 @@ def append(conn: Connection, happened: Sequence[Event], at: datetime) -> list[En
 
 def _row(cursor: Cursor, event: Event, at: str) -> tuple[object, ...]:
     call = event.payload.get("call_id")
-    return event.account, cursor, event.agent, str(event.type), call, json.dumps(event.payload), at
+    return event.account, cursor, event.agent, str(event.type), call, compact(event.payload).decode(), at
 
 
 def _take(conn: Connection, account: AccountId, count: int) -> Iterator[int]:

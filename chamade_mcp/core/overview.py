@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, select
+from sqlalchemy import Connection, RowMapping, Table, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from chamade_mcp.core import retention, usage_rows
@@ -13,6 +14,7 @@ from chamade_mcp.core.calls import CallService
 from chamade_mcp.core.inbox import Inbox
 from chamade_mcp.core.operators import Operators
 from chamade_mcp.core.platforms import Platforms
+from chamade_mcp.kit.clock import iso
 from chamade_mcp.model.access import Principal
 from chamade_mcp.model.errors import GatewayError
 from chamade_mcp.model.messages import DeliveryState
@@ -160,8 +162,13 @@ class Overview:
             for name, table in _EXPORTED:
                 columns = [c for c in table.c if c.name not in _SECRET_COLUMNS]
                 rows = conn.execute(select(*columns).where(table.c.account_id == principal.account))
-                tables[name] = [dict(row) for row in rows.mappings()]
+                tables[name] = [_plain(row) for row in rows.mappings()]
             return tables
 
         await usage_rows.count_up(self._database, principal.account)
         return {"account": await self._accounts.profile(principal), **await self._database.read(query)}
+
+
+def _plain(row: RowMapping) -> dict[str, Any]:
+    """A row as JSON can say it."""
+    return {str(name): iso(value) if isinstance(value, datetime) else value for name, value in row.items()}

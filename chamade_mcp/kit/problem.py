@@ -1,11 +1,11 @@
 """A `GatewayError` as an HTTP answer: RFC 9457 `application/problem+json`."""
 
-import json
 import math
 from collections.abc import Mapping
 
 from starlette.responses import Response
 
+from chamade_mcp.kit.compact import compact
 from chamade_mcp.model.errors import GatewayError
 
 MEDIA_TYPE = "application/problem+json"
@@ -22,5 +22,4 @@ def problem_response(
         extra["x-request-id"] = request_id
     if error.retry_after is not None:
         extra["retry-after"] = str(math.ceil(error.retry_after))
-    body = json.dumps(wire, ensure_ascii=False, separators=(",", ":")).encode()
-    return Response(body, status_code=error.status, headers=extra, media_type=MEDIA_TYPE)
+    return Response(compact(wire), status_code=error.status, headers=extra, media_type=MEDIA_TYPE)

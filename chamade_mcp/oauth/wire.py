@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from chamade_mcp.kit.compact import compact
 from chamade_mcp.model.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -52,8 +53,9 @@ class OAuthError(Exception):
 
 
 def answer(body: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    raw = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-    return Response(raw, status, headers={**NO_STORE, **(headers or {})}, media_type="application/json")
+    return Response(
+        compact(body), status, headers={**NO_STORE, **(headers or {})}, media_type="application/json"
+    )
 
 
 def guarded(endpoint: Endpoint) -> Endpoint:

@@ -1,8 +1,8 @@
 """Events in the words of MCP: channel messages as Claude Code shows them, and updates of resources."""
 
-import json
 from typing import Final
 
+from chamade_mcp.kit.compact import compact
 from chamade_mcp.model.events import Cursor, Envelope, EventType
 from chamade_mcp.sessions import jsonrpc
 from chamade_mcp.sessions.protocol import CHANNEL, CHANNEL_PERMISSION
@@ -21,7 +21,6 @@ _WHO: Final = {
     EventType.CALL_INVITE: "caller",
 }
 """Events with people's own words, and where these say whose they are."""
-_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 
 def channel_message(envelope: Envelope) -> bytes:
@@ -33,7 +32,7 @@ def channel_message(envelope: Envelope) -> bytes:
         if payload.get(who):
             meta["sender"] = str(payload[who])
         meta["trust"] = "untrusted"
-    params: JsonObject = {"content": _dumps(payload), "meta": meta}
+    params: JsonObject = {"content": compact(payload).decode(), "meta": meta}
     return jsonrpc.notification(CHANNEL, params)
 
 
@@ -44,7 +43,7 @@ def missed_message(oldest: Cursor) -> bytes:
         "oldest": oldest,
         "detail": "You were away for longer than events are kept: look at chamade_inbox",
     }
-    params: JsonObject = {"content": _dumps(told), "meta": {"type": "reset"}}
+    params: JsonObject = {"content": compact(told).decode(), "meta": {"type": "reset"}}
     return jsonrpc.notification(CHANNEL, params)
 
 

@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, NoReturn, cast
 
+from pydantic_core import to_json
+
 from chamade_mcp.sessions.protocol import INVALID_REQUEST, PARSE_ERROR
 from chamade_mcp.sessions.surface import JsonObject
 
@@ -53,7 +55,6 @@ def _no_constant(name: str) -> NoReturn:
 
 
 _decode = json.JSONDecoder(parse_constant=_no_constant).decode
-_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 _ascii = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
@@ -118,8 +119,8 @@ def _deeper_than(value: object, limit: int) -> bool:
 def encode(value: object) -> bytes:
     """Compact JSON in UTF-8."""
     try:
-        return _compact(value).encode()
-    except UnicodeEncodeError:
+        return to_json(value)
+    except ValueError:
         # Half a surrogate pair, which only an escape can carry.
         return _ascii(value).encode()
 

@@ -1,6 +1,5 @@
 """One attempt: signed, posted behind the guard, and what came of it in words."""
 
-import json
 from collections.abc import Collection
 from typing import Any, Final
 
@@ -8,6 +7,7 @@ from chamade_mcp.core.webhooks.records import SECRET_PURPOSE, Attempt, Target
 from chamade_mcp.core.webhooks.schedule import retry_after_s
 from chamade_mcp.core.webhooks.signing import signed_headers
 from chamade_mcp.kit.clock import Clock
+from chamade_mcp.kit.compact import compact
 from chamade_mcp.kit.outbound import Failed, Fetched, Outbound, Refused
 from chamade_mcp.model.ids import WebhookDeliveryId
 from chamade_mcp.store.secrets import SealBroken, SecretBox
@@ -16,7 +16,6 @@ TIMEOUT_S: Final = 15.0
 RESPONSE_BYTES: Final = 1024
 _EXPIRED: Final = "The event is no longer kept"
 _UNREADABLE: Final = "The secret was sealed with another key of the gateway: rotate it"
-_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 
 class Carrier:
@@ -50,8 +49,7 @@ class Carrier:
         return Attempt(started_at, duration_ms, fetched.status, error, _text(fetched.body), patience_s)
 
     async def _post(self, target: Target, delivery: WebhookDeliveryId, body: dict[str, Any]) -> Fetched:
-        # Half of a surrogate pair can come from a platform.
-        raw = _dumps(body).encode("utf-8", "replace")
+        raw = compact(body)
         secrets = [self._box.open(SECRET_PURPOSE, sealed) for sealed in target.sealed]
         headers = signed_headers(delivery, self._clock.now(), raw, secrets)
         return await self._outbound.post(
