@@ -13,9 +13,9 @@ from chamade_mcp.model.ids import MessageRef, ThreadRef
 from chamade_mcp.model.messages import Attachment, Outgoing
 
 
-async def texts_of(manifest: Manifest, markdown: str, *, may_split: bool) -> list[str]:
-    """What each message says, in the agent's Markdown."""
-    if not may_split or manifest.text_limit is None:
+async def texts_of(manifest: Manifest, markdown: str) -> list[str]:
+    """What each message says where it may be several, in the agent's Markdown."""
+    if manifest.text_limit is None:
         return [markdown]
     # A second and more, for text made to be hard: others are served meanwhile.
     return await asyncio.to_thread(split, markdown, manifest.format, manifest.text_unit, manifest.text_limit)

@@ -79,29 +79,31 @@ class Outbox:
         self._deliver = deliver
         self._give_up = give_up
         self._lanes: dict[ConversationId, _Lane] = {}
-        self._delivering: dict[str, asyncio.Future[None]] = {}
-        """By key, what is just being tried."""
+        self._delivering: dict[str, asyncio.Future[None] | None] = {}
+        """By key what is just being tried, and who waits until it was."""
         self._closed = False
 
     async def answered(self, key: str) -> None:
         """Waits, within reason, until what is just being tried under `key` is settled."""
-        attempt = self._delivering.get(key)
-        if attempt is not None:
-            await race(asyncio.wait([attempt]), self._clock.sleep(_FINISH_S))
+        if key in self._delivering:
+            tried = self._delivering[key] or asyncio.get_running_loop().create_future()
+            self._delivering[key] = tried
+            await race(asyncio.wait([tried]), self._clock.sleep(_FINISH_S))
 
-    def put(self, errand: Errand) -> asyncio.Future[Settled]:
-        """The future never fails. A message that is in here already is not put in twice."""
+    def put(self, errand: Errand, told: asyncio.Future[Settled] | None = None) -> asyncio.Future[Settled]:
+        """The future, `told` where it is given, never fails; who cancels it is not told. A message that is in
+        here already is not put in twice."""
         lane = self._lanes.get(errand.whom.conversation)
         if lane is None:
             lane = self._lanes[errand.whom.conversation] = _Lane()
         key = errand.outgoing.key
         if key in lane.told:
-            return lane.told[key]
-        told = lane.told[key] = asyncio.get_running_loop().create_future()
+            return _same(lane.told[key])
+        told = lane.told[key] = told or asyncio.get_running_loop().create_future()
         age_s = max(0.0, (self._clock.now() - errand.at).total_seconds())
         heapq.heappush(lane.waiting, (errand.seq, self._clock.monotonic() + GIVE_UP_S - age_s, errand))
         if lane.pausing or self._closed:
-            told.set_result(DeliveryState.PENDING)
+            lane.settle(key, DeliveryState.PENDING)
         elif lane.task is None:
             lane.task = asyncio.create_task(self._run(errand.whom.conversation, lane), name="outbox")
         return told
@@ -146,21 +148,13 @@ class Outbox:
         if not lane.waiting:
             self._lanes.pop(conversation, None)
 
-    async def _attempt(self, errand: Errand) -> DeliveryState:
-        key = errand.outgoing.key
-        attempt = self._delivering[key] = asyncio.get_running_loop().create_future()
-        try:
-            return await self._deliver(errand)
-        finally:
-            del self._delivering[key]
-            attempt.set_result(None)
-
     async def _see_through(self, errand: Errand, last_s: float, lane: _Lane) -> Settled:
         """Tries until it is settled, or `last_s` has come."""
-        attempts = 0
+        attempts, key = 0, errand.outgoing.key
         while True:
+            self._delivering[key] = None
             try:
-                return await self._attempt(errand)
+                return await self._deliver(errand)
             except Unavailable as error:
                 attempts += 1
                 pause = _pause(attempts, error)
@@ -174,13 +168,29 @@ class Outbox:
             except WindowClosed as error:
                 return error
             except Exception as error:
-                log.warning("message %s was not delivered: %r", errand.outgoing.key, error)
+                log.warning("message %s was not delivered: %r", key, error)
                 return error
+            finally:
+                tried = self._delivering.pop(key)
+                if tried is not None:
+                    tried.set_result(None)
             lane.pausing = True
-            for key in lane.told:
-                lane.settle(key, DeliveryState.PENDING)
+            for each in lane.told:
+                lane.settle(each, DeliveryState.PENDING)
             await self._clock.sleep(pause)
             lane.pausing = False
+
+
+def _same(told: asyncio.Future[Settled]) -> asyncio.Future[Settled]:
+    """For another one who waits: neither of them takes it from the other by going away."""
+    same: asyncio.Future[Settled] = told.get_loop().create_future()
+
+    def tell(told: asyncio.Future[Settled]) -> None:
+        if not same.done():
+            same.set_result(DeliveryState.PENDING if told.cancelled() else told.result())
+
+    told.add_done_callback(tell)
+    return same
 
 
 def _pause(attempts: int, error: Unavailable) -> float:

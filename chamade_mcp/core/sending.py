@@ -26,7 +26,7 @@ from chamade_mcp.core.windows import Flushed, Windows
 from chamade_mcp.core.wording import require_feature, require_files, worded
 from chamade_mcp.kit.connector import WindowClosed
 from chamade_mcp.kit.manifest import Manifest
-from chamade_mcp.kit.waiting import to_the_end
+from chamade_mcp.kit.waiting import race, to_the_end
 from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.capabilities import MessageFeature
 from chamade_mcp.model.errors import (
@@ -81,6 +81,23 @@ class HowToSend(TypedDict, total=False):
     """What is too long for the platform goes out as several messages."""
 
 
+class _Begun:
+    """A send from the moment that it is handed to the database."""
+
+    __slots__ = ("answer", "told", "whom")
+
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[Settled] = asyncio.get_running_loop().create_future()
+        """What became of the last part, before which all the others are settled."""
+        self.told: Sequence[asyncio.Future[Settled] | None] = ()
+        """The same of each part, once it is stored; None for one that had been stored before."""
+        self.whom: Correspondent | None = None
+
+    def answered(self, outcome: Settled) -> None:
+        if not self.answer.done():
+            self.answer.set_result(outcome)
+
+
 class Sending:
     """An `Attendant` of its reply clock."""
 
@@ -91,7 +108,7 @@ class Sending:
         self.windows = Windows(deps)
         self._departures = Departures(deps, self.windows)
         self._courier = Courier(deps, self.replies, self.windows)
-        self._patience = Patience(deps.clock, _PATIENCE_S)
+        self._patience = Patience[Settled](deps.clock, _PATIENCE_S, DeliveryState.PENDING)
 
     async def start(self) -> None:
         """Sends on its way what an earlier life of the gateway stored and did not get to."""
@@ -118,34 +135,33 @@ class Sending:
         Raises `PlatformRefused`, with the outcome `unknown` when the platform did not answer in time.
         """
         scope, manifest = principal.scope, self._d.platforms.require(platform)
-        quoted = await self._quoted(scope, manifest, how)
+        replies_to, files = how.get("reply_to"), how.get("attachments", ())
+        quoted = await self._quoted(scope, manifest, replies_to, how) if replies_to is not None else None
         thread = how.get("thread") or (None if quoted is None else quoted.thread)
         if thread is not None:
             require_feature(manifest, MessageFeature.THREADS)
         target = how.get("conversation_id") if quoted is None else quoted.conversation_id
         to = Destination(scope, manifest.platform, target)
-        if how.get("attachments"):  # before anything is fetched
+        if files:  # before anything is fetched
             require_files(manifest)
             await self._d.database.read(partial(self._departures.find_reachable, to=to))
-        texts = await texts_of(manifest, text, may_split=how.get("split", False))
-        name = await self._owner_name(principal)
+        split = how.get("split", False)
+        texts = await texts_of(manifest, text) if split else [text]
         outgoing = compose(
             manifest,
             texts,
             how.get("message_id") or new_message_id(self._d.clock.now()),
-            attachments=await self._d.files.attach(scope, how.get("attachments", ())),
+            attachments=await self._d.files.attach(scope, files) if files else (),
             reply_to=None if quoted is None else quoted.platform_ref,
             thread=None if thread is None else ThreadRef(thread),
-            sender_name=name,
+            sender_name="" if principal.browser is None else await self._owner_name(principal),
         )
-        typing = how.get("keep_typing", False)
-        whom, told = await self._begin(to, outgoing, texts, quoted, keep_typing=typing)
-        keys = [one.key for one in outgoing]
-        more = {"message_ids": keys} if how.get("split") else {}
-        if outgoing[0].attachments and not _held(told):
-            body = {"status": "pending", "message_id": keys[0], "delivery": "async"}
-            return SendResult(200, body | more)
-        result = await self._result(whom, keys, told)
+        typing, waits = how.get("keep_typing", False), not outgoing[0].attachments
+        begun = self._begin(to, outgoing, texts, quoted, keep_typing=typing, waits=waits)
+        result = await self._outcome(begun, [one.key for one in outgoing])
+        if not waits and result.body["status"] == DeliveryState.PENDING:
+            result = replace(result, status=200)
+        more = {"message_ids": [one.key for one in outgoing]} if split else {}
         return replace(result, body=result.body | more) if more else result
 
     async def retry(self, principal: Principal, message: str) -> SendResult:
@@ -166,22 +182,48 @@ class Sending:
             return errand.whom, _settled(WindowClosed()) if held else self._courier.put(errand)
 
         whom, told = await to_the_end(begin())
-        return await self._result(whom, [message], [told])
+        return await self._told(whom, [message], [told])
 
-    async def _result(
+    async def _outcome(self, begun: _Begun, keys: Sequence[str]) -> SendResult:
+        try:
+            outcome = await begun.answer
+        finally:
+            self._patience.forget(begun.answer)
+        whom = begun.whom
+        assert whom is not None, "something has become of what was not stored"
+        if None in begun.told:
+            told = [
+                one or await to_the_end(self._known(whom.scope, key))
+                for one, key in zip(begun.told, keys, strict=True)
+            ]
+            return await self._told(whom, keys, told)
+        parts = [one for one in begun.told[:-1] if one is not None]
+        for one in parts:
+            promise(one)
+        return await self._result(whom, keys, [*(one.result() for one in parts), outcome])
+
+    async def _told(
         self, whom: Correspondent, keys: Sequence[str], told: Sequence[asyncio.Future[Settled]]
     ) -> SendResult:
-        await self._patience.wait(told)
-        for one in told:
+        """Waits for what is missing of them, within reason."""
+        missing = [one for one in told if not one.done()]
+        if missing:
+            await race(asyncio.wait(missing), self._d.clock.sleep(_PATIENCE_S))
+        for one in missing:
             promise(one)
-        if _held(told):
-            return await self._queued(whom, keys)
-        settled = [one.result() for one in told]
-        for at, outcome in enumerate(settled):
-            if isinstance(outcome, GatewayError) and outcome.outcome is Outcome.NOT_DONE and at:
+        return await self._result(whom, keys, [one.result() for one in told])
+
+    async def _result(
+        self, whom: Correspondent, keys: Sequence[str], settled: Sequence[Settled]
+    ) -> SendResult:
+        failed = [(at, one) for at, one in enumerate(settled) if isinstance(one, Exception)]
+        if failed:
+            if any(isinstance(error, WindowClosed) for _, error in failed):
+                return await self._queued(whom, keys)
+            at, error = failed[0]
+            if at and isinstance(error, GatewayError) and error.outcome is Outcome.NOT_DONE:
                 raise incomplete(whom.platform, keys, at)
-            if isinstance(outcome, Exception):
-                raise outcome
+            raise error
         if DeliveryState.PENDING in settled:
             return SendResult(202, {"status": "pending", "message_id": keys[0], "delivery": "async"})
         # The contract's one word for what the platform has; the inbox tells how far it got.
@@ -189,7 +231,7 @@ class Sending:
 
     async def _queued(self, whom: Correspondent, keys: Sequence[str]) -> SendResult:
         """The person has to write first, and is asked to."""
-        await self._patience.wait([self.windows.ask(whom, keys[0])])
+        await race(asyncio.wait([self.windows.ask(whom, keys[0])]), self._d.clock.sleep(_PATIENCE_S))
         look = partial(self.windows.queued, whom=whom, messages=keys)
         return SendResult(
             202, {"status": "queued", "message_id": keys[0], **await self._d.database.read(look)}
@@ -238,7 +280,7 @@ class Sending:
         self._d.messages(*whom.link)
         said = worded(self._d.platforms.require(whom.platform), text)
         outgoing = Outgoing(new_message_id(self._d.clock.now()), said, sender_name=dms.GATEWAY, markdown=text)
-        await self._begin(whom, [outgoing], [text])
+        await self._begin(whom, [outgoing], [text], waits=False).answer
 
     async def tell_no_reply(self, whom: Correspondent) -> None:
         try:
@@ -250,15 +292,10 @@ class Sending:
         await self._courier.show_typing(whom)
 
     async def _owner_name(self, principal: Principal) -> str:
-        """Under whose name it goes out; "" for the agent's own words."""
-        if principal.browser is None:
-            return ""
+        """Under whose name it goes out."""
         return await self._d.database.read(partial(owner_name, account=principal.account))
 
-    async def _quoted(self, scope: Scope, manifest: Manifest, how: HowToSend) -> Row[Any] | None:
-        message = how.get("reply_to")
-        if message is None:
-            return None
+    async def _quoted(self, scope: Scope, manifest: Manifest, message: str, how: HowToSend) -> Row[Any]:
         require_feature(manifest, MessageFeature.REPLY)
         row = await self._d.database.read(partial(sent.any_message, scope=scope, message=message))
         elsewhere = row is not None and how.get("conversation_id") not in (None, row.conversation_id)
@@ -268,7 +305,7 @@ class Sending:
             )
         return row
 
-    async def _begin(
+    def _begin(
         self,
         to: Destination | Correspondent,
         parts: Sequence[Outgoing],
@@ -276,53 +313,66 @@ class Sending:
         quoted: Row[Any] | None = None,
         *,
         keep_typing: bool = False,
-    ) -> tuple[Correspondent, list[asyncio.Future[Settled]]]:
-        """Finds to whom, stores the message, all its parts or none, and sends it on its way."""
+        waits: bool,
+    ) -> _Begun:
+        """Finds to whom, stores the message, all its parts or none, and sends it on its way. With `waits` the
+        answer is what became of it, else that it is stored."""
         now = self._d.clock.now()
         new = [
             _new(part, text, now, quoted if part is parts[0] else None)
             for part, text in zip(parts, texts, strict=True)
         ]
-
-        answers = parts[0].sender_name != dms.GATEWAY
-        departure = Departure(to, new, answers)
-        departing = partial(self._depart, departure, parts, keep_typing=keep_typing)
+        departure, begun = Departure(to, new, parts[0].sender_name != dms.GATEWAY), _Begun()
+        depart = partial(self._depart, begun, departure, parts, keep_typing=keep_typing, waits=waits)
         # A caller who goes away does not stop a message half-way.
-        whom, told = await self._d.database.write_together(self._departures.store, departure, departing)
-        return whom, [
-            one or await to_the_end(self._known(whom.scope, part.key))
-            for one, part in zip(told, parts, strict=True)
-        ]
+        self._d.database.write_onward(self._departures.store, departure, depart, begun.answer)
+        return begun
 
     def _depart(
-        self, departure: Departure, parts: Sequence[Outgoing], departed: Departed, *, keep_typing: bool
-    ) -> tuple[Correspondent, list[asyncio.Future[Settled] | None]]:
-        """What is stored goes on its way. None for a part that was stored before."""
+        self,
+        begun: _Begun,
+        departure: Departure,
+        parts: Sequence[Outgoing],
+        departed: Departed,
+        *,
+        keep_typing: bool,
+        waits: bool,
+    ) -> None:
+        """What is stored goes on its way."""
         whom, numbers = departed.whom, departed.numbers
+        begun.whom = whom
         self._d.hub.announce(departed.told)
         if numbers[-1] is not None:
             self._heads.advance(whom.scope, departure.new[-1])
         if departed.held:
             self.windows.ask(whom, parts[0].key)
-            return whom, [None if seq is None else _settled(WindowClosed()) for seq in numbers]
-        told: list[asyncio.Future[Settled] | None] = []
-        for at, (seq, part) in enumerate(zip(numbers, parts, strict=True)):
-            if seq is None:
-                told.append(None)
-                continue
-            more = at + 1 < len(parts)
-            errand = Errand(
-                seq,
-                whom,
-                part,
-                departure.new[at].at,
-                keep_typing=keep_typing and not more,
-                answers=departure.answers,
-                after=parts[at - 1].key if at else None,
-                more=more,
+            begun.told = [None if seq is None else _settled(WindowClosed()) for seq in numbers]
+            begun.answered(WindowClosed())
+            return
+        waits = waits and None not in numbers
+        last = len(parts) - 1
+        begun.told = [
+            None
+            if seq is None
+            else self._courier.put(
+                Errand(
+                    seq,
+                    whom,
+                    part,
+                    departure.new[at].at,
+                    keep_typing=keep_typing and at == last,
+                    answers=departure.answers,
+                    after=parts[at - 1].key if at else None,
+                    more=at < last,
+                ),
+                begun.answer if waits and at == last else None,
             )
-            told.append(self._courier.put(errand))
-        return whom, told
+            for at, (seq, part) in enumerate(zip(numbers, parts, strict=True))
+        ]
+        if waits:
+            self._patience.limit(begun.answer)
+        else:
+            begun.answered(DeliveryState.PENDING)
 
     async def _known(self, scope: Scope, message: str) -> asyncio.Future[Settled]:
         """What has become of a message that an earlier life of the gateway stored."""
@@ -341,10 +391,6 @@ def _settled(outcome: Settled) -> asyncio.Future[Settled]:
     told: asyncio.Future[Settled] = asyncio.get_running_loop().create_future()
     told.set_result(outcome)
     return told
-
-
-def _held(told: Sequence[asyncio.Future[Settled]]) -> bool:
-    return any(one.done() and isinstance(one.result(), WindowClosed) for one in told)
 
 
 def _new(outgoing: Outgoing, text: str, at: datetime, quoted: Row[Any] | None) -> dms.NewMessage:

@@ -58,6 +58,8 @@ class _Job:
     together: Together[Any, Any] | None = field(default=None)
     item: Any = field(default=None)
     then: Callable[[Any], Any] | None = field(default=None)
+    onward: bool = field(default=False)
+    """`then` sees to the answer."""
     result: Any = field(default=None)
     error: BaseException | None = field(default=None)
 
@@ -173,6 +175,17 @@ class Database:
         """
         loop = asyncio.get_running_loop()
         return self._queue(_Job(None, loop.create_future(), loop, fn, item, then))
+
+    def write_onward(
+        self,
+        fn: Together[ItemT, T],
+        item: ItemT,
+        then: Callable[[T], None],
+        answer: asyncio.Future[Any],
+    ) -> None:
+        """The same for one who waits for what follows: `then` hands on `answer` to whoever will give it. It
+        fails where the transaction does, or `then`."""
+        self._queue(_Job(None, answer, answer.get_loop(), fn, item, then, onward=True))
 
     def _queue(self, job: _Job) -> asyncio.Future[Any]:
         with self._gate:
@@ -369,6 +382,9 @@ def _resolve(jobs: list[_Job]) -> None:
                 job.result = job.then(job.result)
             except Exception as error:
                 job.error = error
+            else:
+                if job.onward:
+                    continue
         if job.future.done():
             continue
         if job.error is None:

@@ -5,58 +5,77 @@ import asyncio
 from chamade_mcp.core.patience import Patience
 from chamade_mcp.kit.testing import VirtualClock
 
+LATE = "late"
 
-def futures(count: int) -> list[asyncio.Future[int]]:
+
+def answers(count: int) -> list[asyncio.Future[str]]:
     return [asyncio.get_running_loop().create_future() for _ in range(count)]
 
 
-async def test_it_ends_when_all_are_done() -> None:
-    clock = VirtualClock()
-    patience, awaited = Patience(clock, 25), futures(3)
-    waiting = asyncio.create_task(patience.wait(awaited))
-    for number, one in enumerate(awaited):
-        await clock.advance(1)
-        assert not waiting.done()
-        one.set_result(number)
-    await clock.advance(0)
-    assert waiting.done()
-    await patience.wait(awaited)  # at once
+def patience_by(clock: VirtualClock) -> Patience[str]:
+    return Patience(clock, 25, LATE)
 
 
-async def test_it_ends_when_the_time_is_up() -> None:
+async def test_what_comes_in_time_stays_as_it_is() -> None:
     clock = VirtualClock()
-    patience, (early, late) = Patience(clock, 25), futures(2)
-    first = asyncio.create_task(patience.wait([early]))
+    patience, (one,) = patience_by(clock), answers(1)
+    patience.limit(one)
+    await clock.advance(24)
+    one.set_result("here")
     await clock.advance(10)
-    second = asyncio.create_task(patience.wait([early, late]))
+    patience.forget(one)
+    assert one.result() == "here"
+    assert clock.sleeping == 0
+
+
+async def test_each_has_its_time() -> None:
+    clock = VirtualClock()
+    patience, (early, late) = patience_by(clock), answers(2)
+    patience.limit(early)
+    await clock.advance(10)
+    patience.limit(late)
     await clock.advance(14)
-    assert (first.done(), second.done()) == (False, False)
+    assert (early.done(), late.done()) == (False, False)
     await clock.advance(1)
-    assert (first.done(), second.done(), early.done()) == (True, False, False)
+    assert (early.result(), late.done()) == (LATE, False)
     await clock.advance(10)
-    assert (second.done(), clock.sleeping) == (True, 0)
+    assert (late.result(), clock.sleeping) == (LATE, 0)
 
 
 async def test_many_cost_one_sleeper_and_one_who_goes_leaves_the_others() -> None:
     clock = VirtualClock()
-    patience, (one,) = Patience(clock, 25), futures(1)
-    waiting = [asyncio.create_task(patience.wait([one])) for _ in range(100)]
+    patience, awaited = patience_by(clock), answers(100)
+    for one in awaited:
+        patience.limit(one)
     await clock.advance(1)
     assert clock.sleeping == 1
-    waiting[0].cancel()
-    await clock.advance(0)
-    assert not one.cancelled()
-    one.set_result(1)
-    await asyncio.gather(*waiting[1:])
-    assert waiting[0].cancelled()
+    awaited[0].cancel()
+    patience.forget(awaited[0])
+    await clock.advance(24)
+    assert {one.result() for one in awaited[1:]} == {LATE}
     assert clock.sleeping == 0, "nothing runs without somebody who waits"
+
+
+async def test_what_was_forgotten_wakes_nobody() -> None:
+    clock = VirtualClock()
+    patience, (one,) = patience_by(clock), answers(1)
+    patience.limit(one)
+    await clock.advance(1)
+    patience.forget(one)
+    await clock.advance(0)
+    assert (one.done(), clock.sleeping) == (False, 0)
+    patience.limit(one)
+    await clock.advance(25)
+    assert one.result() == LATE
 
 
 async def test_closing_ends_every_wait() -> None:
     clock = VirtualClock()
-    patience, awaited = Patience(clock, 25), futures(2)
-    waiting = [asyncio.create_task(patience.wait([one])) for one in awaited]
+    patience, awaited = patience_by(clock), answers(2)
+    for one in awaited:
+        patience.limit(one)
     await clock.advance(1)
     patience.close()
-    await asyncio.gather(*waiting)
-    assert [one.done() for one in awaited] == [False, False]
+    await clock.advance(0)
+    assert [one.result() for one in awaited] == [LATE, LATE]
+    assert clock.sleeping == 0
