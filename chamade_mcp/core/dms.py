@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Boolean, Connection, Row, func, literal_column, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from chamade_mcp.kit.clock import iso
@@ -193,19 +193,25 @@ def seq_of(conn: Connection, account: AccountId, message: str) -> int | None:
     ).scalar_one_or_none()
 
 
+_MILESTONE: Final = literal_column("messages.seq % 64 = 0", Boolean)
+"""As SQL has it, not as parameters: for the index that has these alone."""
+
+
 def seq_before(conn: Connection, scope: Scope, moment: datetime) -> int:
-    """The number before the first message after `moment`.
+    """The number before the first message after `moment`: between two of those that are indexed.
 
     Where the wall clock was set back this repeats messages, and never misses one.
     """
-    first = conn.execute(
-        select(func.min(messages.c.seq))
-        .join(conversations)
-        .where(mine(scope), _numbered(scope), messages.c.created_at > moment)
-    ).scalar_one()
-    if first is not None:
-        return first - 1
-    return conn.execute(select(accounts.c.message_seq).where(accounts.c.id == scope.account)).scalar_one()
+    number, later = func.min(messages.c.seq), (_numbered(scope), messages.c.created_at > moment)
+    found: int | None = conn.execute(select(number).where(*later, _MILESTONE)).scalar_one()
+    if found is None:
+        newest = select(accounts.c.message_seq).where(accounts.c.id == scope.account)
+        found = conn.execute(newest).scalar_one() + 1
+    before = select(func.max(messages.c.seq)).where(_numbered(scope), messages.c.seq < found, _MILESTONE)
+    known = conn.execute(before).scalar_one() or 0
+    between = (messages.c.seq > known, messages.c.seq < found)
+    first: int | None = conn.execute(select(number).where(*later, *between)).scalar_one()
+    return (first or found) - 1
 
 
 def since(conn: Connection, scope: Scope, seq: int, platform: str | None, limit: int) -> Sequence[Row[Any]]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import takewhile
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, delete, select, update
@@ -146,13 +147,19 @@ def _every_keeping(conn: Connection) -> list[tuple[AccountId, Keeping]]:
 
 
 def _drop_messages(conn: Connection, account: AccountId, moment: datetime, limit: int) -> int:
-    """What still waits to be sent stays until it is."""
-    old = (
-        select(messages.c.id)
-        .where(messages.c.account_id == account, messages.c.created_at < moment)
-        .where(messages.c.status != DeliveryState.PENDING)
+    """From the oldest on. What still waits to be sent stays until it is.
+
+    Where the wall clock was set back an older one may stand behind a newer one: it stays as long.
+    """
+    page = (
+        select(messages.c.id, messages.c.created_at)
+        .where(messages.c.account_id == account, messages.c.status != DeliveryState.PENDING)
+        .order_by(messages.c.seq)
         .limit(limit)
     )
+    old = [row.id for row in takewhile(lambda row: row.created_at < moment, conn.execute(page))]
+    if not old:
+        return 0
     gone = conn.execute(
         delete(messages)
         .where(messages.c.id.in_(old))
