@@ -203,15 +203,14 @@ def seq_before(conn: Connection, scope: Scope, moment: datetime) -> int:
     Where the wall clock was set back this repeats messages, and never misses one.
     """
     number, later = func.min(messages.c.seq), (_numbered(scope), messages.c.created_at > moment)
-    found: int | None = conn.execute(select(number).where(*later, _MILESTONE)).scalar_one()
-    if found is None:
-        newest = select(accounts.c.message_seq).where(accounts.c.id == scope.account)
-        found = conn.execute(newest).scalar_one() + 1
-    before = select(func.max(messages.c.seq)).where(_numbered(scope), messages.c.seq < found, _MILESTONE)
-    known = conn.execute(before).scalar_one() or 0
-    between = (messages.c.seq > known, messages.c.seq < found)
-    first: int | None = conn.execute(select(number).where(*later, *between)).scalar_one()
-    return (first or found) - 1
+    milestone: int | None = conn.execute(select(number).where(*later, _MILESTONE)).scalar_one()
+    newest = select(accounts.c.message_seq).where(accounts.c.id == scope.account)
+    end: int = conn.execute(newest).scalar_one() + 1 if milestone is None else milestone
+    before = select(func.max(messages.c.seq)).where(_numbered(scope), messages.c.seq < end, _MILESTONE)
+    start: int = conn.execute(before).scalar_one() or 0
+    between = (messages.c.seq > start, messages.c.seq < end)
+    first: int = conn.execute(select(number).where(*later, *between)).scalar_one() or end
+    return first - 1
 
 
 def since(conn: Connection, scope: Scope, seq: int, platform: str | None, limit: int) -> Sequence[Row[Any]]:
