@@ -170,6 +170,33 @@ async def test_none_fails_by_the_fault_of_another(database: Database) -> None:
         await database.write_together(together, 3)
 
 
+async def test_an_answer_is_handed_on(database: Database) -> None:
+    given: list[int] = []
+
+    def together(conn: Connection, wanted: Sequence[int]) -> list[int]:
+        return [insert(number)(conn) for number in wanted]
+
+    def fail(number: int) -> None:
+        raise KeyError(number)
+
+    loop = asyncio.get_running_loop()
+    later, failing, refused, gone = (loop.create_future() for _ in range(4))
+    database.write_onward(together, 1, given.append, later)
+    assert await database.write(insert(10)) == 10
+    assert (given, later.done()) == ([1], False)
+    database.write_onward(together, 2, fail, failing)
+    with pytest.raises(KeyError):
+        await failing
+    database.write_onward(together, 2, given.append, refused)
+    with pytest.raises(IntegrityError):
+        await refused
+    gone.cancel()
+    database.write_onward(together, 3, given.append, gone)
+    assert await database.write(insert(11)) == 11
+    assert given == [1, 3]
+    assert await database.read(numbers) == [1, 2, 3, 10, 11]
+
+
 async def test_what_follows_a_commit_needs_no_caller(database: Database) -> None:
     followed: list[int] = []
 
