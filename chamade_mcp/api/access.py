@@ -1,6 +1,6 @@
 """Who is asking: an API key in a header, or the dashboard's session cookie from our own pages."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -21,9 +21,9 @@ Headers = Mapping[bytes, bytes]
 class Accounts(Protocol):
     """What is needed of the core; both raise `Unauthenticated`."""
 
-    async def authenticate(self, key: str | None) -> Principal: ...
+    def authenticate(self, key: str | None) -> Awaitable[Principal]: ...
 
-    async def authenticate_session(self, token: str) -> Principal: ...
+    def authenticate_session(self, token: str) -> Awaitable[Principal]: ...
 
 
 @dataclass(frozen=True, slots=True)

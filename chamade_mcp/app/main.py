@@ -1,6 +1,6 @@
 """The application: which path goes where."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -85,15 +85,14 @@ def create_app(
     routes += [Mount(f"/live/{m.platform}", _live(supervisor, m.platform)) for m in core.platforms.manifests]
     others = Router(routes, default=api, redirect_slashes=False)
 
-    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+    def dispatch(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         # Agents' requests are nearly all; they skip the walk along the pages' routes.
         path: str = scope["path"]
+        if path.startswith("/api/"):
+            return api(scope, receive, send)
         if path in mcp.apps and scope["type"] == "http":
-            await mcp.apps[path](scope, receive, send)
-        elif path.startswith("/api/"):
-            await api(scope, receive, send)
-        else:
-            await others(scope, receive, send)
+            return mcp.apps[path](scope, receive, send)
+        return others(scope, receive, send)
 
     return App(dispatch, mcp.run)
 

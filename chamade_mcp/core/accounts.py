@@ -43,7 +43,7 @@ class Accounts:
 
     # --- who is asking ---------------------------------------------------------------------------------
 
-    async def authenticate(self, key: str | None) -> Principal:
+    def authenticate(self, key: str | None) -> Awaitable[Principal]:
         """The holder of an API key, or of another credential that `accept` made known.
 
         Raises `Unauthenticated`.
@@ -51,8 +51,8 @@ class Accounts:
         if key is not None:
             read = self._credentials.get(key.partition("_")[0])
             if read is not None:
-                return await read(key)
-        return await self.keys.authenticate(key)
+                return read(key)
+        return self.keys.authenticate(key)
 
     def accept(self, prefix: str, read: Callable[[str], Awaitable[Principal]]) -> None:
         """Credentials that start with `prefix`, which ends with its only underscore, are `read`'s."""

@@ -137,9 +137,12 @@ class Courier:
             known = isinstance(error, GatewayError) and error.outcome is Outcome.NOT_DONE
             state = DeliveryState.FAILED if known else DeliveryState.UNKNOWN
             words = error.detail if isinstance(error, GatewayError) else ""
-            await self._settle(errand, Delivery(state, detail=words), stopped)
+            delivery = Delivery(state, detail=words)
+            self._answered(errand, delivery, stopped)
+            await self._note(errand, delivery)
             raise
-        await self._settle(errand, delivery, stopped)
+        self._answered(errand, delivery, stopped)
+        await self._note(errand, delivery)
         if delivery.state is DeliveryState.FAILED:
             raise PlatformRefused(platform=whom.platform)
         if delivery.state is DeliveryState.UNKNOWN:
@@ -167,12 +170,12 @@ class Courier:
         await self._d.database.write(hold)
         self._windows.ask(errand.whom, message)
 
-    async def _settle(self, errand: Errand, delivery: Delivery, stopped: Stopped | None) -> None:
+    def _answered(self, errand: Errand, delivery: Delivery, stopped: Stopped | None) -> None:
+        """Or not: then the person waits on."""
         if delivery.state is DeliveryState.FAILED:
             self._replies.resume(stopped)
         elif errand.answers:
             self._replies.answered(errand.whom.conversation)
-        await self._note(errand, delivery)
 
     async def _give_up(self, errand: Errand, error: GatewayError) -> None:
         log.warning("message %s was not delivered: %s", errand.outgoing.key, error.code)

@@ -1,5 +1,6 @@
 """The inbox: direct messages in, and its three ways of looking at them. What goes out is in `sending`."""
 
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any, Unpack
 
@@ -169,13 +170,16 @@ class Inbox:
 
     # --- writing -------------------------------------------------------------------------------------------
 
-    async def send(
+    def send(
         self, principal: Principal, platform: str, text: str, **how: Unpack[HowToSend]
-    ) -> SendResult:
+    ) -> Coroutine[Any, Any, SendResult]:
         """To the conversation named, else to the most recently active one of the platform."""
         if platform == PROBE:
-            return SendResult(200, self._d.probes.answer(principal, text))
-        return await self._sending.send(principal, platform, text, **how)
+            return self._probed(principal, text)
+        return self._sending.send(principal, platform, text, **how)
+
+    async def _probed(self, principal: Principal, text: str) -> SendResult:
+        return SendResult(200, self._d.probes.answer(principal, text))
 
     async def retry(self, principal: Principal, message: str) -> SendResult:
         """Once more what failed, or may have; under the same key, so that it does not arrive twice."""

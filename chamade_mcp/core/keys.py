@@ -83,13 +83,15 @@ class Keys:
         """Who holds `key`. Raises `Unauthenticated`; its code tells what is wrong."""
         if not key:
             raise Unauthenticated(code="MISSING_API_KEY")
-        known = self._known.get(key)
-        if known is None or self._clock.monotonic() >= known.trusted_until:
+        known, now = self._known.get(key), self._clock.monotonic()
+        if known is None or now >= known.trusted_until:
             known = await self._look_up(key)
         if known.expires_at is not None and self._clock.now() >= known.expires_at:
             await self._note_refusal(known.key)
             raise Unauthenticated(code="EXPIRED_API_KEY")
-        await self._note_use(known)
+        if now - known.used_at >= _USED_EVERY_S:
+            known.used_at = now
+            await self._stamp(known.key, "last_used_at")
         return known.principal
 
     async def create(
@@ -216,12 +218,6 @@ class Keys:
         if now - self._refused.get(key, float("-inf")) >= _USED_EVERY_S:
             self._refused[key] = now
             await self._stamp(key, "refused_at")
-
-    async def _note_use(self, known: _Known) -> None:
-        if self._clock.monotonic() - known.used_at < _USED_EVERY_S:
-            return
-        known.used_at = self._clock.monotonic()
-        await self._stamp(known.key, "last_used_at")
 
     async def _stamp(self, key: KeyId, column: str) -> None:
         moment = {column: self._clock.now()}

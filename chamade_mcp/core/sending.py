@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, TypedDict, Unpack
+from typing import Any, Final, TypedDict
 
 from sqlalchemy import Connection, Row
 
@@ -127,7 +127,18 @@ class Sending:
         self._courier.forget(account)
 
     async def send(
-        self, principal: Principal, platform: str, text: str, **how: Unpack[HowToSend]
+        self,
+        principal: Principal,
+        platform: str,
+        text: str,
+        *,
+        keep_typing: bool = False,
+        attachments: Sequence[Mapping[str, Any]] = (),
+        conversation_id: str | None = None,
+        message_id: str | None = None,
+        reply_to: str | None = None,
+        thread: str | None = None,
+        split: bool = False,
     ) -> SendResult:
         """With attachments the answer does not wait for the platform; nor does it where the platform cannot
         be reached just now, or others of the conversation wait before it. What is pending is stored.
@@ -135,31 +146,29 @@ class Sending:
         Raises `PlatformRefused`, with the outcome `unknown` when the platform did not answer in time.
         """
         scope, manifest = principal.scope, self._d.platforms.require(platform)
-        replies_to, files = how.get("reply_to"), how.get("attachments", ())
-        quoted = await self._quoted(scope, manifest, replies_to, how) if replies_to is not None else None
-        thread = how.get("thread") or (None if quoted is None else quoted.thread)
-        if thread is not None:
+        quoted = None
+        if reply_to is not None:
+            quoted = await self._quoted(scope, manifest, reply_to, conversation_id)
+            conversation_id, thread = quoted.conversation_id, thread or quoted.thread
+        if thread:
             require_feature(manifest, MessageFeature.THREADS)
-        target = how.get("conversation_id") if quoted is None else quoted.conversation_id
-        to = Destination(scope, manifest.platform, target)
-        if files:  # before anything is fetched
+        to = Destination(scope, manifest.platform, conversation_id)
+        if attachments:  # before anything is fetched
             require_files(manifest)
             await self._d.database.read(partial(self._departures.find_reachable, to=to))
-        split = how.get("split", False)
         texts = await texts_of(manifest, text) if split else [text]
         outgoing = compose(
             manifest,
             texts,
-            how.get("message_id") or new_message_id(self._d.clock.now()),
-            attachments=await self._d.files.attach(scope, files) if files else (),
+            message_id or new_message_id(self._d.clock.now()),
+            attachments=await self._d.files.attach(scope, attachments) if attachments else (),
             reply_to=None if quoted is None else quoted.platform_ref,
-            thread=None if thread is None else ThreadRef(thread),
+            thread=ThreadRef(thread) if thread else None,
             sender_name="" if principal.browser is None else await self._owner_name(principal),
         )
-        typing, waits = how.get("keep_typing", False), not outgoing[0].attachments
-        begun = self._begin(to, outgoing, texts, quoted, keep_typing=typing, waits=waits)
+        begun = self._begin(to, outgoing, texts, quoted, keep_typing=keep_typing, waits=not attachments)
         result = await self._outcome(begun, [one.key for one in outgoing])
-        if not waits and result.body["status"] == DeliveryState.PENDING:
+        if attachments and result.body["status"] == DeliveryState.PENDING:
             result = replace(result, status=200)
         more = {"message_ids": [one.key for one in outgoing]} if split else {}
         return replace(result, body=result.body | more) if more else result
@@ -295,10 +304,10 @@ class Sending:
         """Under whose name it goes out."""
         return await self._d.database.read(partial(owner_name, account=principal.account))
 
-    async def _quoted(self, scope: Scope, manifest: Manifest, message: str, how: HowToSend) -> Row[Any]:
+    async def _quoted(self, scope: Scope, manifest: Manifest, message: str, named: str | None) -> Row[Any]:
         require_feature(manifest, MessageFeature.REPLY)
         row = await self._d.database.read(partial(sent.any_message, scope=scope, message=message))
-        elsewhere = row is not None and how.get("conversation_id") not in (None, row.conversation_id)
+        elsewhere = row is not None and named not in (None, row.conversation_id)
         if row is None or row.platform != manifest.platform or elsewhere:
             raise NotFound(
                 "Message not found in this conversation", code="MESSAGE_NOT_FOUND", param="reply_to"
