@@ -1,7 +1,8 @@
 """What an agent wrote as the messages it goes out as: one, or as many as the platform's limit asks for."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
 
 from chamade_mcp.core.by_hand import signed
 from chamade_mcp.core.dms import OUTBOUND, by_hand
@@ -11,6 +12,22 @@ from chamade_mcp.kit.markdown.split import split
 from chamade_mcp.model.errors import Action, FieldError, Outcome, PlatformRefused
 from chamade_mcp.model.ids import MessageRef, ThreadRef
 from chamade_mcp.model.messages import Attachment, Outgoing
+
+
+class HowToSend(TypedDict, total=False):
+    """What may be said of a message beside its text."""
+
+    keep_typing: bool
+    attachments: Sequence[Mapping[str, Any]]
+    conversation_id: str | None
+    """The most recently active one of the platform, when absent."""
+    message_id: str | None
+    """The one it must bear; the same twice is sent once."""
+    reply_to: str | None
+    """The id of a message: it is quoted, and names the conversation and the thread, too."""
+    thread: str | None
+    split: bool
+    """What is too long for the platform goes out as several messages."""
 
 
 async def texts_of(manifest: Manifest, markdown: str) -> list[str]:

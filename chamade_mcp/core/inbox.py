@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from chamade_mcp.core import dms, event_log
 from chamade_mcp.core.arrivals import Arrival, Arrivals
 from chamade_mcp.core.changes import Changes
+from chamade_mcp.core.composing import HowToSend
 from chamade_mcp.core.cursors import Heads, cursor_of
 from chamade_mcp.core.held import Released
 from chamade_mcp.core.inbox_deps import InboxDeps
@@ -18,7 +19,7 @@ from chamade_mcp.core.probe import PROBE
 from chamade_mcp.core.replies import Correspondent
 from chamade_mcp.core.reports import Report, Reports
 from chamade_mcp.core.said import Party, Said, add_message
-from chamade_mcp.core.sending import HowToSend, Sending, SendResult
+from chamade_mcp.core.sending import Sending, SendResult
 from chamade_mcp.core.views import Views, answer
 from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.connections import Trust

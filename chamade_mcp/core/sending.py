@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, TypedDict
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row
 
@@ -63,22 +63,6 @@ class SendResult:
 
     status: int
     body: dict[str, Any]
-
-
-class HowToSend(TypedDict, total=False):
-    """What may be said of a message beside its text."""
-
-    keep_typing: bool
-    attachments: Sequence[Mapping[str, Any]]
-    conversation_id: str | None
-    """The most recently active one of the platform, when absent."""
-    message_id: str | None
-    """The one it must bear; the same twice is sent once."""
-    reply_to: str | None
-    """The id of a message: it is quoted, and names the conversation and the thread, too."""
-    thread: str | None
-    split: bool
-    """What is too long for the platform goes out as several messages."""
 
 
 class _Begun:
@@ -142,6 +126,7 @@ class Sending:
     ) -> SendResult:
         """With attachments the answer does not wait for the platform; nor does it where the platform cannot
         be reached just now, or others of the conversation wait before it. What is pending is stored.
+        `HowToSend` tells what each means.
 
         Raises `PlatformRefused`, with the outcome `unknown` when the platform did not answer in time.
         """
