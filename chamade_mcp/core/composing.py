@@ -2,16 +2,19 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypedDict
 
+from sqlalchemy import Row
+
 from chamade_mcp.core.by_hand import signed
-from chamade_mcp.core.dms import OUTBOUND, by_hand
+from chamade_mcp.core.dms import OUTBOUND, NewMessage, by_hand
 from chamade_mcp.core.wording import worded
 from chamade_mcp.kit.manifest import Manifest
 from chamade_mcp.kit.markdown.split import split
 from chamade_mcp.model.errors import Action, FieldError, Outcome, PlatformRefused
-from chamade_mcp.model.ids import MessageRef, ThreadRef
-from chamade_mcp.model.messages import Attachment, Outgoing
+from chamade_mcp.model.ids import MessageId, MessageRef, ThreadRef
+from chamade_mcp.model.messages import Attachment, DeliveryState, Outgoing
 
 
 class HowToSend(TypedDict, total=False):
@@ -87,4 +90,20 @@ def incomplete(platform: str, keys: Sequence[str], sent: int) -> PlatformRefused
         platform=platform,
         outcome=Outcome.UNKNOWN,
         errors=[FieldError("text", f"not sent: {missing}")],
+    )
+
+
+def to_be_stored(outgoing: Outgoing, markdown: str, at: datetime, quoted: Row[Any] | None) -> NewMessage:
+    """As the conversation keeps it: what the agent wrote."""
+    return NewMessage(
+        id=MessageId(outgoing.key),
+        direction=OUTBOUND,
+        ref=outgoing.key,
+        sender_name=outgoing.sender_name,
+        text=markdown,
+        attachments=outgoing.attachments,
+        status=str(DeliveryState.PENDING),
+        at=at,
+        reply_to=None if quoted is None else quoted.id,
+        thread=outgoing.thread,
     )

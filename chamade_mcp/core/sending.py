@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -12,7 +11,7 @@ from sqlalchemy import Connection, Row
 
 from chamade_mcp.core import dms, sent
 from chamade_mcp.core.by_hand import owner_name
-from chamade_mcp.core.composing import compose, incomplete, texts_of
+from chamade_mcp.core.composing import compose, incomplete, texts_of, to_be_stored
 from chamade_mcp.core.courier import Courier, promise
 from chamade_mcp.core.cursors import Heads
 from chamade_mcp.core.departures import Departed, Departure, Departures
@@ -313,7 +312,7 @@ class Sending:
         answer is what became of it, else that it is stored."""
         now = self._d.clock.now()
         new = [
-            _new(part, text, now, quoted if part is parts[0] else None)
+            to_be_stored(part, text, now, quoted if part is parts[0] else None)
             for part, text in zip(parts, texts, strict=True)
         ]
         departure, begun = Departure(to, new, parts[0].sender_name != dms.GATEWAY), _Begun()
@@ -385,18 +384,3 @@ def _settled(outcome: Settled) -> asyncio.Future[Settled]:
     told: asyncio.Future[Settled] = asyncio.get_running_loop().create_future()
     told.set_result(outcome)
     return told
-
-
-def _new(outgoing: Outgoing, text: str, at: datetime, quoted: Row[Any] | None) -> dms.NewMessage:
-    return dms.NewMessage(
-        id=MessageId(outgoing.key),
-        direction=dms.OUTBOUND,
-        ref=outgoing.key,
-        sender_name=outgoing.sender_name,
-        text=text,
-        attachments=outgoing.attachments,
-        status=str(DeliveryState.PENDING),
-        at=at,
-        reply_to=None if quoted is None else quoted.id,
-        thread=outgoing.thread,
-    )
