@@ -9,6 +9,7 @@ import pytest
 
 from chamade_mcp.core import event_log
 from chamade_mcp.core.outbox import GIVE_UP_S
+from chamade_mcp.core.sending import SendResult
 from chamade_mcp.kit.connector import PlatformUnavailable
 from chamade_mcp.kit.testing import SCRIPTED, ScriptedConnector
 from chamade_mcp.model.access import Principal
@@ -101,3 +102,38 @@ async def test_a_promise_outlives_the_gateway(database_path: Path) -> None:
     async with open_house(database_path, platform=ScriptedConnector()) as house:
         (event,) = await told(house, owner, 1)
         assert (event["type"], event["delivered_ids"]) == ("dm_delivered", [waiting])
+
+
+async def begun(house: House, owner: Principal) -> asyncio.Task[SendResult]:
+    """A message that the platform is just being asked to take; `hold` is to be let go."""
+    house.platform.script.hold = asyncio.Event()
+    sending = asyncio.create_task(house.inbox.send(owner, SCRIPTED, "1", message_id="msg_x"))
+    await stored(house, owner)
+    return sending
+
+
+async def stored(house: House, owner: Principal) -> None:
+    async with asyncio.timeout(5):
+        while (await house.inbox.detail(owner, SCRIPTED))["conversations"][0]["messages"][-1]["text"] != "1":
+            pass
+
+
+async def test_who_went_away_meanwhile_hears_of_it_as_who_was_promised_it(house: House) -> None:
+    owner = await written_to(house)
+    sending = await begun(house, owner)
+    sending.cancel()
+    await asyncio.wait([sending])
+    assert house.platform.script.hold is not None
+    house.platform.script.hold.set()
+    (event,) = await told(house, owner, 1)
+    assert (event["type"], event["delivered_ids"]) == ("dm_delivered", ["msg_x"])
+
+
+async def test_who_asks_for_the_same_meanwhile_is_told_the_same(house: House) -> None:
+    owner = await written_to(house)
+    sending = await begun(house, owner)
+    again = asyncio.create_task(house.inbox.send(owner, SCRIPTED, "1", message_id="msg_x"))
+    assert house.platform.script.hold is not None
+    house.platform.script.hold.set()
+    assert (await sending).body == (await again).body
+    assert len(house.platform.delivered) == 1
