@@ -1,5 +1,5 @@
 // The account: who one is, how one signs in and where, whom one invites, and the way out.
-import { $, ago, api, el, fill, keepLooking, shortDay, trouble } from "./dash.js";
+import { $, ago, api, drop, el, fill, keepLooking, shortDay, trouble } from "./dash.js";
 import { onForm } from "./forms.js";
 import { canPasskeys, makePasskey } from "./passkeys.js";
 
@@ -61,6 +61,17 @@ onForm("password-form", async (typed) => {
   return "Your password is changed, and every other browser is signed out.";
 });
 
+/** Ends what `path` names; the keyboard's focus goes to the `title` above it. */
+async function end(path, title) {
+  try {
+    await drop(path);
+  } catch (error) {
+    return trouble(error.message, 8000);
+  }
+  $(title).focus();
+  lookNow();
+}
+
 // --- passkeys ---------------------------------------------------------------------------------------------
 
 let renaming = null;
@@ -73,7 +84,7 @@ function passkeyRow(one) {
     { class: "link-row" },
     el("div", {}, el("b", {}, el("bdi", {}, one.name)), el("p", { class: "muted" }, about.filter(Boolean).join(" · "))),
     act("rename", "Rename", () => askName(one)),
-    act("remove", "Remove", () => remove(one)),
+    act("remove", "Remove", () => end(`/api/passkeys/${one.id}`, "passkeys-title")),
   );
 }
 
@@ -116,16 +127,6 @@ async function add(name) {
   return true;
 }
 
-async function remove(passkey) {
-  try {
-    await api("DELETE", `/api/passkeys/${passkey.id}`);
-  } catch (error) {
-    if (error.status !== 404) return trouble(error.message, 8000);
-  }
-  $("passkeys-title").focus();
-  lookNow();
-}
-
 function showPasskeys({ available, passkeys }) {
   $("passkeys-row").hidden = false;
   $("add-passkey").hidden = !available || !canPasskeys();
@@ -142,18 +143,8 @@ function signInRow(one) {
     "li",
     { class: "link-row" },
     el("div", {}, el("b", {}, el("bdi", {}, one.device || "A browser")), el("p", { class: "muted" }, about.filter(Boolean).join(" · "))),
-    one.current ? el("span", { class: "tag" }, "here") : el("button", { type: "button", class: "small", "data-act": "end", "aria-label": `Sign out ${one.device}`, onclick: () => end(one) }, "Sign out"),
+    one.current ? el("span", { class: "tag" }, "here") : el("button", { type: "button", class: "small", "data-act": "end", "aria-label": `Sign out ${one.device}`, onclick: () => end(`/api/sign-ins/${one.id}`, "sign-ins-title") }, "Sign out"),
   );
-}
-
-async function end(one) {
-  try {
-    await api("DELETE", `/api/sign-ins/${one.id}`);
-  } catch (error) {
-    if (error.status !== 404) return trouble(error.message, 8000);
-  }
-  $("sign-ins-title").focus();
-  lookNow();
 }
 
 $("end-others").addEventListener("click", async () => {
@@ -173,18 +164,8 @@ function invitationRow(one) {
     "li",
     { class: "link-row" },
     el("div", {}, el("b", {}, el("bdi", {}, one.email)), el("p", { class: "muted" }, `Works until ${shortDay(one.expires_at)}`)),
-    el("button", { type: "button", class: "small", "data-act": "withdraw", "aria-label": `Withdraw the invitation of ${one.email}`, onclick: () => withdraw(one) }, "Withdraw"),
+    el("button", { type: "button", class: "small", "data-act": "withdraw", "aria-label": `Withdraw the invitation of ${one.email}`, onclick: () => end(`/api/account-invitations/${one.id}`, "invite-title") }, "Withdraw"),
   );
-}
-
-async function withdraw(one) {
-  try {
-    await api("DELETE", `/api/account-invitations/${one.id}`);
-  } catch (error) {
-    if (error.status !== 404) return trouble(error.message, 8000);
-  }
-  $("invite-title").focus();
-  lookNow();
 }
 
 onForm("invite-form", async ({ email }) => {

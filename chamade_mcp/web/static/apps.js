@@ -1,5 +1,5 @@
 // Connected apps: the programs that were let in by OAuth, and the end of that.
-import { $, ago, api, el, fill, keepLooking, say, shortDay } from "./dash.js";
+import { $, ago, api, drop, el, fill, keepLooking, say, shortDay } from "./dash.js";
 import { pingAgents, verdictLine, verdictOf } from "./ping.js";
 import { sure } from "./sure.js";
 
@@ -18,11 +18,7 @@ function askRevoke({ id, client_name: name }) {
     "It is refused at once, and what it has open ends. It can ask you again.",
     "Take it back",
     async () => {
-      try {
-        await api("DELETE", `/api/grants/${id}`);
-      } catch (error) {
-        if (error.status !== 404) throw error; // it is gone already
-      }
+      await drop(`/api/grants/${id}`);
       return () => {
         $("apps-title").focus(); // the button that opened the dialog is about to go
         say(`${name} is not connected any more.`);

@@ -1,7 +1,7 @@
 // The agent's connections as cards: how each is, who is heard, trying it, new credentials, an end of it.
 import { accessField } from "./access.js";
 import { credentials } from "./credentials.js";
-import { api, el, plural, say, shortDay } from "./dash.js";
+import { api, drop, el, plural, say, shortDay } from "./dash.js";
 import { sure } from "./sure.js";
 
 const STATES = { ok: ["ok", "Connected"], auth_needed: ["warn", "Signed out"], unavailable: ["warn", "Not reachable; it is tried again by itself"] };
@@ -42,7 +42,7 @@ export function botCards(list, { fieldsOf, look }) {
   function end(bot) {
     const where = bot.kind === "shared" ? "The people who use the gateway’s bot for your agent are no longer heard." : "Nobody can be written to by this bot any more, and what waits is not sent.";
     const leave = async () => {
-      await api("DELETE", `/api/connections/${bot.id}`).catch((error) => error.status === 404 || Promise.reject(error));
+      await drop(`/api/connections/${bot.id}`);
       return () => (say(`${bot.name} is disconnected`), list.focus(), look());
     };
     sure(["Disconnect ", el("bdi", {}, bot.name)], `${where} The conversations stay to be read.`, "Disconnect", leave, bot.name);

@@ -46,6 +46,15 @@ export async function api(method, path, body, headers = {}) {
   return json;
 }
 
+/** Ends what `path` names. That it is gone already is as good. */
+export async function drop(path) {
+  try {
+    await api("DELETE", path);
+  } catch (error) {
+    if (error.status !== 404) throw error;
+  }
+}
+
 // --- state, trouble ---------------------------------------------------------------------------------------
 
 let troubleTimer;

@@ -1,5 +1,5 @@
 // The home page: calls, the inbox, open links, and the two ways to let a person in.
-import { $, ago, api, conversationRow, day, el, fill, follow, isOurs, keepLooking, plural, shortDay, trouble, when } from "./dash.js";
+import { $, ago, api, conversationRow, day, drop, el, fill, follow, isOurs, keepLooking, plural, shortDay, trouble, when } from "./dash.js";
 import { followCalls, showCalls } from "./livecalls.js";
 import { firstSteps, readFirstSteps, showFirstSteps } from "./firststeps.js";
 import { needs, readNeeds, showNeeds } from "./needs.js";
@@ -32,11 +32,7 @@ function linkRow(link) {
 function askRevoke({ id, kind }) {
   const what = `The ${kind} closes at once for everybody who is in by it. The link cannot be switched on again.`;
   sure("Revoke this link", what, "Revoke the link", async () => {
-    try {
-      await api("DELETE", `/api/links/${id}`);
-    } catch (error) {
-      if (error.status !== 404) throw error; // it is gone already
-    }
+    await drop(`/api/links/${id}`);
     links = links.filter((link) => link.id !== id);
     return () => {
       showLinks();

@@ -1,7 +1,8 @@
 // The keys: made, listed, revoked.
-import { $, ago, api, el, fill, keepLooking, shortDay, when } from "./dash.js";
+import { $, ago, api, drop, el, fill, keepLooking, shortDay, when } from "./dash.js";
 import { askForKey, onNewKey } from "./newkey.js";
 import { pingAgents, verdictLine, verdictOf } from "./ping.js";
+import { sure } from "./sure.js";
 
 const WORDS = { read: "read", message: "write", call: "call", manage: "manage" };
 
@@ -31,35 +32,21 @@ function keyRow(key) {
 
 // --- revoking ---------------------------------------------------------------------------------------------
 
-let revoking = null;
-
-function askRevoke(key) {
-  revoking = key;
-  $("revoke-what").textContent = key.name;
-  $("revoke-name").value = "";
-  $("revoke-error").textContent = "";
-  $("revoke-go").disabled = true;
-  $("revoke").showModal();
+function askRevoke({ id, name }) {
+  sure(
+    ["Revoke ", el("bdi", {}, name)],
+    "Whatever uses it is refused from then on. This cannot be undone.",
+    "Revoke",
+    async () => {
+      await drop(`/api/api-keys/${id}`);
+      return () => {
+        $("keys-title").focus(); // the button that opened the dialog is about to go
+        lookNow();
+      };
+    },
+    name,
+  );
 }
-
-const named = () => $("revoke-name").value.trim() === revoking.name.trim();
-
-$("revoke-name").addEventListener("input", () => ($("revoke-go").disabled = !named()));
-$("revoke-form").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  if (!named()) return;
-  try {
-    await api("DELETE", `/api/api-keys/${revoking.id}`);
-  } catch (error) {
-    if (error.status !== 404) {
-      $("revoke-error").textContent = error.message;
-      return;
-    }
-  }
-  $("revoke").close();
-  $("keys-title").focus(); // the button that opened the dialog is about to go
-  lookNow();
-});
 
 // --- making -----------------------------------------------------------------------------------------------
 

@@ -1,5 +1,5 @@
 // What needs the owner: all that went wrong, in the words of whoever refused, each with what mends it.
-import { $, ago, api, el, fill, say, trouble } from "./dash.js";
+import { $, ago, api, drop, el, fill, say, trouble } from "./dash.js";
 import { signIn } from "./platforms.js";
 
 const FEW = 4;
@@ -84,9 +84,9 @@ async function sendAgain(message) {
 
 async function aside(id) {
   try {
-    await api("DELETE", `/api/troubles/${id}`);
+    await drop(`/api/troubles/${id}`);
   } catch (error) {
-    if (error.status !== 404) return trouble(error.message, 8000);
+    return trouble(error.message, 8000);
   }
   gone(id, "Put aside");
 }

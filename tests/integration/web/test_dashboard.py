@@ -137,11 +137,11 @@ async def test_a_key_is_made_shown_once_and_revoked(desk: Desk, house: House) ->
         assert await page.input_value("#fresh-key") == ""
 
         await page.click("#keys li:first-child button")
-        await expect(page.locator("#revoke-what")).to_have_text(name)
-        await page.fill("#revoke-name", name[:-1])
-        await expect(page.locator("#revoke-go")).to_be_disabled()
-        await page.fill("#revoke-name", name)
-        await page.press("#revoke-name", "Enter")
+        await expect(page.locator("#sure-what")).to_have_text(name)
+        await page.fill("#sure-name", name[:-1])
+        await expect(page.locator("#sure-go")).to_be_disabled()
+        await page.fill("#sure-name", name)
+        await page.press("#sure-name", "Enter")
         await expect(page.locator("#keys li")).to_have_count(1)
         gone = await agent.get("/api/account")
         assert (gone.status_code, gone.json()["code"]) == (401, "REVOKED_API_KEY")
