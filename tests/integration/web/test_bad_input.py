@@ -242,6 +242,7 @@ async def test_files_that_mean_harm(desk: Desk, house: House, mute_browser: Brow
     async with house.agent() as agent:
         link = (await agent.post("/api/invite-link", json={"platform": "web"})).json()["url"]
     person = await visit(mute_browser, link, "Mallory")
+    await expect(person.locator("#hello")).to_be_visible()  # it is known here, and may upload
     huge = {"name": "huge.bin", "mimeType": "application/octet-stream", "buffer": b"\0" * OF_ALL}
     await person.set_input_files("#picker", huge)  # pyright: ignore[reportArgumentType]
     await expect(person.locator(".chip.failed")).to_contain_text("Larger than")

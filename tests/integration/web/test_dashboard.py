@@ -75,6 +75,7 @@ async def test_a_private_chat_is_read_here_as_it_happens(
     await page.keyboard.press("Escape")
 
     person = await visit(mute_browser, url, "Mira <b>Lund</b>")
+    await expect(person.locator("#hello")).to_be_visible()  # it is known here, and may upload
     evil = {"name": "<img src=x onerror=hacked=1>.txt", "mimeType": "text/plain", "buffer": b"hello"}
     await person.set_input_files("#picker", evil)  # pyright: ignore[reportArgumentType]
     await person.fill("#message", f"{PROBE} see https://example.org/a?b=1")
@@ -218,10 +219,9 @@ async def test_agents_are_pinged(mute_browser: Browser, tmp_path: Path) -> None:
         await page.click("#ping", force=True)  # once is enough
         clock.skipped_s = 31
         await expect(page.locator("#ping-note")).to_have_text("1 of 3 answered.")
-        told = await page.locator("#keys li").all_inner_texts()
-        by_name = {name: next(text for text in told if name in text) for name in ("idle", "never")}
-        assert "No reply: used lately" in by_name["idle"]
-        assert "No reply: not connected" in by_name["never"]
+        for name, verdict in (("idle", "No reply: used lately"), ("never", "No reply: not connected")):
+            row = page.locator("#keys li", has=page.get_by_text(name, exact=True))
+            await expect(row.locator(".verdict")).to_contain_text(verdict)
         await expect(page.locator("#ping")).not_to_have_attribute("aria-disabled", "true")
         assert desk.complaints == []
 
