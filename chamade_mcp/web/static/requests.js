@@ -1,10 +1,10 @@
 // Strangers who ask to be let in: their codes, and the owner's word on them.
 import { $, ago, api, el, fill, plural, say, trouble } from "./dash.js";
+import { sure } from "./sure.js";
 
 const SHOWN = 5;
 
 let requests = [];
-let deciding = null;
 
 const nameOf = (request) => request.name || request.sender_id;
 
@@ -50,24 +50,17 @@ async function approve(request) {
 }
 
 function askDeny(request) {
-  deciding = request;
-  $("keep-out-who").textContent = nameOf(request);
-  $("keep-out-error").textContent = "";
-  $("keep-out").showModal();
-}
-
-$("keep-out-go").addEventListener("click", async () => {
-  try {
-    await api("POST", `/api/pairings/${deciding.id}/deny`);
-  } catch (error) {
-    if (error.status !== 404) {
-      $("keep-out-error").textContent = error.message;
-      return;
+  const whom = nameOf(request);
+  const what = "What they write reaches nobody, and they cannot ask again. They are not told.";
+  sure(["Keep ", el("bdi", {}, whom), " out"], what, "Keep them out", async () => {
+    try {
+      await api("POST", `/api/pairings/${request.id}/deny`);
+    } catch (error) {
+      if (error.status !== 404) throw error;
     }
-  }
-  $("keep-out").close();
-  gone(deciding, `${nameOf(deciding)} is kept out`);
-});
+    return () => gone(request, `${whom} is kept out`);
+  });
+}
 
 export async function readRequests() {
   ({ pairings: requests } = await api("GET", "/api/pairings?status=pending"));

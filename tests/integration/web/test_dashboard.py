@@ -175,8 +175,8 @@ async def test_strangers_are_let_in_and_kept_out(mute_browser: Browser, tmp_path
         await expect(card.locator("li")).to_have_count(1)
         await expect(page.locator("#requests-title")).to_be_focused()
         await card.get_by_role("button", name="Keep out Mallory").click()
-        await expect(page.locator("#keep-out-who")).to_have_text("Mallory")
-        await page.click("#keep-out-go")
+        await expect(page.locator("#sure-title")).to_have_text("Keep Mallory out")
+        await page.click("#sure-go")
         await expect(card).to_be_hidden()
         for sender in ("u-1", "u-2"):
             await bots.write(connection, f"from {sender}", sender=sender)
