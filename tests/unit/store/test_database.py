@@ -306,7 +306,7 @@ async def test_the_log_is_moved_beside_the_writer(tmp_path: Path) -> None:
     database = Database(path)
     await database.write(lambda conn: run(conn, "CREATE TABLE t (n INTEGER PRIMARY KEY)"))
     alone = path.stat().st_size
-    for number in range(300):
+    for number in range(500):
         await database.write(insert(number))
     await until(lambda: path.stat().st_size > alone)
     database.close()
