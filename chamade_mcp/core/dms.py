@@ -32,6 +32,10 @@ DELETED = "deleted"
 """The status of what was taken back: where it stood is still seen, what it said is not."""
 
 
+HEARD: Final = literal_column("messages.direction = 'inbound'", Boolean)
+"""Of a message: a person said it. As SQL has it, not as a parameter: for the index that has these alone."""
+
+
 class NewMessage(NamedTuple):
     id: MessageId
     direction: str
@@ -90,11 +94,7 @@ def _numbered(scope: Scope) -> ColumnElement[bool]:
 
 def heard(conn: Connection, conversation: str, ref: str) -> bool:
     """Whether what a person said as `ref` is stored already."""
-    said = (
-        messages.c.conversation_id == conversation,
-        messages.c.direction == INBOUND,
-        messages.c.ref == ref,
-    )
+    said = (HEARD, messages.c.ref == ref, messages.c.conversation_id == conversation)
     return conn.execute(select(messages.c.id).where(*said)).first() is not None
 
 

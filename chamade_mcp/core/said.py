@@ -38,7 +38,7 @@ _ADD: Final = insertion(
         *("attachments", "status", "created_at", "reply_to", "thread", "mentions_me", "sent_at"),
         *("sender_ref", "trust"),
     ),
-    "ON CONFLICT (ref, conversation_id, direction) DO NOTHING",
+    "ON CONFLICT (ref, conversation_id) WHERE direction = 'inbound' DO NOTHING ON CONFLICT (id) DO NOTHING",
 )
 _STORED: Final = Rows(
     "WITH given (account_id, seq) AS ({rows}) SELECT json_group_array(json_array(account_id, seq)) "

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Row, case, select
 
-from chamade_mcp.core.dms import ASIDE, INBOUND, OUTBOUND, mine
+from chamade_mcp.core.dms import ASIDE, HEARD, INBOUND, OUTBOUND, mine
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.ids import ConversationId, MessageId, MessageRef
 from chamade_mcp.model.messages import DeliveryState
@@ -116,9 +116,9 @@ def by_ref(conn: Connection, conversation: ConversationId, ref: str) -> Row[Any]
     """The message that its platform calls `ref`, or that we do; None: the gateway does not know it."""
     # One after the other, each by its index; should two have one name, the person's is meant.
     for named in (
-        (messages.c.direction == INBOUND) & (messages.c.ref == ref),
+        HEARD & (messages.c.ref == ref),
         messages.c.sent_ref == ref,
-        (messages.c.direction == OUTBOUND) & (messages.c.ref == ref),
+        (messages.c.direction == OUTBOUND) & (messages.c.id == ref),
     ):
         found = select(messages).where(messages.c.conversation_id == conversation, named)
         row = conn.execute(found.limit(1)).first()

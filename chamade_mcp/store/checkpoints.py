@@ -15,8 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 log = logging.getLogger(__name__)
 
 _EVERY_PAGES = 4_000
-"""16 MB. SQLite would do it at a quarter of that, and write pages that change all the time twice as often. Nobody
-tells how many a commit has written: about `_SHARED`, and `_OWN` for each transaction in it."""
+"""16 MB. SQLite would do it at a quarter of that, and write pages that change all the time twice as often.
+Nobody tells how many a commit has written: about `_SHARED`, and `_OWN` for each transaction in it."""
 _SHARED, _OWN = 8, 2
 
 

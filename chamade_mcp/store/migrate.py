@@ -7,7 +7,7 @@ from sqlalchemy import Connection, inspect, text
 from chamade_mcp.store.database import immediate, sqlite_engine
 from chamade_mcp.store.schema import metadata
 
-HEAD = "0024"
+HEAD = "0025"
 """The newest revision in ``migrations/versions``; a test compares the two."""
 
 

@@ -149,8 +149,16 @@ messages = Table(
     Column("held", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("account_id", "seq"),
     # A platform that repeats a delivery repeats its ref: the second insert is refused here. Refs come first:
-    # those of one moment are alike, so messages share pages of the index, and fewer are written.
-    UniqueConstraint("ref", "conversation_id", "direction"),
+    # those of one moment are alike, so messages share pages of the index, and fewer are written. What we send
+    # has its own id for one.
+    Index(
+        "ix_messages_heard",
+        "ref",
+        "conversation_id",
+        unique=True,
+        sqlite_where=text("direction = 'inbound'"),
+        postgresql_where=text("direction = 'inbound'"),
+    ),
     Index(None, "conversation_id", "seq"),
     # To find a moment: every message in it would be a fiftieth of what storing one costs.
     Index(

@@ -44,3 +44,10 @@ async def test_it_is_found_by_the_index(house: House) -> None:
     query = "SELECT min(seq) FROM messages WHERE account_id = 'a' AND created_at > 'b' AND seq % 64 = 0"
     plan = await house.database.read(lambda conn: conn.execute(text(f"EXPLAIN QUERY PLAN {query}")).all())
     assert "ix_messages_milestones" in str(plan)
+
+
+async def test_what_was_said_is_found_by_the_index(house: House) -> None:
+    query = select(messages.c.id).where(dms.HEARD, messages.c.ref == "r", messages.c.conversation_id == "c")
+    plain = query.compile(compile_kwargs={"literal_binds": True})
+    plan = await house.database.read(lambda conn: conn.execute(text(f"EXPLAIN QUERY PLAN {plain}")).all())
+    assert "ix_messages_heard" in str(plan)
