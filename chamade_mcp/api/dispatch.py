@@ -11,11 +11,12 @@ from starlette.types import Message, Receive, Scope, Send
 from chamade_mcp.api.access import Gate
 from chamade_mcp.api.body import JSON_CAP_BYTES, read_body, require_json
 from chamade_mcp.api.errors import NotThisMethod
-from chamade_mcp.api.operation import AnyOperation, Asked, Json, Raw, Reply
+from chamade_mcp.api.operation import AnyOperation, Asked, Json, Reply
 from chamade_mcp.api.routing import Router
 from chamade_mcp.api.validation import parse_body, parse_query
 from chamade_mcp.core.keys import require
 from chamade_mcp.kit.compact import compact
+from chamade_mcp.kit.connection import HookReply
 from chamade_mcp.model.access import Principal
 from chamade_mcp.model.errors import FieldError, NotFound, ValidationFailed
 
@@ -66,7 +67,7 @@ class Dispatch:
             await answer(scope, receive, _bodiless(send) if method == "HEAD" else send)
         elif isinstance(answer, Reply):
             await _send_json(send, answer.status, answer.body, head=method == "HEAD")
-        elif isinstance(answer, Raw):
+        elif isinstance(answer, HookReply):
             await _send_raw(send, answer, head=method == "HEAD")
         else:
             await _send_json(send, operation.status, answer, head=method == "HEAD")
@@ -97,15 +98,13 @@ async def _send_json(send: Send, status: int, body: Json, *, head: bool) -> None
     await send({"type": "http.response.body", "body": b"" if head else raw})
 
 
-async def _send_raw(send: Send, answer: Raw, *, head: bool) -> None:
+async def _send_raw(send: Send, answer: HookReply, *, head: bool) -> None:
     headers = [
         (b"content-type", answer.media_type.encode("latin-1")),
         (b"content-length", b"%d" % len(answer.body)),
-        *(
-            (name.lower().encode("latin-1"), value.encode("latin-1"))
-            for name, value in answer.headers.items()
-        ),
     ]
+    for name, value in answer.headers.items():
+        headers.append((name.lower().encode("latin-1"), value.encode("latin-1")))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if head else answer.body})
 

@@ -1,13 +1,13 @@
 """Where platforms call the gateway. Each request is verified by its platform's own rule, on the raw body."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from chamade_mcp.api.body import read_body
 from chamade_mcp.api.fields import Wire
-from chamade_mcp.api.operation import Answer, AnyOperation, Asked, Group, Method, Operation, Raw
+from chamade_mcp.api.operation import Answer, AnyOperation, Asked, Group, Method, Operation
 from chamade_mcp.core.hooks import Hooks
 from chamade_mcp.kit.connection import Hook
 
@@ -35,14 +35,14 @@ ADDRESSES: Final[Mapping[str, tuple[str, str]]] = {
 class HookGroup:
     hooks: Hooks
 
-    async def common(self, asked: Asked[None, None]) -> Answer:
-        return await self._deliver(asked, asked.ids["platform"], None)
+    def common(self, asked: Asked[None, None]) -> Awaitable[Answer]:
+        return self._deliver(asked, asked.ids["platform"], None)
 
-    async def own(self, asked: Asked[None, None]) -> Answer:
-        return await self._deliver(asked, asked.ids["platform"], asked.ids["connection_id"])
+    def own(self, asked: Asked[None, None]) -> Awaitable[Answer]:
+        return self._deliver(asked, asked.ids["platform"], asked.ids["connection_id"])
 
-    async def fixed(self, asked: Asked[None, None]) -> Answer:
-        return await self._deliver(asked, ADDRESSES[asked.scope["path"].rstrip("/")][0], None)
+    def fixed(self, asked: Asked[None, None]) -> Awaitable[Answer]:
+        return self._deliver(asked, ADDRESSES[asked.scope["path"].rstrip("/")][0], None)
 
     def group(self) -> Group:
         return Group(
@@ -88,8 +88,7 @@ class HookGroup:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in asked.headers.items()}
         query = _parameters(asked.scope["query_string"])
         hook = Hook(method, asked.scope["path"], query, headers, body)
-        reply = await self.hooks.deliver(platform, connection, hook)
-        return Raw(reply.status, reply.body, reply.media_type, reply.headers)
+        return await self.hooks.deliver(platform, connection, hook)
 
 
 def _parameters(query: bytes) -> Mapping[str, str]:

@@ -11,8 +11,9 @@ from typing import Final, TypeVar
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from chamade_mcp.api.operation import Answer, Asked, Handler, Json, Raw, Reply
+from chamade_mcp.api.operation import Answer, Asked, Handler, Json, Reply
 from chamade_mcp.core.repeats import Answered, Begun, Repeats, Request
+from chamade_mcp.kit.connection import HookReply
 from chamade_mcp.kit.problem import problem_response
 from chamade_mcp.kit.waiting import to_the_end
 from chamade_mcp.model.errors import FieldError, GatewayError, Internal, Outcome, ValidationFailed
@@ -67,7 +68,7 @@ class Once:
         self, begun: Begun, asked: Asked[BodyT, None], handler: Callable[..., Awaitable[Answer]]
     ) -> Json | Reply:
         answer = await handler(asked._replace(repeat=begun.message_id))
-        if isinstance(answer, Response | Raw):
+        if isinstance(answer, Response | HookReply):
             raise TypeError("an answer that can be given again is JSON")
         return answer
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
+from chamade_mcp.kit.connection import HookReply
 from chamade_mcp.model.access import Permission, Principal
 
 BodyT = TypeVar("BodyT", bound=BaseModel | None)
@@ -47,17 +48,8 @@ class Reply:
     body: Json
 
 
-class Raw(NamedTuple):
-    """A short answer that is not JSON of ours."""
-
-    status: int
-    body: bytes
-    media_type: str
-    headers: Mapping[str, str]
-
-
-Answer: TypeAlias = Json | Reply | Raw | Response
-"""A mapping is the JSON body under the operation's status; a `Response` is sent as it is."""
+Answer: TypeAlias = Json | Reply | HookReply | Response
+"""A mapping is the JSON body under the operation's status; the last two are sent as they are."""
 
 Handler: TypeAlias = Callable[[Asked[BodyT, QueryT]], Awaitable[Answer]]
 

@@ -1,5 +1,6 @@
 """The core as one object: what the API is given, and how facts find their way."""
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
 from chamade_mcp.core.accounts import Accounts
@@ -24,8 +25,9 @@ from chamade_mcp.core.packages import Packages
 from chamade_mcp.core.pairings import Pairings
 from chamade_mcp.core.platforms import Platforms
 from chamade_mcp.core.probe import Probes
-from chamade_mcp.core.relay import PermissionRelay
+from chamade_mcp.core.relay import PermissionRelay, may_be_answer
 from chamade_mcp.core.repeats import Repeats
+from chamade_mcp.core.reports import Report
 from chamade_mcp.core.retention import Retention
 from chamade_mcp.core.roster import Listed, Roster
 from chamade_mcp.core.standing import Standing
@@ -40,6 +42,7 @@ from chamade_mcp.model.access import Scope
 from chamade_mcp.model.connections import Trust
 from chamade_mcp.model.facts import (
     CallerGaveUp,
+    CallFact,
     CallInvited,
     ChatPosted,
     DeliveryChanged,
@@ -115,7 +118,7 @@ class Door:
                 await self.files.discard(scope, fact.attachments)
                 return
             trust = admitted
-        if not await self.relay.took(scope, link, fact):
+        if not (may_be_answer(fact) and await self.relay.took(scope, link, fact)):
             await self.inbox.received(scope, link, fact, trust)
         if fact.attachments:
             await self.files.warm(scope, fact.attachments)
@@ -143,17 +146,16 @@ def emitter(door: Door, manifest: Manifest, connection: ConnectionId = COMMON) -
     """Where the facts of a link go."""
     calls = door.calls
 
-    async def emit(scope: Scope, fact: Fact) -> None:
-        if lasts():
-            await take(scope, fact)
+    def emit(scope: Scope, fact: Fact) -> Awaitable[None]:
+        if isinstance(fact, MessageReceived):  # as most are
+            taking = door.message(scope, manifest, connection, fact)
         else:
-            # A connector's task may end with the socket that said it: what was said is told all the same.
-            await to_the_end(take(scope, fact))
+            taking = take(scope, fact)
+        # A connector's task may end with the socket that said it: what was said is told all the same.
+        return taking if lasts() else to_the_end(taking)
 
-    async def take(scope: Scope, fact: Fact) -> None:
+    async def take(scope: Scope, fact: Report | CallFact) -> None:
         match fact:
-            case MessageReceived():
-                await door.message(scope, manifest, connection, fact)
             case MessageEdited() | MessageDeleted() | ReactionChanged() | DeliveryChanged():
                 await door.inbox.reported(scope, (manifest.platform, connection), fact)
             case ChatPosted():

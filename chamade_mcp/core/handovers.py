@@ -55,6 +55,10 @@ class Handovers:
         connector = self._handing.get(platform)
         return "" if connector is None else connector.refusal(code)
 
+    def are_of(self, platform: Platform) -> bool:
+        """Whether the platform hands bots over at all."""
+        return platform in self._handing
+
     async def take(self, platform: Platform, hook: Hook) -> HookReply | None:
         """Connects the bot that `hook` hands over; None when it is no such call.
 

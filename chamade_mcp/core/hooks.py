@@ -44,7 +44,8 @@ class Hooks:
             raise NotFound("Platform not found", code="PLATFORM_NOT_FOUND")
         every = False
         if connection is None:
-            if (taken := await self.handovers.take(name, hook)) is not None:
+            handed_over = self.handovers.are_of(name)
+            if handed_over and (taken := await self.handovers.take(name, hook)) is not None:
                 return taken
             whom = self._addressee(name, hook)
             if isinstance(whom, HookReply):

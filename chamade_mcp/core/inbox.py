@@ -202,7 +202,8 @@ class Inbox:
         new = self._inbound(link[0], fact, "received", trust)
         arrival = Arrival(Party(scope, *link, fact.conversation), new, fact.reply_to, flushed)
         arrived = await self._d.database.write_together(self._arrivals.store, arrival)
-        await self._sending.take_up(arrived.released.pending)
+        if arrived.released.pending:
+            await self._sending.take_up(arrived.released.pending)
         if arrived.envelopes:
             self._heads.advance(scope, new)
             self._sending.replies.heard(arrived.whom)

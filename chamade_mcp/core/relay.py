@@ -122,8 +122,8 @@ class PermissionRelay:
 
     async def took(self, scope: Scope, link: tuple[Platform, ConnectionId], fact: MessageReceived) -> bool:
         """Whether this message was the operator's answer to a question, and nothing for the agent."""
-        form = _ANSWER.fullmatch(fact.text)
-        if form is None or fact.attachments:
+        form = _answer(fact)
+        if form is None:
             return False
         operator = await self._operators.of(scope)
         if operator is None or (operator.whom.link, operator.whom.ref) != (link, fact.conversation):
@@ -201,6 +201,15 @@ class PermissionRelay:
                 del self._asked[at]
                 if question.allowed is None:
                     audit.info("permission expired: %s, agent %s", question.code, question.whom.scope.agent)
+
+
+def may_be_answer(fact: MessageReceived) -> bool:
+    """Whether `took` has anything to look up: as a rule not."""
+    return _answer(fact) is not None
+
+
+def _answer(fact: MessageReceived) -> re.Match[str] | None:
+    return None if fact.attachments else _ANSWER.fullmatch(fact.text)
 
 
 def _words(question: _Question) -> str:

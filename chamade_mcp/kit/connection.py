@@ -7,7 +7,8 @@ The two facets are a connector's own choice, known by their methods: `OwnBots` w
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any, Final, Literal, Protocol, TypeVar, runtime_checkable
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.connections import Identity
@@ -77,12 +78,11 @@ class Hook:
         return known[read]
 
 
-@dataclass(frozen=True, slots=True)
-class HookReply:
+class HookReply(NamedTuple):
     status: int = 200
     body: bytes = b""
     media_type: str = "text/plain; charset=utf-8"
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 TAKEN: Final = HookReply()

@@ -137,6 +137,5 @@ class CallerGaveUp:
     room: RoomRef
 
 
-Fact = (
-    MessageFact | ChatPosted | ParticipantJoined | ParticipantLeft | DigitPressed | CallInvited | CallerGaveUp
-)
+CallFact = ChatPosted | ParticipantJoined | ParticipantLeft | DigitPressed | CallInvited | CallerGaveUp
+Fact = MessageFact | CallFact

@@ -1,5 +1,7 @@
 """What Telegram tells a bot, as facts."""
 
+from collections.abc import Awaitable
+
 from chamade_mcp.connectors.telegram.messages import START_PREFIX, TelegramMessages
 from chamade_mcp.connectors.telegram.wire import Message, Reacted, Update, User
 from chamade_mcp.kit.connector import Context
@@ -17,14 +19,13 @@ class Ears:
         self._mouth = mouth
         self._greeter = Greeter(ctx.people, "This bot")
 
-    async def hear(self, update: Update) -> None:
+    def hear(self, update: Update) -> Awaitable[None]:
         """Returns once what it says is committed. Hearing it again is harmless."""
         if (message := update.message or update.channel_post) is not None:
-            await self._message(message)
-        elif (edited := update.edited_message or update.edited_channel_post) is not None:
-            await self._edited(edited)
-        elif update.message_reaction is not None:
-            await self._reacted(update.message_reaction)
+            return self._message(message)
+        if (edited := update.edited_message or update.edited_channel_post) is not None:
+            return self._edited(edited)
+        return self._reacted(update.message_reaction)
 
     async def _message(self, message: Message) -> None:
         sender, place = _sender(message), ConversationRef(str(message.chat.id))
@@ -73,8 +74,8 @@ class Ears:
             place, ref = ConversationRef(str(message.chat.id)), MessageRef(str(message.message_id))
             await self._ctx.emit(scope, MessageEdited(place, ref, message.said))
 
-    async def _reacted(self, reacted: Reacted) -> None:
-        if reacted.author is None:
+    async def _reacted(self, reacted: Reacted | None) -> None:
+        if reacted is None or reacted.author is None:
             return
         sender, place = Sender(*reacted.author), ConversationRef(str(reacted.chat.id))
         scope = await self._scope(sender, reacted.chat.group is not None)
