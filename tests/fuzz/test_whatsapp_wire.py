@@ -35,7 +35,8 @@ def use(raw: bytes) -> None:
         for told in read_webhook(raw, NUMBER):
             if isinstance(told, Heard):
                 assert told.author.ref
-                assert told.message.sent_at.tzinfo is not None
+                sent_at = told.message.sent_at
+                assert sent_at is None or sent_at.tzinfo is not None
                 assert isinstance(told.message.said, str)
                 if told.message.media is not None:
                     assert file_name(*told.message.media)

@@ -86,7 +86,7 @@ class Ears:
             message.said,
             attachments,
             reply_to=MessageRef(quoted) if quoted else None,
-            sent_at=message.sent_at if message.timestamp else None,
+            sent_at=message.sent_at,
         )
 
     async def _status(self, status: Status) -> None:

@@ -4,11 +4,10 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/webhoo
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AliasPath, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_S: Final = 253_402_300_799
@@ -30,31 +29,20 @@ class _Wire(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-def _seconds(value: object) -> object:
-    """A time stamp, which comes as text; what is none is the beginning of time."""
-    try:
-        number = int(str(value))
-    except ValueError:
-        return 0
-    return number if 0 <= number <= _LAST_S else 0
-
-
 Part = TypeVar("Part")
 OrAnything = Annotated[Part | Any, Field(union_mode="left_to_right")]
 """What cannot be read as a part stays as it is, and spoils none beside it."""
-Seconds = Annotated[int, BeforeValidator(_seconds)]
 Ref = Annotated[str, Field(min_length=1, max_length=190)]
 
 
-class Profile(_Wire):
-    name: str = ""
-    username: str = ""
-
-
 class Contact(_Wire):
-    profile: Profile = Profile()
+    name: str = Field(default="", validation_alias=AliasPath("profile", "name"))
+    username: str = Field(default="", validation_alias=AliasPath("profile", "username"))
     wa_id: str = ""
     user_id: str = ""
+
+
+_NOBODY: Final = Contact()
 
 
 class Context(_Wire):
@@ -168,15 +156,20 @@ class _Revoke(_Wire):
 class Message(Content):
     id: Ref
     from_: str = Field(default="", alias="from")
-    timestamp: Seconds = 0
+    timestamp: Any = None
     context: Context | None = None
     reaction: Reacted | None = None
     edit: _Edit | None = None
     revoke: _Revoke | None = None
 
     @property
-    def sent_at(self) -> datetime:
-        return _EPOCH + timedelta(seconds=self.timestamp)
+    def sent_at(self) -> datetime | None:
+        """The time stamp comes as text; what is none is unknown."""
+        try:
+            number = int(str(self.timestamp))
+        except ValueError:
+            return None
+        return _EPOCH + timedelta(seconds=number) if 0 < number <= _LAST_S else None
 
 
 class Problem(_Wire):
@@ -199,12 +192,8 @@ class Status(_Wire):
     errors: tuple[Problem, ...] = ()
 
 
-class Metadata(_Wire):
-    phone_number_id: str = ""
-
-
 class Value(_Wire):
-    metadata: Metadata = Metadata()
+    phone_number_id: str = Field(default="", validation_alias=AliasPath("metadata", "phone_number_id"))
     contacts: tuple[Contact, ...] = ()
     messages: tuple[OrAnything[Message], ...] = ()
     statuses: tuple[OrAnything[Status], ...] = ()
@@ -224,8 +213,11 @@ class _Envelope(_Wire):
     entry: tuple[_Entry, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Author:
+# Without what `model_validate_json` does around it: some of the time that reading takes.
+_read: Final = TypeAdapter(_Envelope).validator.validate_json
+
+
+class Author(NamedTuple):
     """A person: by the id that WhatsApp made for this business, by the telephone number, or by both."""
 
     user_id: str
@@ -238,8 +230,7 @@ class Author:
         return self.user_id or self.wa_id
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(NamedTuple):
     author: Author
     message: Message
 
@@ -250,7 +241,7 @@ def read_webhook(raw: bytes, phone_number_id: str) -> Iterator[Heard | Status]:
     Raises `Unreadable` before the first, when all of it is something else.
     """
     try:
-        envelope = _Envelope.model_validate_json(raw)
+        envelope: _Envelope = _read(raw)
     except (ValidationError, RecursionError) as error:
         raise Unreadable("not a webhook of WhatsApp's") from error
     if envelope.object != "whatsapp_business_account":
@@ -263,7 +254,7 @@ def _each(envelope: _Envelope, phone_number_id: str) -> Iterator[Heard | Status]
         value = change.value
         if change.field != "messages" or not isinstance(value, Value):
             continue
-        if value.metadata.phone_number_id != phone_number_id:
+        if value.phone_number_id != phone_number_id:
             continue
         for message in value.messages:
             author = _author(message, value.contacts) if isinstance(message, Message) else None
@@ -278,10 +269,13 @@ def _each(envelope: _Envelope, phone_number_id: str) -> Iterator[Heard | Status]
 
 def _author(message: Message, contacts: tuple[Contact, ...]) -> Author | None:
     """Contacts belong to the messages beside them: by number, or the only one."""
-    mine = [c for c in contacts if c.wa_id and c.wa_id == message.from_] or list(contacts[:1])
-    contact = mine[0] if mine else Contact()
+    contact = contacts[0] if contacts else _NOBODY
+    for one in contacts:
+        if one.wa_id and one.wa_id == message.from_:
+            contact = one
+            break
     wa_id = contact.wa_id or message.from_
-    name = contact.profile.name or contact.profile.username or wa_id or contact.user_id
+    name = contact.name or contact.username or wa_id or contact.user_id
     return Author(contact.user_id, wa_id, name) if contact.user_id or wa_id else None
 
 

@@ -30,6 +30,7 @@ def test_a_text() -> None:
     assert found.message.said == "hello"
     assert found.message.context is not None
     assert found.message.context.id == "wamid.0"
+    assert found.message.sent_at is not None
     assert found.message.sent_at.isoformat() == "2023-11-14T22:13:20+00:00"
     author = found.author
     assert (author.ref, author.wa_id, author.name) == (ADA["user_id"], "16315551234", "Ada")
