@@ -13,12 +13,13 @@ from collections.abc import AsyncIterator
 from itertools import islice
 from typing import Final
 
-from chamade_mcp.connectors.nctalk.client import Cloud
+from chamade_mcp.connectors.nctalk.client import Cloud, Page
 from chamade_mcp.connectors.nctalk.messages import TalkMessages
 from chamade_mcp.connectors.nctalk.rooms import Rooms
 from chamade_mcp.connectors.nctalk.wire import ONE_TO_ONE, PROBE, ChatHook, Room, Said, readable
 from chamade_mcp.kit.connector import Context, PlatformUnavailable
 from chamade_mcp.kit.http import Unanswered
+from chamade_mcp.kit.waiting import lasting, to_the_end
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.errors import GatewayError, PlatformRefused
 from chamade_mcp.model.facts import MessageDeleted, MessageEdited, MessageReceived, Reacting, ReactionChanged
@@ -59,6 +60,7 @@ class Ears:
         self._reading: set[str] = set()
         self._wake = asyncio.Event()
         self._asking = asyncio.Semaphore(_MOST_ASKED)
+        self._closed = False
 
     def sender(self, sender_id: str, name: str) -> Sender:
         return Sender(f"{sender_id}@{self._place}", name or sender_id.partition("/")[2])
@@ -101,15 +103,20 @@ class Ears:
     async def read(self) -> None:
         """Reads what there is, for ever. A message is done with once it is committed, and then the next one
         of its room is begun: their order is kept."""
-        async with asyncio.TaskGroup() as group:
-            while True:
-                free = _MOST_ROOMS - len(self._reading)
-                for token in list(islice((room for room in self._due if room not in self._reading), free)):
-                    del self._due[token]
-                    self._reading.add(token)
-                    group.create_task(self._read_one(token))
-                self._wake.clear()
-                await self._wake.wait()
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    free = _MOST_ROOMS - len(self._reading)
+                    for token in list(
+                        islice((room for room in self._due if room not in self._reading), free)
+                    ):
+                        del self._due[token]
+                        self._reading.add(token)
+                        group.create_task(self._read_one(token))
+                    self._wake.clear()
+                    await self._wake.wait()
+        finally:
+            self._closed = True
 
     async def _read_one(self, token: str) -> None:
         try:
@@ -141,13 +148,20 @@ class Ears:
         while room.token in self._read:  # the bot may leave meanwhile
             async with self._asking:
                 page = await self._cloud.since(room.token, last)
-            for said in page.said:
-                await self._hear(room, said)
-                self._done(room.token, said.id)
-            self._done(room.token, page.end)
+            await to_the_end(self._hear_all(room, page))
             if not page.full:
                 return
             last = page.end
+
+    async def _hear_all(self, room: Room, page: Page) -> None:
+        """For `to_the_end`: so each fact, which is told to the end as well, needs no task of its own."""
+        with lasting():
+            for said in page.said:
+                if self._closed:
+                    return
+                await self._hear(room, said)
+                self._done(room.token, said.id)
+        self._done(room.token, page.end)
 
     def _done(self, room: str, number: int) -> None:
         if room in self._read:
