@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 import httpx2
 
 from chamade_mcp.connectors.nctalk.wire import (
+    Chat,
     Me,
     Posted,
     Room,
@@ -102,14 +103,10 @@ class Cloud:
         answer = await self._answer("GET", f"{SPREED}/v1/chat/{room}?{asked}")
         if answer.status_code == 304:
             return Page([], last, full=False)
-        told = _data(answer)
-        found, given = _every(Said, told), answer.headers.get("x-chat-last-given", "")
+        found, count = _chat(answer)
+        given = answer.headers.get("x-chat-last-given", "")
         end = max([last, int(given) if given.isdecimal() else 0, *(one.id for one in found)])
-        return Page(
-            found,
-            end,
-            full=end > last and isinstance(told, list) and len(cast("list[object]", told)) >= _PAGE,
-        )
+        return Page(found, end, full=end > last and count >= _PAGE)
 
     async def say(self, room: str, message: str, **more: object) -> int:
         """When its turn has come; the message's number. `more` are fields of the API."""
@@ -315,6 +312,17 @@ def _every(kind: type[W], told: object) -> list[W]:
         except Unreadable:
             continue
     return found
+
+
+def _chat(answer: httpx2.Response) -> tuple[list[Said], int]:
+    """The messages that can be read, and how many there are in all. Mostly each can be: then the answer is
+    read in one go, which takes a third of the time."""
+    try:
+        found = read(Chat, answer.content).ocs.data
+    except Unreadable:
+        told = _data(answer)
+        return _every(Said, told), len(cast("list[object]", told)) if isinstance(told, list) else 0
+    return found, len(found)
 
 
 def _file_name(name: str) -> str:

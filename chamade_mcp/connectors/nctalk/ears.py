@@ -230,13 +230,14 @@ class Ears:
                 size_bytes=file.size,
             )
             attachments.append(kept)
-        if not (said.text or attachments):
+        text = said.text
+        if not (text or attachments):
             return
         fact = MessageReceived(
             ConversationRef(room.token),
             MessageRef(str(said.id)),
             self.sender(said.sender_id, said.actor_name),
-            said.text,
+            text,
             tuple(attachments),
             reply_to=None if said.parent is None else MessageRef(str(said.parent.id)),
             group=None if room.type == ONE_TO_ONE else room.name,

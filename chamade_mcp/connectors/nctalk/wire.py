@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, TypeVar, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
 
 ONE_TO_ONE: Final = 1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -182,6 +183,16 @@ class Said(_Wire):
         return any(p.type == "user" and p.id == login for p in self.parameters.values())
 
 
+class _Heard(_Wire):
+    data: list[Said]
+
+
+class Chat(_Wire):
+    """A whole page of messages, as it comes in an OCS envelope."""
+
+    ocs: _Heard
+
+
 class Room(_Wire):
     token: Token
     type: int
@@ -205,6 +216,8 @@ class Posted(_Wire):
 
 def readable(message: str, parameters: Mapping[str, Parameter]) -> str:
     """`message` with names in the place of placeholders, and nothing in that of files."""
+    if "{" not in message:
+        return message.strip()
 
     def shown(found: re.Match[str]) -> str:
         key = found[1]
@@ -232,10 +245,18 @@ def read(kind: type[W], told: bytes | object) -> W:
 def members(body: bytes) -> dict[str, Any]:
     """Of a webhook; none where it is no JSON object."""
     try:
-        told = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
+        told = from_json(body)
+    except ValueError:
+        told = _read_leniently(body)
     return cast("dict[str, Any]", told) if isinstance(told, dict) else {}
+
+
+def _read_leniently(body: bytes) -> object:
+    """What is slower to read takes a text that has half of a character, too."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def field_of(told: Mapping[str, Any], name: str) -> str:

@@ -136,6 +136,11 @@ def test_one_cloud_is_told_from_another() -> None:
     assert cloud_of("https://Cloud.Example.org:8443/nc/") == "cloud.example.org:8443/nc"
 
 
+def test_a_webhook_with_half_of_a_character_is_one() -> None:
+    raw = b'{"type": "Create", "room_token": "a", "sender_id": "users/a", "message": "\\ud83d"}'
+    assert read(ChatHook, members(raw)).message == "\ud83d"
+
+
 @pytest.mark.parametrize(
     "raw",
     [
