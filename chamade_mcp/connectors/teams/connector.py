@@ -102,10 +102,11 @@ class TeamsLink:
             raise HookRefused
         if activity.service_url.rstrip("/") != vouched.service_url:
             raise HookRefused
-        if self._tenants and activity.tenant.lower() not in self._tenants:
+        tenant = activity.tenant
+        if self._tenants and tenant.lower() not in self._tenants:
             log.warning("an activity of an organisation that the bot is not for is refused")
             raise HookRefused
-        self._places.note(activity.place, vouched.service_url, activity.tenant)
+        self._places.note(activity.place, vouched.service_url, tenant)
         return await self._ears.hear(activity)
 
     def fetch(self, ref: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:

@@ -89,7 +89,7 @@ class Ears:
             tuple(attachments),
             reply_to=MessageRef(quoted) if quoted else None,
             thread=ThreadRef(thread) if thread else None,
-            group=await self._names.group_of(activity),
+            group=await self._names.group_of(activity) if activity.team else activity.group,
             mentions_me=activity.mentions(self._me),
             sent_at=activity.timestamp,
         )

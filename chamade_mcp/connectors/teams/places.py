@@ -34,7 +34,9 @@ class Places:
     def note(self, place: str, service_url: str, tenant: str) -> None:
         """`service_url` is vouched for by the token it came with."""
         told = service_url.rstrip("/"), tenant or self._tenant
-        if self._known.get(place) == told or self.is_service(service_url):
+        if self._known.get(place) == told:
+            self._known.move_to_end(place)
+        elif self.is_service(service_url):
             self._known[place] = told
 
     def service_of(self, place: str) -> str:

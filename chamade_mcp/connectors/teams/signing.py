@@ -6,7 +6,6 @@ https://learn.microsoft.com/azure/bot-service/rest-api/bot-framework-rest-connec
 import asyncio
 import base64
 import binascii
-import hashlib
 import json
 import logging
 from collections.abc import Mapping
@@ -135,21 +134,20 @@ class Guard:
             aud={"essential": True, "values": [app_id, f"api://{app_id}", f"api://botid-{app_id}"]},
             exp={"essential": True},
         )
-        self._known: Recent[bytes, _Proved] = Recent(_REMEMBERED)
-        """By digest. To prove one takes longer than all else that is done for an activity."""
+        self._known: Recent[str, _Proved] = Recent(_REMEMBERED)
+        """To prove one takes longer than all else that is done for an activity."""
 
     async def admit(self, authorization: str) -> Vouched:
         """Raises `HookRefused` unless Microsoft says that it is for the bot; `PlatformUnavailable` when it
         cannot be asked for its keys."""
         token = bearer(authorization)
-        digest = hashlib.sha256(token.encode()).digest()
-        known = self._known.get(digest)
+        known = self._known.get(token)
         kid = known.kid if known is not None else _part(token, 0).get("kid")
         key = await self._keys.get(kid) if isinstance(kid, str) else None
         if key is None or not isinstance(kid, str):
             raise HookRefused
         if known is None or known.key is not key:
-            known = self._known[digest] = self._prove(token, kid, key)
+            known = self._known[token] = self._prove(token, kid, key)
         if known.ends <= self._clock.now().timestamp() - _LEEWAY_S:
             raise HookRefused
         return known.vouched

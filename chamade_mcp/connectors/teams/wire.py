@@ -8,7 +8,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeVar, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
 TEAMS: Final = "msteams"
@@ -52,7 +52,12 @@ def _moment(value: object) -> object:
 
 
 Part = TypeVar("Part", bound=BaseModel)
-Text = Annotated[str, BeforeValidator(_text)]
+String = TypeVar("String", bound=str)
+Loose = Annotated[String | Annotated[String, BeforeValidator(_text)], Field(union_mode="left_to_right")]
+"""What is a text already is read without a call of ours, which would take longer than all of it."""
+Text = Loose[str]
+Name = Loose[Annotated[str, Field(max_length=190)]]
+Url = Loose[Annotated[str, Field(max_length=1000)]]
 Ref = Annotated[str, Field(min_length=1, max_length=190)]
 Moment = Annotated[datetime | None, BeforeValidator(_moment)]
 Parts = Annotated[tuple[Any, ...], BeforeValidator(_list)]
@@ -65,7 +70,7 @@ class _Wire(BaseModel):
 class Account(_Wire):
     id: Ref
     name: Text = ""
-    aad_object_id: Text = Field(default="", max_length=190)
+    aad_object_id: Name = ""
 
     @property
     def person(self) -> str:
@@ -124,7 +129,7 @@ class Attachment(_Wire):
 
 
 class _Quote(_Wire):
-    message_id: Text = Field(default="", max_length=190)
+    message_id: Name = ""
 
 
 class Entity(_Wire):
@@ -142,15 +147,15 @@ class Activity(_Wire):
     """Lists are read entry by entry: one that cannot be read is left out."""
 
     type: Ref
-    id: Text = Field(default="", max_length=190)
+    id: Name = ""
     channel_id: Text = ""
-    service_url: Text = Field(default="", max_length=1000)
+    service_url: Url = ""
     timestamp: Moment = None
     from_: Account | None = Field(default=None, alias="from")
     recipient: Account | None = None
     conversation: Conversation
     text: Text = ""
-    reply_to_id: Text = Field(default="", max_length=190)
+    reply_to_id: Name = ""
     name: Text = ""
     action: Text = ""
     value: Any = None
@@ -221,7 +226,8 @@ class Activity(_Wire):
                 text = text.replace(entity.text, "" if _mentioned(entity) == bot else f"@{name}", 1)
         if "<" in text:
             text = _AT.sub("", _QUOTED.sub("", text))
-        return "\n".join(_BLANKS.sub(" ", line).strip() for line in text.split("\n")).strip()
+        text = _BLANKS.sub(" ", text).strip()
+        return "\n".join(line.strip() for line in text.split("\n")) if "\n" in text else text
 
     @property
     def quotes(self) -> str:
@@ -254,10 +260,14 @@ class Consent(_Wire):
     upload_info: UploadInfo | None = None
 
 
+# Without what `model_validate_json` does around it: some of the time that reading takes.
+_read_json: Final = TypeAdapter(Activity).validator.validate_json
+
+
 def read_activity(raw: bytes) -> Activity:
     """Raises `Unreadable`."""
     try:
-        return Activity.model_validate_json(raw)
+        return _read_json(raw)
     except (ValidationError, RecursionError) as error:
         raise Unreadable("not an activity") from error
 
