@@ -1,11 +1,12 @@
 """How Slack signs what it sends: https://docs.slack.dev/authentication/verifying-requests-from-slack"""
 
-import hashlib
 import hmac
 import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
+
+from chamade_mcp.kit.signature import hmac_sha256
 
 SIGNATURE: Final = "x-slack-signature"
 TIMESTAMP: Final = "x-slack-request-timestamp"
@@ -14,9 +15,7 @@ _SECONDS: Final = re.compile("[0-9]{1,12}")
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
-    # `hmac.digest` would let go of the interpreter even for a short body, and wait until it has it again.
-    signed = hmac.new(secret.encode(), f"v0:{timestamp}:".encode() + body, hashlib.sha256)
-    return f"v0={signed.hexdigest()}"
+    return f"v0={hmac_sha256(secret, f'v0:{timestamp}:'.encode(), body)}"
 
 
 def is_signed(secret: str, headers: Mapping[str, str], body: bytes, now: datetime) -> bool:

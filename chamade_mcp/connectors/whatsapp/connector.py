@@ -1,6 +1,5 @@
 """The `connector` object: links of business numbers to the WhatsApp Cloud API."""
 
-import hashlib
 import hmac
 import logging
 import re
@@ -20,6 +19,7 @@ from chamade_mcp.kit.holding import Fate, holding
 from chamade_mcp.kit.http import platform_client
 from chamade_mcp.kit.manifest import read_manifest
 from chamade_mcp.kit.rates import Rates
+from chamade_mcp.kit.signature import hmac_sha256
 from chamade_mcp.model.connections import Identity
 from chamade_mcp.model.errors import PlatformRefused
 
@@ -62,9 +62,8 @@ class WhatsAppLink:
     async def receive(self, hook: Hook) -> HookReply:
         if hook.method == "GET":
             return self._subscribe(hook.query)
-        # `hmac.digest` would let go of the interpreter even for a short body, and wait until it has it again.
-        signed = hmac.new(self._settings["app_secret"].encode(), hook.body, hashlib.sha256).hexdigest()
-        if not hmac.compare_digest(hook.headers.get(_SIGNED_BY, "").encode(), f"sha256={signed}".encode()):
+        signed = f"sha256={hmac_sha256(self._settings['app_secret'], hook.body)}"
+        if not hmac.compare_digest(hook.headers.get(_SIGNED_BY, "").encode(), signed.encode()):
             raise HookRefused
         try:
             for told in read_webhook(hook.body, self._settings["phone_number_id"]):
