@@ -12,7 +12,7 @@ from chamade_mcp.connectors.slack.ears import Ears
 from chamade_mcp.connectors.slack.event_socket import EventSocket
 from chamade_mcp.connectors.slack.messages import SlackMessages
 from chamade_mcp.connectors.slack.signing import is_signed
-from chamade_mcp.connectors.slack.wire import Envelope, Unreadable, read_envelope, read_event
+from chamade_mcp.connectors.slack.wire import Envelope, Event, Unreadable, read_envelope, read_event
 from chamade_mcp.kit.clock import Clock, SystemClock
 from chamade_mcp.kit.connection import TAKEN, Hook, HookRefused, HookReply
 from chamade_mcp.kit.connector import Context, Link, PlatformUnavailable
@@ -102,7 +102,9 @@ class SlackLink:
                 return HookReply(body=envelope.challenge.encode())
             if not self._concerns_me(envelope):
                 raise HookRefused  # the same app in another workspace has the same secret
-            await self.hear(envelope)
+            event = self._event_of(envelope)
+            if event is not None:
+                await self._ears.hear(event)
         except Unreadable:
             # Slack would bring it again, and in the end bring nothing any more.
             log.warning("an event of Slack's could not be read and is left out")
@@ -113,12 +115,17 @@ class SlackLink:
 
     async def hear(self, envelope: Envelope) -> None:
         """Raises `Unreadable`."""
+        event = self._event_of(envelope)
+        if event is not None:
+            await self._ears.hear(event)
+
+    def _event_of(self, envelope: Envelope) -> Event | None:
         if envelope.type == "app_rate_limited":
             log.warning("Slack leaves out events: there are more than 30,000 an hour")
         if not self._concerns_me(envelope):
             log.warning("an event of another workspace is left out: Socket Mode serves one")
-        elif (event := read_event(envelope)) is not None:
-            await self._ears.hear(event)
+            return None
+        return read_event(envelope)
 
     def _concerns_me(self, envelope: Envelope) -> bool:
         return envelope.api_app_id == self._me.app and self._me.team in envelope.teams

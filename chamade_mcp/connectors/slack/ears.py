@@ -1,7 +1,7 @@
 """What Slack tells an app, as facts."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 
 from chamade_mcp.connectors.slack.client import Me, WebApi
 from chamade_mcp.connectors.slack.emoji import emoji_of
@@ -27,27 +27,27 @@ class Ears:
         self._names = Names(api, ctx.clock)
         self._fate = fate
 
-    async def hear(self, event: Event) -> None:
+    def hear(self, event: Event) -> Awaitable[None]:
         """Returns once what it says is committed. Hearing it again is harmless."""
         match event:
             case Message():
-                await self._message(event)
+                return self._message(event)
             case Changed():
-                await self._changed(event)
+                return self._changed(event)
             case Deleted():
-                await self._deleted(event.channel, event.deleted_ts)
+                return self._deleted(event.channel, event.deleted_ts)
             case Reacted():
-                await self._reacted(event)
+                return self._reacted(event)
             case Revoked():
-                await self._look()
+                return self._look()
 
     async def _message(self, message: Message) -> None:
-        author, files = message.author, message.kept_files
-        if author is None or self._mine(message) or not (message.words or files):
+        author, words, files = message.author, message.words, message.kept_files
+        if author is None or self._mine(message) or not (words or files):
             return
         # Known as a rule, so there is nothing to wait for: tasks of their own would cost more than the rest.
-        name, group = await self._name(message, author), await self._group(message)
-        words = message.words
+        name = message.author_name or (await self._names.person(author) if message.user else author)
+        group = None if message.direct else await self._group(message)
         called = mentioned(words)
         text = await self._plain(words, called) if called else plain(words, {})
         attachments: list[Attachment] = []
@@ -105,12 +105,7 @@ class Ears:
         """The app's own: Slack tells it what it says itself."""
         return message.user == self._me.user or message.bot_id == self._me.bot
 
-    async def _name(self, message: Said, author: str) -> str:
-        return message.author_name or (await self._names.person(author) if message.user else author)
-
-    async def _group(self, message: Message) -> str | None:
-        if message.direct:
-            return None
+    async def _group(self, message: Message) -> str:
         return "" if message.nameless else await self._names.channel(message.channel)
 
     async def _plain(self, text: str, called: Collection[str]) -> str:

@@ -1,8 +1,8 @@
 """What people and channels are called: Slack's events tell their ids alone."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
 
 from chamade_mcp.connectors.slack.client import WebApi
 from chamade_mcp.connectors.slack.wire import members
@@ -26,32 +26,32 @@ class Names:
         self._clock = clock
         self._known: Recent[str, tuple[str, float]] = Recent(_MOST)
 
-    async def person(self, user: str) -> str:
-        async def ask() -> str:
-            told = await self._api.call("users.info", {"user": user})
-            about = members(told.get("user"))
-            profile = members(about.get("profile"))
-            names = (profile.get("display_name"), profile.get("real_name"), about.get("name"))
-            return next((str(name) for name in names if name), user)
+    def person(self, user: str) -> Coroutine[Any, Any, str]:
+        return self._named(user, self._ask_person)
 
-        return await self._named(user, ask)
+    def channel(self, channel: str) -> Coroutine[Any, Any, str]:
+        return self._named(channel, self._ask_channel)
 
-    async def channel(self, channel: str) -> str:
-        async def ask() -> str:
-            told = await self._api.call("conversations.info", {"channel": channel})
-            name = members(told.get("channel")).get("name")
-            return f"#{name}" if name else ""
+    async def _ask_person(self, user: str) -> str:
+        told = await self._api.call("users.info", {"user": user})
+        about = members(told.get("user"))
+        profile = members(about.get("profile"))
+        names = (profile.get("display_name"), profile.get("real_name"), about.get("name"))
+        return next((str(name) for name in names if name), user)
 
-        return await self._named(channel, ask)
+    async def _ask_channel(self, channel: str) -> str:
+        told = await self._api.call("conversations.info", {"channel": channel})
+        name = members(told.get("channel")).get("name")
+        return f"#{name}" if name else ""
 
-    async def _named(self, ref: str, ask: Callable[[], Awaitable[str]]) -> str:
+    async def _named(self, ref: str, ask: Callable[[str], Awaitable[str]]) -> str:
         known = self._known.get(ref)
         now = self._clock.monotonic()
         if known is not None and now - known[1] < _KEPT_S:
             return known[0]
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                name = await ask()
+                name = await ask(ref)
         except (PlatformRefused, PlatformUnavailable, Unanswered, TimeoutError):
             return ref if known is None else known[0]
         self._known[ref] = name, now

@@ -13,6 +13,8 @@ UPDATES: Final = ("message", "edited_message", "channel_post", "edited_channel_p
 _LAST_S: Final = 253_402_300_799
 """The last second of the year 9999: there are no later dates."""
 _PRIVATE: Final = "private"
+_FILES: Final = ("photo", "animation", "document", "audio", "voice", "video", "video_note", "sticker")
+"""Fields of a message with a file."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Id = Annotated[int, Field(ge=-(1 << 53), le=1 << 53)]
@@ -132,6 +134,8 @@ class Message(_Wire):
     @property
     def files(self) -> list[File]:
         """What came with it, each with a name and a type."""
+        if self.model_fields_set.isdisjoint(_FILES):
+            return []
         kinds = (
             (self.photo[-1] if self.photo else None, "photo.jpg", "image/jpeg"),  # the last is the largest
             (self.animation, "animation.mp4", "video/mp4"),

@@ -5,7 +5,7 @@ from typing import Final
 
 from chamade_mcp.connectors.whatsapp.client import WINDOW_CLOSED
 from chamade_mcp.connectors.whatsapp.messages import TOKEN_PREFIX, WhatsAppMessages
-from chamade_mcp.connectors.whatsapp.wire import Heard, Message, Status, file_name
+from chamade_mcp.connectors.whatsapp.wire import Heard, Media, Message, Status, file_name
 from chamade_mcp.kit.connector import Context
 from chamade_mcp.kit.greeter import Greeter
 from chamade_mcp.model.access import Scope
@@ -64,30 +64,20 @@ class Ears:
             await emit(scope, MessageEdited(place, ref, message.edit.message.said))
         elif message.revoke is not None:
             await emit(scope, MessageDeleted(place, MessageRef(message.revoke.original_message_id)))
-        elif message.said or message.media is not None:
-            await emit(scope, await self._received(scope, place, sender, message))
+        else:
+            said, media = message.said, message.media
+            if said or media is not None:
+                attachments = () if media is None else (await self._keep(scope, *media),)
+                quoted = message.context.id if message.context is not None else ""
+                reply_to = MessageRef(quoted) if quoted else None
+                ref, at = MessageRef(message.id), message.sent_at
+                fact = MessageReceived(place, ref, sender, said, attachments, reply_to, sent_at=at)
+                await emit(scope, fact)
 
-    async def _received(
-        self, scope: Scope, place: ConversationRef, sender: Sender, message: Message
-    ) -> MessageReceived:
-        attachments: tuple[Attachment, ...] = ()
-        if message.media is not None:
-            kind, media = message.media
-            mime = media.mime_type.partition(";")[0].strip() or "application/octet-stream"
-            kept = await self._ctx.files.keep(
-                scope, media.id, name=file_name(kind, media), mime=mime, size_bytes=None
-            )
-            attachments = (kept,)
-        quoted = message.context.id if message.context is not None else ""
-        return MessageReceived(
-            place,
-            MessageRef(message.id),
-            sender,
-            message.said,
-            attachments,
-            reply_to=MessageRef(quoted) if quoted else None,
-            sent_at=message.sent_at,
-        )
+    async def _keep(self, scope: Scope, kind: str, media: Media) -> Attachment:
+        mime = media.mime_type.partition(";")[0].strip() or "application/octet-stream"
+        name = file_name(kind, media)
+        return await self._ctx.files.keep(scope, media.id, name=name, mime=mime, size_bytes=None)
 
     async def _status(self, status: Status) -> None:
         state = _STATES.get(status.status)
