@@ -40,7 +40,7 @@ _BOT: Final = Rate(40, 10.0)
 _BUSY_S: Final = 5.0
 _UPLOAD_S: Final = 300.0
 _READ_BYTES: Final = 256 * 1024
-_PAGE: Final = 50
+_PAGE: Final = 100
 """Messages, each of up to 32,000 characters, of each of the rooms that are read at a time."""
 
 
