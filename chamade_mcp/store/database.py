@@ -304,7 +304,9 @@ class Database:
                 return
             for job in batch:
                 job.error = job.error or failure
-        self.refusals += sum(_no_room(job.error) for job in batch)
+        failed = [job.error for job in batch if job.error is not None]
+        if failed:
+            self.refusals += sum(map(_no_room, failed))
         _answer(batch)
 
 
