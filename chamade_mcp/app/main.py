@@ -1,6 +1,6 @@
 """The application: which path goes where."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -85,14 +85,16 @@ def create_app(
     routes += [Mount(f"/live/{m.platform}", _live(supervisor, m.platform)) for m in core.platforms.manifests]
     others = Router(routes, default=api, redirect_slashes=False)
 
-    def dispatch(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    # A coroutine function: other servers tell by it which ASGI this is.
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         # Agents' requests are nearly all; they skip the walk along the pages' routes.
         path: str = scope["path"]
         if path.startswith("/api/"):
-            return api(scope, receive, send)
-        if path in mcp.apps and scope["type"] == "http":
-            return mcp.apps[path](scope, receive, send)
-        return others(scope, receive, send)
+            await api(scope, receive, send)
+        elif path in mcp.apps and scope["type"] == "http":
+            await mcp.apps[path](scope, receive, send)
+        else:
+            await others(scope, receive, send)
 
     return App(dispatch, mcp.run)
 

@@ -112,7 +112,6 @@ class Server(uvicorn.Server):
 def _config(app: ASGIApp, protocol: type[GuardedProtocol]) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        interface="asgi3",
         loop="uvloop",
         http=protocol,
         ws=SocketProtocol,
