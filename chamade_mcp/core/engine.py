@@ -42,7 +42,8 @@ from chamade_mcp.model.errors import GatewayError, LimitReached, NotAvailable, U
 from chamade_mcp.model.events import Envelope, Event, EventType
 from chamade_mcp.model.ids import AccountId, CallId, ConnectionId, Platform
 from chamade_mcp.model.recording import RecordingFormat
-from chamade_mcp.store.database import BUSY, Database
+from chamade_mcp.store.database import Database
+from chamade_mcp.store.refusals import BUSY
 from chamade_mcp.store.secrets import SecretBox
 
 log = logging.getLogger(__name__)

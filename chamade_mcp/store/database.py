@@ -21,8 +21,9 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from chamade_mcp.model.errors import Action, Unavailable
+from chamade_mcp.model.errors import Unavailable
 from chamade_mcp.store.checkpoints import Checkpoints
+from chamade_mcp.store.refusals import is_busy, no_room, translated
 from chamade_mcp.store.watch import Watch
 
 log = logging.getLogger(__name__)
@@ -34,9 +35,6 @@ Transaction = Callable[[Connection], T]
 Together = Callable[[Connection, Sequence[ItemT]], Sequence[T | Exception]]
 """Of many items that wait: what became of each. One with an exception must have written nothing."""
 
-BUSY = "DATABASE_BUSY"
-DISK_FULL = "DISK_FULL"
-
 _BATCH = 64
 _READERS = 3
 _BUSY_TIMEOUT_S = 5.0
@@ -46,7 +44,6 @@ _STATEMENTS = 512
 """That are kept parsed: those of `Rows` are one for each number of rows."""
 _SCRUB_TIMEOUT_MS = 2_000
 """Below the other one: whoever writes meanwhile waits a little, and does not fail."""
-_SQLITE_BUSY, _SQLITE_LOCKED, _SQLITE_FULL = 5, 6, 13
 
 
 @dataclass(slots=True, eq=False)
@@ -91,16 +88,6 @@ def sqlite_engine(path: Path) -> Engine:
 
     event.listen(engine, "connect", on_connect)
     return engine
-
-
-def _code(error: OperationalError | sqlite3.OperationalError) -> int:
-    orig = error.orig if isinstance(error, OperationalError) else error
-    extended: int = getattr(orig, "sqlite_errorcode", 0)
-    return extended & 0xFF  # the primary code
-
-
-def _busy(error: OperationalError | sqlite3.OperationalError) -> bool:
-    return _code(error) in (_SQLITE_BUSY, _SQLITE_LOCKED)
 
 
 def _driver(conn: Connection) -> sqlite3.Connection:
@@ -232,7 +219,7 @@ class Database:
             try:
                 busy = conn.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
             except OperationalError as error:
-                if not _busy(error):
+                if not is_busy(error):
                     raise
                 busy = 1
         return not busy
@@ -267,7 +254,7 @@ class Database:
             driver.execute("BEGIN")
             return fn(conn)
         except (OperationalError, sqlite3.OperationalError) as error:
-            raise _translated(error) from error
+            raise translated(error) from error
         finally:
             conn.rollback()
             driver.rollback()
@@ -295,8 +282,8 @@ class Database:
                     for jobs in _together(batch):
                         _attempt(conn, jobs)
         except BaseException as error:
-            failure = _translated(error)
-            if _no_room(failure) and len(batch) > 1:
+            failure = translated(error)
+            if no_room(failure) and len(batch) > 1:
                 # For one that found none SQLite has undone all of them: those that fit are stored.
                 for job in batch:
                     job.error = None
@@ -306,7 +293,7 @@ class Database:
                 job.error = job.error or failure
         failed = [job.error for job in batch if job.error is not None]
         if failed:
-            self.refusals += sum(map(_no_room, failed))
+            self.refusals += sum(map(no_room, failed))
         _answer(batch)
 
 
@@ -344,26 +331,11 @@ def _attempt(conn: Connection, jobs: Sequence[_Job]) -> None:
             raise  # SQLite has undone all of it: there is no savepoint any more
         driver.execute("ROLLBACK TO jobs")
         if len(jobs) == 1:
-            jobs[0].error = _translated(error)
+            jobs[0].error = translated(error)
         else:
             for job in jobs:
                 _attempt(conn, [job])
     driver.execute("RELEASE jobs")
-
-
-def _translated(error: BaseException) -> BaseException:
-    if not isinstance(error, OperationalError | sqlite3.OperationalError):
-        return error
-    if _busy(error):
-        return Unavailable("The database is busy", code=BUSY, retry_after=1)
-    if _code(error) == _SQLITE_FULL:
-        log.error("the disk is full: nothing can be stored")
-        return Unavailable("The gateway's disk is full", code=DISK_FULL, action=Action.ASK_HUMAN)
-    return error
-
-
-def _no_room(error: BaseException | None) -> bool:
-    return isinstance(error, Unavailable) and error.code == DISK_FULL
 
 
 def _answer(batch: list[_Job]) -> None:

@@ -54,8 +54,8 @@ async def write(page: Page, text: str) -> None:
 
 
 async def act(page: Page, message: str, deed: str) -> None:
-    """Chooses `deed` of the actions of the message that says `message`."""
-    await page.locator(f".message:has-text('{message}') > .more").click()
+    """Chooses `deed` of the actions of the first message that says `message`: later ones may quote it."""
+    await page.locator(f".message:has-text('{message}') > .more").first.click()
     await page.click(f".deeds >> role=button[name='{deed}']")
 
 
