@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row
 
-from chamade_mcp.core import dms, sent
+from chamade_mcp.core import dms, sent, trouble_rows
 from chamade_mcp.core.by_hand import owner_name
 from chamade_mcp.core.composing import compose, incomplete, texts_of, to_be_stored
 from chamade_mcp.core.courier import Courier, promise
@@ -167,6 +167,7 @@ class Sending:
                 raise message_not_found()
             if not sent.set_state(conn, MessageId(row.id), DeliveryState.PENDING):
                 raise Conflict(f"The message is {row.status}", code="MESSAGE_NOT_FAILED", action=Action.WAIT)
+            trouble_rows.show_again(conn, scope, row.id)
             return row, self.windows.hold_if_closed(conn, Correspondent.of(row), [row.id])
 
         async def begin() -> tuple[Correspondent, asyncio.Future[Settled]]:

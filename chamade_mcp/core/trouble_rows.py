@@ -113,6 +113,12 @@ def aside(conn: Connection, scope: Scope) -> dict[str, datetime]:
     return {row.subject: row.created_at for row in rows}
 
 
+def show_again(conn: Connection, scope: Scope, subject: str) -> None:
+    """What was put aside, should it go wrong once more."""
+    whose = put_aside.c.account_id == scope.account
+    conn.execute(put_aside.delete().where(whose, put_aside.c.subject == subject))
+
+
 def put(conn: Connection, scope: Scope, subject: str, now: datetime, forget: datetime) -> None:
     """What was put aside before `forget` shows no more anyway."""
     whose = put_aside.c.account_id == scope.account

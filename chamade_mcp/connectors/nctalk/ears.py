@@ -34,7 +34,7 @@ _BOTS: Final = "chamade-bot-"
 _COMING: Final = ("user_added", "conversation_created")
 _AGAIN_S: Final = 2.0
 _REMEMBERED: Final = 100
-_MOST_ROOMS: Final = 32
+_MOST_ROOMS: Final = 16
 """That are read at a time: one that is slow does not hold up the others."""
 _MOST_ASKED: Final = 4
 """Of these so many ask Nextcloud at the same time: a small one has few processes for everybody."""

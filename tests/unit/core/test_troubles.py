@@ -143,6 +143,20 @@ async def test_what_was_seen_is_put_aside_and_comes_back_when_it_happens_again(h
     assert await listed(house, owner) == []
 
 
+async def test_a_message_that_fails_again_is_shown_again(house: House) -> None:
+    owner = await house.owner()
+    await house.platform.write(owner.scope, "hello")
+    await refused(house, owner, "no such chat")
+    (failed,) = await listed(house, owner)
+    await house.clock.advance(1)
+    await troubles_of(house).put_aside(owner, failed["id"])
+    assert await listed(house, owner) == []
+    house.platform.script.send_error = PlatformRefused("still no such chat")
+    with pytest.raises(PlatformRefused):
+        await house.inbox.retry(owner, failed["id"])
+    assert [one["detail"] for one in await listed(house, owner)] == ["still no such chat"]
+
+
 async def test_pages(house: House) -> None:
     owner = await house.owner()
     await house.platform.write(owner.scope, "hello")
