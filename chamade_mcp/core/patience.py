@@ -22,6 +22,8 @@ class Patience(Generic[T]):
     def limit(self, answer: asyncio.Future[T]) -> None:
         """From now on it has so many seconds; if it is not there then, it is `too_late`. Whoever waits for it
         has to `forget` it afterwards."""
+        if answer.done():
+            return
         self._due[answer] = self._clock.monotonic() + self._seconds
         if self._sleeper is None:
             self._sleeper = asyncio.create_task(self._sleep(), name="patience")

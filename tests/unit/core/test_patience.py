@@ -69,6 +69,17 @@ async def test_what_was_forgotten_wakes_nobody() -> None:
     assert one.result() == LATE
 
 
+async def test_what_is_there_already_is_not_waited_for() -> None:
+    clock = VirtualClock()
+    patience, (there, given_up) = patience_by(clock), answers(2)
+    there.set_result("here")
+    given_up.cancel()
+    patience.limit(there)
+    patience.limit(given_up)
+    await clock.advance(0)
+    assert clock.sleeping == 0
+
+
 async def test_closing_ends_every_wait() -> None:
     clock = VirtualClock()
     patience, awaited = patience_by(clock), answers(2)
