@@ -1,5 +1,6 @@
 """Metrics on a port of their own, as Prometheus reads them."""
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -37,10 +38,12 @@ async def test_calls_and_webhooks_are_counted(tmp_path: Path) -> None:
         called = await api.post("/api/call", json={"platform": "web"})
         assert called.status_code == 200
         assert (await api.post("/api/hooks/telegram", content=b"{}")).status_code == 403
-        told = parse((await prometheus.get("/metrics")).text)
+        told: dict[tuple[str, str], float] = {}
+        async with asyncio.timeout(10):
+            while ("chamade_audio_seconds_total", 'side="heard",fate="pushed"') not in told:
+                told = parse((await prometheus.get("/metrics")).text)
         assert told["chamade_calls", ""] == 1
         assert told["chamade_hooks_total", 'platform="telegram",result="refused"'] == 1
         assert told["chamade_disk_free_bytes", ""] > 0
-        assert ("chamade_audio_seconds_total", 'side="heard",fate="pushed"') in told
         assert (await prometheus.get("/metrics", headers={"host": "evil.example"})).status_code == 400
         assert (await api.get("/metrics")).status_code == 404
