@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Boolean, Connection, Row, func, literal_column, select, update
+from sqlalchemy import Connection, Row, func, literal_column, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from chamade_mcp.kit.clock import iso
@@ -32,8 +32,9 @@ DELETED = "deleted"
 """The status of what was taken back: where it stood is still seen, what it said is not."""
 
 
-HEARD: Final = literal_column("messages.direction = 'inbound'", Boolean)
-"""Of a message: a person said it. As SQL has it, not as a parameter: for the index that has these alone."""
+HEARD: Final[ColumnElement[bool]] = literal_column("messages.direction = 'inbound'")
+"""Of a message: a person said it. As SQL has it, for the index that has these alone: neither as a parameter
+nor as a Boolean, after which "= 1" would be written."""
 
 
 class NewMessage(NamedTuple):
@@ -193,8 +194,8 @@ def seq_of(conn: Connection, account: AccountId, message: str) -> int | None:
     ).scalar_one_or_none()
 
 
-_MILESTONE: Final = literal_column("messages.seq % 64 = 0", Boolean)
-"""As SQL has it, not as parameters: for the index that has these alone."""
+MILESTONE: Final[ColumnElement[bool]] = literal_column("messages.seq % 64 = 0")
+"""As SQL has it, for the same reason."""
 
 
 def seq_before(conn: Connection, scope: Scope, moment: datetime) -> int:
@@ -203,10 +204,10 @@ def seq_before(conn: Connection, scope: Scope, moment: datetime) -> int:
     Where the wall clock was set back this repeats messages, and never misses one.
     """
     number, later = func.min(messages.c.seq), (_numbered(scope), messages.c.created_at > moment)
-    milestone: int | None = conn.execute(select(number).where(*later, _MILESTONE)).scalar_one()
+    milestone: int | None = conn.execute(select(number).where(*later, MILESTONE)).scalar_one()
     newest = select(accounts.c.message_seq).where(accounts.c.id == scope.account)
     end: int = conn.execute(newest).scalar_one() + 1 if milestone is None else milestone
-    before = select(func.max(messages.c.seq)).where(_numbered(scope), messages.c.seq < end, _MILESTONE)
+    before = select(func.max(messages.c.seq)).where(_numbered(scope), messages.c.seq < end, MILESTONE)
     start: int = conn.execute(before).scalar_one() or 0
     between = (messages.c.seq > start, messages.c.seq < end)
     first: int = conn.execute(select(number).where(*later, *between)).scalar_one() or end

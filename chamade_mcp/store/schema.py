@@ -160,7 +160,7 @@ messages = Table(
         postgresql_where=text("direction = 'inbound'"),
     ),
     Index(None, "conversation_id", "seq"),
-    # To find a moment: every message in it would be a fiftieth of what storing one costs.
+    # To find a moment. Every message in it would be pages to write for each, and nothing else asks for it.
     Index(
         "ix_messages_milestones",
         "account_id",
