@@ -151,11 +151,11 @@ class Sending:
             sender_name="" if principal.browser is None else await self._owner_name(principal),
         )
         begun = self._begin(to, outgoing, texts, quoted, keep_typing=keep_typing, waits=not attachments)
-        result = await self._outcome(begun, [one.key for one in outgoing])
+        keys = [one.key for one in outgoing]
+        result = await self._outcome(begun, keys)
         if attachments and result.body["status"] == DeliveryState.PENDING:
             result = replace(result, status=200)
-        more = {"message_ids": [one.key for one in outgoing]} if split else {}
-        return replace(result, body=result.body | more) if more else result
+        return replace(result, body=result.body | {"message_ids": keys}) if split else result
 
     async def retry(self, principal: Principal, message: str) -> SendResult:
         """Raises `Conflict` for a message that is not failed, and what `send` raises."""
