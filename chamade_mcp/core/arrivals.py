@@ -28,6 +28,7 @@ class Arrival(NamedTuple):
 
 class Arrived(NamedTuple):
     whom: Correspondent
+    new: NewMessage
     envelopes: Sequence[Envelope]
     """Empty for a repeated delivery."""
     released: Released
@@ -40,17 +41,19 @@ class Arrivals:
     def store(self, conn: Connection, arrivals: Sequence[Arrival]) -> list[Arrived]:
         """A `store.database.Together`."""
         said = _placed(conn, arrivals)
-        told: list[tuple[Correspondent, Released, list[Event]]] = []
+        told: list[tuple[Correspondent, NewMessage, Released, list[Event]]] = []
         for one, place, seq in zip(arrivals, said, add_messages(conn, said), strict=True):
-            whom = _whom(one.party, place.conversation)
+            whom, new = _whom(one.party, place.conversation), place.new
             if seq is None:
-                told.append((whom, Released(), []))
+                told.append((whom, new, Released(), []))
                 continue
             released, before = self.windows.release(conn, whom, one.flushed)
-            told.append((whom, released, [*before, dm_chat(whom, place.new)]))
+            told.append((whom, new, released, [*before, dm_chat(whom, new)]))
         events = [event for *_, some in told for event in some]
         envelopes = iter(event_log.append(conn, events, arrivals[-1].new.at))
-        return [Arrived(whom, list(islice(envelopes, len(some))), free) for whom, free, some in told]
+        return [
+            Arrived(whom, new, list(islice(envelopes, len(some))), free) for whom, new, free, some in told
+        ]
 
 
 def _whom(party: Party, conversation: ConversationId) -> Correspondent:

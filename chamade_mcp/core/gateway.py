@@ -1,6 +1,6 @@
 """The core as one object: what the API is given, and how facts find their way."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 
 from chamade_mcp.core.accounts import Accounts
@@ -108,20 +108,43 @@ class Door:
         self, scope: Scope, manifest: Manifest, connection: ConnectionId, fact: MessageReceived
     ) -> None:
         link = (manifest.platform, connection)
-        trust = Trust.INVITED
-        if not manifest.embedded:
-            listed = self._listed(scope, link)
-            admitted = listed and await self.pairings.admit(
-                listed, fact.sender, fact.conversation, group=fact.group is not None
-            )
-            if admitted is None:
-                await self.files.discard(scope, fact.attachments)
-                return
-            trust = admitted
+        trust = await self._trust(scope, manifest, link, fact)
+        if trust is None:
+            return
         if not (may_be_answer(fact) and await self.relay.took(scope, link, fact)):
             await self.inbox.received(scope, link, fact, trust)
         if fact.attachments:
             await self.files.warm(scope, fact.attachments)
+
+    async def messages(
+        self, scope: Scope, manifest: Manifest, connection: ConnectionId, facts: Sequence[MessageReceived]
+    ) -> None:
+        """As each in its turn, but stored together."""
+        link = (manifest.platform, connection)
+        coming: list[tuple[MessageReceived, Trust]] = []
+        for fact in facts:
+            trust = await self._trust(scope, manifest, link, fact)
+            if trust and not (may_be_answer(fact) and await self.relay.took(scope, link, fact)):
+                coming.append((fact, trust))
+        if coming:
+            await self.inbox.received_together(scope, link, coming)
+        for fact, _ in coming:
+            if fact.attachments:
+                await self.files.warm(scope, fact.attachments)
+
+    async def _trust(
+        self, scope: Scope, manifest: Manifest, link: tuple[Platform, ConnectionId], fact: MessageReceived
+    ) -> Trust | None:
+        """None: it may not come in, and what came with it is gone."""
+        if manifest.embedded:
+            return Trust.INVITED
+        listed = self._listed(scope, link)
+        trust = listed and await self.pairings.admit(
+            listed, fact.sender, fact.conversation, group=fact.group is not None
+        )
+        if trust is None:
+            await self.files.discard(scope, fact.attachments)
+        return trust
 
     async def ring(
         self, scope: Scope, manifest: Manifest, connection: ConnectionId, fact: CallInvited
@@ -144,31 +167,45 @@ class Door:
 
 def emitter(door: Door, manifest: Manifest, connection: ConnectionId = COMMON) -> Emit:
     """Where the facts of a link go."""
-    calls = door.calls
 
-    def emit(scope: Scope, fact: Fact) -> Awaitable[None]:
-        if isinstance(fact, MessageReceived):  # as most are
-            taking = door.message(scope, manifest, connection, fact)
-        else:
-            taking = take(scope, fact)
+    def emit(scope: Scope, /, *facts: Fact) -> Awaitable[None]:
+        match facts:
+            case (MessageReceived() as fact,):  # as most are
+                taking = door.message(scope, manifest, connection, fact)
+            case _:
+                taking = take_all(scope, facts)
         # A connector's task may end with the socket that said it: what was said is told all the same.
         return taking if lasts() else to_the_end(taking)
 
-    async def take(scope: Scope, fact: Report | CallFact) -> None:
-        match fact:
-            case MessageEdited() | MessageDeleted() | ReactionChanged() | DeliveryChanged():
-                await door.inbox.reported(scope, (manifest.platform, connection), fact)
-            case ChatPosted():
-                await calls.chat_posted(fact)
-            case ParticipantJoined():
-                calls.participant_joined(fact)
-            case ParticipantLeft():
-                calls.participant_left(fact)
-            case DigitPressed():
-                await calls.digit_pressed(fact)
-            case CallInvited():
-                await door.ring(scope, manifest, connection, fact)
-            case CallerGaveUp():
-                await calls.caller_gave_up(scope, (manifest.platform, connection), fact)
+    async def take_all(scope: Scope, facts: Sequence[Fact]) -> None:
+        said: list[MessageReceived] = []
+        for fact in facts:
+            if isinstance(fact, MessageReceived):
+                said.append(fact)
+                continue
+            await door.messages(scope, manifest, connection, said)
+            said = []
+            await _take(door, scope, manifest, connection, fact)
+        await door.messages(scope, manifest, connection, said)
 
     return emit
+
+
+async def _take(
+    door: Door, scope: Scope, manifest: Manifest, connection: ConnectionId, fact: Report | CallFact
+) -> None:
+    match fact:
+        case MessageEdited() | MessageDeleted() | ReactionChanged() | DeliveryChanged():
+            await door.inbox.reported(scope, (manifest.platform, connection), fact)
+        case ChatPosted():
+            await door.calls.chat_posted(fact)
+        case ParticipantJoined():
+            door.calls.participant_joined(fact)
+        case ParticipantLeft():
+            door.calls.participant_left(fact)
+        case DigitPressed():
+            await door.calls.digit_pressed(fact)
+        case CallInvited():
+            await door.ring(scope, manifest, connection, fact)
+        case CallerGaveUp():
+            await door.calls.caller_gave_up(scope, (manifest.platform, connection), fact)

@@ -1,13 +1,14 @@
 """The inbox: direct messages in, and its three ways of looking at them. What goes out is in `sending`."""
 
-from collections.abc import Coroutine
+import asyncio
+from collections.abc import Coroutine, Sequence
 from functools import partial
 from typing import Any, Unpack
 
 from sqlalchemy import Connection
 
 from chamade_mcp.core import dms, event_log
-from chamade_mcp.core.arrivals import Arrival, Arrivals
+from chamade_mcp.core.arrivals import Arrival, Arrivals, Arrived
 from chamade_mcp.core.changes import Changes
 from chamade_mcp.core.composing import HowToSend
 from chamade_mcp.core.cursors import Heads, cursor_of
@@ -198,16 +199,38 @@ class Inbox:
         self, scope: Scope, link: tuple[Platform, ConnectionId], fact: MessageReceived, trust: Trust
     ) -> None:
         """A person wrote: stored and told in one transaction; a repeated delivery changes nothing."""
+        arrival = await self._arrival(scope, link, fact, trust)
+        freed = await self._d.database.write_together(self._arrivals.store, arrival, self._arrived)
+        if freed:
+            await self._sending.take_up(freed)
+
+    async def received_together(
+        self,
+        scope: Scope,
+        link: tuple[Platform, ConnectionId],
+        messages: Sequence[tuple[MessageReceived, Trust]],
+    ) -> None:
+        """The same for several, in their order and in one transaction. Should one of them fail, others may be
+        stored all the same."""
+        arrivals = [await self._arrival(scope, link, fact, trust) for fact, trust in messages]
+        store, write = self._arrivals.store, self._d.database.write_together
+        for freed in await asyncio.gather(*(write(store, one, self._arrived) for one in arrivals)):
+            await self._sending.take_up(freed)
+
+    async def _arrival(
+        self, scope: Scope, link: tuple[Platform, ConnectionId], fact: MessageReceived, trust: Trust
+    ) -> Arrival:
         flushed = await self._sending.flush(scope, link, fact)
         new = self._inbound(link[0], fact, "received", trust)
-        arrival = Arrival(Party(scope, *link, fact.conversation), new, fact.reply_to, flushed)
-        arrived = await self._d.database.write_together(self._arrivals.store, arrival)
-        if arrived.released.pending:
-            await self._sending.take_up(arrived.released.pending)
+        return Arrival(Party(scope, *link, fact.conversation), new, fact.reply_to, flushed)
+
+    def _arrived(self, arrived: Arrived) -> Sequence[str]:
+        """The messages it has set free."""
         if arrived.envelopes:
-            self._heads.advance(scope, new)
+            self._heads.advance(arrived.whom.scope, arrived.new)
             self._sending.replies.heard(arrived.whom)
             self._d.hub.announce(arrived.envelopes)
+        return arrived.released.pending
 
     async def reported(self, scope: Scope, link: tuple[Platform, ConnectionId], fact: Report) -> None:
         """What a platform tells of a message that is there already."""

@@ -126,8 +126,11 @@ class Files(Protocol):
         ...
 
 
-Emit = Callable[[Scope, Fact], Awaitable[None]]
-"""Hands a fact to the core; returns once it is committed. Only then acknowledge it to the platform."""
+class Emit(Protocol):
+    """Hands facts to the core, in their order; returns once all of them are committed. Only then acknowledge
+    them to the platform. Messages that follow one another are stored together."""
+
+    def __call__(self, scope: Scope, /, *facts: Fact) -> Awaitable[None]: ...
 
 
 @dataclass(frozen=True, slots=True)

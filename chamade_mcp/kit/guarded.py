@@ -6,7 +6,6 @@ from typing import Final
 
 import httpx2
 
-from chamade_mcp.kit.addresses import Address
 from chamade_mcp.kit.clock import Clock, SystemClock
 from chamade_mcp.kit.http import platform_client
 from chamade_mcp.kit.outbound import Failed, Outbound, Refused
@@ -35,18 +34,23 @@ class Guarded(httpx2.AsyncBaseTransport):
         self._outbound = outbound
         self._trusted = trusted
         self._clock = clock or SystemClock()
-        self._looked_at: Recent[tuple[str, bytes, bytes], tuple[float, Sequence[Address]]] = Recent(
+        self._looked_at: Recent[tuple[str, bytes, bytes], tuple[float, Sequence[httpx2.URL]]] = Recent(
             _REMEMBERED
         )
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        addresses = await self._addresses(request.url)
-        # The certificate is checked for the name, the connection goes to the address.
-        extensions = {**request.extensions, "sni_hostname": request.url.host}
-        for address in addresses:
+        roots = await self._roots(request.url)
+        extensions = {
+            **request.extensions,
+            # The certificate is checked for the name, the connection goes to the address.
+            "sni_hostname": request.url.host,
+            # What is asked for there. As a part of the URL it would be read anew each time, for 40 us.
+            "target": request.url.raw_path,
+        }
+        for root in roots:
             pinned = httpx2.Request(
                 request.method,
-                request.url.copy_with(host=str(address)),
+                root,
                 headers=request.headers,
                 stream=request.stream,
                 extensions=extensions,
@@ -58,19 +62,21 @@ class Guarded(httpx2.AsyncBaseTransport):
         self._looked_at.pop(_place(request.url), None)  # it may have moved
         raise httpx2.ConnectError(f"{request.url.host} cannot be reached")
 
-    async def _addresses(self, url: httpx2.URL) -> Sequence[Address]:
-        now = self._clock.monotonic()
-        at, addresses = self._looked_at.get(_place(url), (float("-inf"), ()))
+    async def _roots(self, url: httpx2.URL) -> Sequence[httpx2.URL]:
+        """By address, where the requests go; without a path."""
+        now, place = self._clock.monotonic(), _place(url)
+        at, roots = self._looked_at.get(place, (float("-inf"), ()))
         if now - at < _FRESH_S:
-            return addresses
+            return roots
         # What comes after the host goes nowhere else, and may be longer than an address of a stranger's.
         root = url.copy_with(raw_path=b"/", fragment=None)
         try:
             addresses = await self._outbound.addresses(str(root), trusted=self._trusted)
         except (Refused, Failed) as error:
             raise httpx2.ConnectError(str(error)) from None
-        self._looked_at[_place(url)] = now, addresses
-        return addresses
+        roots = [root.copy_with(host=str(address)) for address in addresses]
+        self._looked_at[place] = now, roots
+        return roots
 
     async def aclose(self) -> None:
         await self._inner.aclose()

@@ -73,6 +73,7 @@ class Cloud:
         self._auth = (self.login, settings["bot_token"])
         self._secret = settings["api_secret"]
         self._rates = rates
+        self._root = str(http.base_url).rstrip("/")
         self._dav = f"/remote.php/dav/files/{quote(self.login)}"
 
     # --- Talk ----------------------------------------------------------------------------------------------
@@ -98,9 +99,10 @@ class Cloud:
 
     async def since(self, room: str, last: int) -> Page:
         """What came after message `last`, oldest first."""
-        # Put together by hand: it is asked for with every message, and `params` would read the address anew.
+        # Put together by hand, and whole: it is asked for with every message, and the client would read the
+        # address anew for `params`, and once more to join it to its own.
         asked = f"lookIntoFuture=1&lastKnownMessageId={last}&timeout=0&limit={_PAGE}&setReadMarker=0"
-        answer = await self._answer("GET", f"{SPREED}/v1/chat/{room}?{asked}")
+        answer = await self._answer("GET", f"{self._root}{SPREED}/v1/chat/{room}?{asked}")
         if answer.status_code == 304:
             return Page([], last, full=False)
         found, count = _chat(answer)

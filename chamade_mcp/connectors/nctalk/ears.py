@@ -9,7 +9,7 @@ left unheard.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from itertools import islice
 from typing import Final
 
@@ -22,7 +22,13 @@ from chamade_mcp.kit.http import Unanswered
 from chamade_mcp.kit.waiting import lasting, to_the_end
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.errors import GatewayError, PlatformRefused
-from chamade_mcp.model.facts import MessageDeleted, MessageEdited, MessageReceived, Reacting, ReactionChanged
+from chamade_mcp.model.facts import (
+    MessageDeleted,
+    MessageEdited,
+    MessageReceived,
+    Reacting,
+    ReactionChanged,
+)
 from chamade_mcp.model.ids import ConversationRef, MessageRef
 from chamade_mcp.model.messages import Attachment, Sender
 
@@ -35,9 +41,10 @@ _COMING: Final = ("user_added", "conversation_created")
 _AGAIN_S: Final = 2.0
 _REMEMBERED: Final = 100
 _MOST_ROOMS: Final = 16
-"""That are read at a time: one that is slow does not hold up the others."""
-_MOST_ASKED: Final = 4
-"""Of these so many ask Nextcloud at the same time: a small one has few processes for everybody."""
+"""That are read at a time, those included that are tried again a little later."""
+_MOST_HEARD: Final = 4
+"""Of these so many are asked for and heard at the same time: a small Nextcloud has few processes for
+everybody, and the longer a room waits for its turn, the more of it one request brings."""
 _SEALED: Final = "sealed-"
 """Before the key of each message that was taken from a webhook because its room's are encrypted."""
 
@@ -59,7 +66,7 @@ class Ears:
         self._due: dict[str, None] = {}
         self._reading: set[str] = set()
         self._wake = asyncio.Event()
-        self._asking = asyncio.Semaphore(_MOST_ASKED)
+        self._turns = asyncio.Semaphore(_MOST_HEARD)
         self._closed = False
 
     def sender(self, sender_id: str, name: str) -> Sender:
@@ -128,10 +135,10 @@ class Ears:
 
     async def _read_room(self, token: str) -> None:
         try:
-            async with self._asking:
+            async with self._turns:
                 room = await self._rooms.find(token)
-            if room is not None:
-                await self._news(room)
+                if room is not None:
+                    await self._news(room)
         except PlatformRefused:
             self.leave(token)  # the bot is no longer in it
         except (PlatformUnavailable, Unanswered, GatewayError) as error:
@@ -142,26 +149,40 @@ class Ears:
 
     async def _news(self, room: Room) -> None:
         if room.token not in self._read:
-            async with self._asking:
-                self._read[room.token] = await self._joined(room)
+            self._read[room.token] = await self._joined(room)
         last = self._read[room.token]
         while room.token in self._read:  # the bot may leave meanwhile
-            async with self._asking:
-                page = await self._cloud.since(room.token, last)
+            page = await self._cloud.since(room.token, last)
             await to_the_end(self._hear_all(room, page))
             if not page.full:
                 return
             last = page.end
 
     async def _hear_all(self, room: Room, page: Page) -> None:
-        """For `to_the_end`: so each fact, which is told to the end as well, needs no task of its own."""
+        """For `to_the_end`: so what is told, which is told to the end as well, needs no task of its own."""
         with lasting():
+            facts: list[MessageReceived] = []
             for said in page.said:
                 if self._closed:
+                    await self._tell(facts)
                     return
-                await self._hear(room, said)
+                if not self._is_for_us(said):
+                    continue
+                if not said.system and said.message.strip() not in COMMANDS:
+                    facts += await self._said(room, said)
+                    continue
+                await self._tell(facts)
+                facts = []
+                self._done(room.token, said.id - 1)
+                await (self._happened(room, said) if said.system else self._obey(room, said))
                 self._done(room.token, said.id)
+            await self._tell(facts)
         self._done(room.token, page.end)
+
+    async def _tell(self, facts: Sequence[MessageReceived]) -> None:
+        """Of a page all that follow one another: each alone would wait for a commit of its own."""
+        if facts:
+            await self._ctx.emit(self._scope, *facts)
 
     def _done(self, room: str, number: int) -> None:
         if room in self._read:
@@ -173,25 +194,23 @@ class Ears:
         came = (said.id for said in newest if said.system in _COMING)
         return next(came, max(0, room.last - 1))
 
-    async def _hear(self, room: Room, said: Said) -> None:
+    def _is_for_us(self, said: Said) -> bool:
+        actor = said.actor_id
+        return not (said.actor_type == "bots" or actor == self._cloud.login or actor.startswith(_BOTS))
+
+    async def _obey(self, room: Room, said: Said) -> None:
+        answer = await self._rooms.command(room, said.sender_id, said.message.strip())
+        if answer:
+            await self._mouth.tell(ConversationRef(room.token), answer)
+
+    def _hears(self, room: Room, said: Said) -> bool:
         """Of what is encrypted elsewhere, a webhook tells."""
-        if said.actor_type == "bots" or said.actor_id == self._cloud.login or said.actor_id.startswith(_BOTS):
-            return
         text = said.message.strip()
-        if text in COMMANDS and not said.system:
-            answer = await self._rooms.command(room, said.sender_id, text)
-            if answer:
-                await self._mouth.tell(ConversationRef(room.token), answer)
-        elif (
-            not self._rooms.hears(room, said.sender_id)
-            or PROBE.fullmatch(text)
-            or (room.token in self._sealed and not _is_plain(text, bool(said.files)))
-        ):
-            return
-        elif said.system:
-            await self._happened(room, said)
-        else:
-            await self._said(room, said)
+        return (
+            self._rooms.hears(room, said.sender_id)
+            and not PROBE.fullmatch(text)
+            and (room.token not in self._sealed or _is_plain(text, bool(said.files)))
+        )
 
     async def _hear_sealed(self, told: ChatHook, random: str) -> None:
         """As it came: a block, for which the agent has the key, is a file of its own."""
@@ -219,7 +238,10 @@ class Ears:
         )
         await self._ctx.emit(self._scope, fact)
 
-    async def _said(self, room: Room, said: Said) -> None:
+    async def _said(self, room: Room, said: Said) -> Sequence[MessageReceived]:
+        """One, or none that is for the agent."""
+        if not self._hears(room, said):
+            return ()
         attachments: list[Attachment] = []
         for file in said.files:
             kept = await self._ctx.files.keep(
@@ -232,7 +254,7 @@ class Ears:
             attachments.append(kept)
         text = said.text
         if not (text or attachments):
-            return
+            return ()
         fact = MessageReceived(
             ConversationRef(room.token),
             MessageRef(str(said.id)),
@@ -244,11 +266,11 @@ class Ears:
             mentions_me=said.mentions(self._cloud.login),
             sent_at=said.sent_at,
         )
-        await self._ctx.emit(self._scope, fact)
+        return (fact,)
 
     async def _happened(self, room: Room, said: Said) -> None:
         """Talk tells of changes by messages of its own that nobody sees."""
-        if said.parent is None:
+        if said.parent is None or not self._hears(room, said):
             return
         place, ref = ConversationRef(room.token), MessageRef(str(said.parent.id))
         match said.system:

@@ -1,6 +1,7 @@
-"""What a room has said is told in order, and no more of it once the link closes."""
+"""What a room has said is told page by page, in order, and no more of it once the link closes."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -9,7 +10,7 @@ import httpx2
 from chamade_mcp.connectors.nctalk.client import Cloud
 from chamade_mcp.connectors.nctalk.ears import Ears
 from chamade_mcp.connectors.nctalk.messages import TalkMessages
-from chamade_mcp.connectors.nctalk.rooms import Rooms
+from chamade_mcp.connectors.nctalk.rooms import ACTIVE, SILENT, Rooms
 from chamade_mcp.connectors.nctalk.wire import ONE_TO_ONE, Room
 from chamade_mcp.kit.connector import Context, PastMessage
 from chamade_mcp.kit.holding import Fate
@@ -25,38 +26,66 @@ from tests.support.waiting import until
 SCOPE = Scope(AccountId("acct_1"), AgentId("agent_1"))
 SETTINGS = {"bot_login": "bot", "bot_token": "t", "api_secret": "s"}
 ROOM = "room1"
+GROUP = 2
 
 
 class Core:
-    """Takes what is told, each once the gate is open; knows of nothing that was said before."""
+    """Takes what is told, once the gate is open; knows of nothing that was said before."""
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()
         self.begun: list[str] = []
-        self.told: list[str] = []
+        self.told: list[list[str]] = []
+        """Each time, what was told together."""
 
-    async def emit(self, scope: Scope, fact: Fact) -> None:
+    async def emit(self, scope: Scope, /, *facts: Fact) -> None:
         assert lasts()
-        assert isinstance(fact, MessageReceived)
-        self.begun.append(fact.text)
+        texts = [fact.text for fact in facts if isinstance(fact, MessageReceived)]
+        assert len(texts) == len(facts)
+        self.begun += texts
         await self.gate.wait()
-        self.told.append(fact.text)
+        self.told.append(texts)
 
     async def recent(self, scope: Scope, conversation: ConversationRef, limit: int) -> Sequence[PastMessage]:
         return ()
 
 
-def nextcloud(request: httpx2.Request) -> httpx2.Response:
-    last = int(request.url.params["lastKnownMessageId"])
-    found = [
-        {"id": number, "actorType": "users", "actorId": "ann", "message": f"message {number}"}
-        for number in range(1, 4)
-        if number > last
-    ]
-    return httpx2.Response(200, json={"ocs": {"data": found}}) if found else httpx2.Response(304)
+PAGE = [f"message {number}" for number in range(1, 101)]
+"""As many as are asked for at a time."""
+REST = ["message 101", "message 102"]
 
 
-async def ears_of(core: Core, http: httpx2.AsyncClient) -> Ears:
+class Nextcloud:
+    """A room with more in it than one page holds."""
+
+    def __init__(self) -> None:
+        self.texts = PAGE + REST
+        self.said: list[str] = []
+        """By the bot."""
+        self.authorized: object = []
+
+    def answer(self, request: httpx2.Request) -> httpx2.Response:
+        if "authorized-rooms" in request.url.path:
+            if request.method == "PUT":
+                self.authorized = json.loads(request.content)["authorized_rooms"]
+            return httpx2.Response(200, json={"authorized_rooms": self.authorized})
+        if request.method == "POST":
+            self.said.append(json.loads(request.content)["message"])
+            return httpx2.Response(201, json={"ocs": {"data": {"id": 1000}}})
+        first, limit = int(request.url.params["lastKnownMessageId"]), int(request.url.params["limit"])
+        found = [
+            {"id": number, "actorType": "users", "actorId": "ann", "message": text}
+            for number, text in enumerate(self.texts[first : first + limit], first + 1)
+        ]
+        return httpx2.Response(200, json={"ocs": {"data": found}}) if found else httpx2.Response(304)
+
+    def client(self) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
+            base_url="https://cloud.example.org", transport=httpx2.MockTransport(self.answer)
+        )
+
+
+async def ears_of(core: Core, http: httpx2.AsyncClient, kind: int = ONE_TO_ONE) -> Ears:
     clock, nothing = VirtualClock(), cast("Any", None)
     cloud = Cloud(http, SETTINGS, Rates(clock))
     ctx = Context(
@@ -74,35 +103,58 @@ async def ears_of(core: Core, http: httpx2.AsyncClient) -> Ears:
     rooms = Rooms(cloud, "cloud.example.org", "ann")
     mouth = TalkMessages(ctx, cloud, "https://cloud.example.org", Fate())
     ears = Ears(ctx, SCOPE, cloud, "cloud.example.org", rooms, mouth)
-    room = Room(token=ROOM, type=ONE_TO_ONE)
+    room = Room(token=ROOM, type=kind)
     rooms.add(room)
     await ears.begin(room)
     return ears
 
 
-def client() -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(base_url="https://cloud.example.org", transport=httpx2.MockTransport(nextcloud))
-
-
-async def test_a_rooms_messages_are_told_one_after_another() -> None:
+async def test_a_page_of_a_room_is_told_at_once_and_then_the_next_one() -> None:
     core = Core()
-    async with client() as http:
+    async with Nextcloud().client() as http:
         ears = await ears_of(core, http)
         reading = asyncio.create_task(ears.read())
         ears.wake(ROOM)
         await until(lambda: core.begun)
-        await asyncio.sleep(0)
-        assert core.begun == ["message 1"]
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert core.begun == PAGE
         core.gate.set()
-        await until(lambda: len(core.told) == 3)
+        await until(lambda: len(core.told) == 2)
         reading.cancel()
         await asyncio.wait({reading})
-    assert core.told == ["message 1", "message 2", "message 3"]
+    assert core.told == [PAGE, REST]
+
+
+async def test_a_command_is_obeyed_once_what_came_before_it_is_told() -> None:
+    core, cloud = Core(), Nextcloud()
+    cloud.texts = ["one", "two", "/activate", "three"]
+    async with cloud.client() as http:
+        ears = await ears_of(core, http, GROUP)
+        reading = asyncio.create_task(ears.read())
+        ears.wake(ROOM)
+        await until(lambda: core.begun)
+        assert core.begun == ["three"], "it does not listen before"
+        assert cloud.said == [ACTIVE]
+        cloud.texts += ["four", "/deactivate", "five"]
+        core.gate.set()
+        await until(lambda: core.told)
+        core.gate.clear()
+        ears.wake(ROOM)
+        await until(lambda: len(core.begun) == 2)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert cloud.said == [ACTIVE]
+        core.gate.set()
+        await until(lambda: len(cloud.said) == 2)
+        reading.cancel()
+        await asyncio.wait({reading})
+    assert (core.told, cloud.said) == ([["three"], ["four"]], [ACTIVE, SILENT])
 
 
 async def test_what_is_being_told_when_the_link_closes_is_told_to_the_end_and_nothing_after_it() -> None:
     core = Core()
-    async with client() as http:
+    async with Nextcloud().client() as http:
         ears = await ears_of(core, http)
         reading = asyncio.create_task(ears.read())
         ears.wake(ROOM)
@@ -114,4 +166,4 @@ async def test_what_is_being_told_when_the_link_closes_is_told_to_the_end_and_no
     await until(lambda: core.told)
     for _ in range(10):
         await asyncio.sleep(0)
-    assert core.begun == core.told == ["message 1"]
+    assert core.told == [core.begun] == [PAGE]

@@ -152,7 +152,11 @@ class FakeCore:
         self._past: dict[ConversationRef, list[PastMessage]] = {}
         self._refs: set[str] = set()
 
-    async def emit(self, scope: Scope, fact: Fact) -> None:
+    async def emit(self, scope: Scope, /, *facts: Fact) -> None:
+        for fact in facts:
+            await self._commit(fact)
+
+    async def _commit(self, fact: Fact) -> None:
         self.waiting += 1
         try:
             await self.open.wait()
