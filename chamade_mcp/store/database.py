@@ -35,7 +35,7 @@ Transaction = Callable[[Connection], T]
 Together = Callable[[Connection, Sequence[ItemT]], Sequence[T | Exception]]
 """Of many items that wait: what became of each. One with an exception must have written nothing."""
 
-_BATCH = 64
+_BATCH = 128
 _READERS = 3
 _BUSY_TIMEOUT_S = 5.0
 _LONGEST_LOG_PAGES = 16_000
@@ -183,10 +183,14 @@ class Database:
                 job.loop.call_soon(self._hand_over, job.loop)
         return job.future
 
-    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
-        """What was queued in one turn of the event loop goes to the writer together: it begins when the loop
-        is done, instead of contending with it for the interpreter."""
+    def _hand_over(self, loop: asyncio.AbstractEventLoop, seen: int = 0) -> None:
+        """What was queued goes to the writer together, once a turn of the event loop has brought no more of
+        it: what many say at once is one transaction, and the writer begins when the loop is done, instead of
+        contending with it for the interpreter."""
         with self._gate:
+            if seen < len(self._coming) < _BATCH:
+                loop.call_soon(self._hand_over, loop, len(self._coming))
+                return
             self._handing_over.discard(loop)
             if self._coming:
                 self._jobs.put(self._coming)

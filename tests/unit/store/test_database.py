@@ -153,6 +153,26 @@ async def test_what_many_do_at_once_is_one_call(database: Database) -> None:
     assert await database.read(numbers) == [1, 2, 4, 10]
 
 
+async def test_what_comes_turn_by_turn_is_one_call_and_none_waits_for_ever(database: Database) -> None:
+    calls: list[int] = []
+
+    def together(conn: Connection, wanted: Sequence[int]) -> list[int]:
+        calls.append(len(wanted))
+        return [insert(number)(conn) for number in wanted]
+
+    async def after(turns: int) -> int:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return await database.write_together(together, turns)
+
+    async with asyncio.timeout(5):
+        assert await asyncio.gather(*(after(turns) for turns in range(40))) == list(range(40))
+        assert calls == [40]
+        await asyncio.gather(*(after(turns) for turns in range(40, 540)))
+    assert len(calls) > 2, "the writer waited until nobody came any more"
+    assert await database.read(numbers) == list(range(540))
+
+
 async def test_none_fails_by_the_fault_of_another(database: Database) -> None:
     def together(conn: Connection, wanted: Sequence[int]) -> list[int]:
         return [insert(number)(conn) for number in wanted]
