@@ -40,8 +40,7 @@ class Asked(NamedTuple, Generic[BodyT, QueryT]):
         return self.caller
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A JSON answer whose status is not the operation's usual one."""
 
     status: int

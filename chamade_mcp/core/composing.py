@@ -56,12 +56,10 @@ def compose(
 
     Raises what `worded` raises.
     """
-    first = outgoing(manifest, key, texts[0], sender_name, attachments, reply_to, thread)
-    further = [
-        outgoing(manifest, f"{key}_{number}", text, sender_name, thread=thread)
-        for number, text in enumerate(texts[1:], 2)
-    ]
-    return [first, *further]
+    parts = [outgoing(manifest, key, texts[0], sender_name, attachments, reply_to, thread)]
+    for number, text in enumerate(texts[1:], 2):
+        parts.append(outgoing(manifest, f"{key}_{number}", text, sender_name, thread=thread))
+    return parts
 
 
 def outgoing(

@@ -10,7 +10,6 @@ import heapq
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -58,14 +57,16 @@ Deliver = Callable[[Errand], Awaitable[DeliveryState]]
 GiveUp = Callable[[Errand, GatewayError], Awaitable[None]]
 
 
-@dataclass(slots=True, eq=False)
 class _Lane:
-    waiting: list[tuple[int, float, Errand]] = field(default_factory=list[tuple[int, float, Errand]])
-    """By place, each with the moment after which it is given up, on the clock that never jumps."""
-    told: dict[str, asyncio.Future[Settled]] = field(default_factory=dict[str, asyncio.Future[Settled]])
-    """By key: whoever waits for a message that is still in here. Done: they were told that it is pending."""
-    pausing: bool = False
-    task: asyncio.Task[None] | None = None
+    __slots__ = ("pausing", "task", "told", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[int, float, Errand]] = []
+        """By place, each with the moment after which it is given up, on the clock that never jumps."""
+        self.told: dict[str, asyncio.Future[Settled]] = {}
+        """By key: whoever waits for a message that is still in here. Done: they were told it is pending."""
+        self.pausing = False
+        self.task: asyncio.Task[None] | None = None
 
     def settle(self, key: str, outcome: Settled) -> None:
         told = self.told[key]

@@ -3,9 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Row
 
@@ -56,8 +55,7 @@ _PATIENCE_S: Final = 25.0
 """How long the answer to a send waits for the platform, and for what stands before it."""
 
 
-@dataclass(frozen=True, slots=True)
-class SendResult:
+class SendResult(NamedTuple):
     """`status` is the HTTP status of CONTRACT section 4.4, `body` its body."""
 
     status: int
@@ -154,8 +152,8 @@ class Sending:
         keys = [one.key for one in outgoing]
         result = await self._outcome(begun, keys)
         if attachments and result.body["status"] == DeliveryState.PENDING:
-            result = replace(result, status=200)
-        return replace(result, body=result.body | {"message_ids": keys}) if split else result
+            result = result._replace(status=200)
+        return result._replace(body=result.body | {"message_ids": keys}) if split else result
 
     async def retry(self, principal: Principal, message: str) -> SendResult:
         """Raises `Conflict` for a message that is not failed, and what `send` raises."""

@@ -1,7 +1,7 @@
 """The direct messages of the scripted platform of `kit.testing`, with every facet there is."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from chamade_mcp.kit.connector import Context, Invite, InviteKind
 from chamade_mcp.model.access import Scope
@@ -47,7 +47,7 @@ class ScriptedMessages:
     async def edit(self, to: ConversationRef, ref: MessageRef, message: Outgoing) -> None:
         await self.pause()
         at, sent = self._find(to, ref)
-        self.delivered[at] = to, replace(sent, text=message.text, markdown=message.markdown)
+        self.delivered[at] = to, sent._replace(text=message.text, markdown=message.markdown)
 
     async def delete(self, to: ConversationRef, ref: MessageRef) -> None:
         await self.pause()

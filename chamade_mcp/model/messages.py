@@ -23,8 +23,7 @@ class Attachment:
         return {"name": self.name, "mime": self.mime, "size": self.size_bytes, "url": self.url}
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """What an agent says. The same `key` twice is sent once."""
 
     key: str
@@ -85,8 +84,7 @@ class DeliveryState(StrEnum):
     """A timeout is not a failure."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """What became of one attempt to send. `ref` is the platform's id of the message."""
 
     state: DeliveryState
