@@ -2,6 +2,7 @@
 bots of people's own weigh.
 
     .venv/bin/python tests/load/bench_connectors.py [--messages 3000] [--bots 101] [--only telegram]
+        [--core 3]
 
 A webhook is signed as its platform signs, ahead of time, and bears one message of one of fifty people. It
 counts from the first request until the last message is committed; Nextcloud's says only that there is
@@ -17,6 +18,7 @@ and the 101st costs no more than the 2nd.
 import argparse
 import asyncio
 import json
+import os
 import sqlite3
 import statistics
 import subprocess
@@ -121,14 +123,21 @@ class Process:
 
 @contextmanager
 def running(
-    name: str, folder: Path, platforms: Mapping[str, Mapping[str, str]], accounts: int = 1
+    name: str,
+    folder: Path,
+    platforms: Mapping[str, Mapping[str, str]],
+    accounts: int = 1,
+    core: int | None = None,
 ) -> Generator[Process]:
+    """A server; on that core alone, if there is one."""
     told = ["--data-dir", str(folder), "--platforms", json.dumps(platforms), "--accounts", str(accounts)]
     with subprocess.Popen(
         [sys.executable, __file__, "--serve", name, *told], stdout=subprocess.PIPE, text=True
     ) as process:
         try:
             assert process.stdout is not None
+            if core is not None:
+                os.sched_setaffinity(process.pid, {core})
             port, keys = process.stdout.readline().split()
             yield Process(int(port), process.pid, json.loads(keys), folder / "chamade.db")
         finally:
@@ -209,10 +218,13 @@ async def burst(process: Process, say: Say, count: int, measured: Measured, *, s
     measured.cpu_us.append((process.cpu_s() - cpu) / count * 1e6)
 
 
-async def webhooks(folder: Path, names: Sequence[str], messages: int) -> None:
+async def webhooks(folder: Path, names: Sequence[str], messages: int, core: int | None) -> None:
     rows = [CALLED[name]() for name in names]
     async with emulated(rows) as platforms:
-        with running("baseline", folder, {}) as bare, running("gateway", folder, platforms) as gateway:
+        with (
+            running("baseline", folder, {}, core=core) as bare,
+            running("gateway", folder, platforms, core=core) as gateway,
+        ):
             for number, row in enumerate(rows):
                 await webhook(bare, gateway, row, number, messages)
 
@@ -297,6 +309,7 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--messages", type=int, default=3000)
     parser.add_argument("--bots", type=int, default=101)
+    parser.add_argument("--core", type=int, help="for the servers of webhooks; the emulators run anywhere")
     parser.add_argument("--only", choices=[*CALLED, "bots"])
     options = parser.parse_args()
     if options.serve == "baseline":
@@ -306,7 +319,7 @@ def main() -> None:
     else:
         chosen = [name for name in CALLED if options.only in (None, name)]
         with tempfile.TemporaryDirectory() as folder:
-            uvloop.run(webhooks(Path(folder), chosen, options.messages))
+            uvloop.run(webhooks(Path(folder), chosen, options.messages, options.core))
         if options.only in (None, "bots"):
             with tempfile.TemporaryDirectory() as folder:
                 uvloop.run(bots(Path(folder), options.bots))

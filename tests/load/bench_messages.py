@@ -1,14 +1,17 @@
 """Direct messages in and out against an empty Starlette JSON route: one run, two processes; and what one
 costs as the store fills.
 
-    .venv/bin/python tests/load/bench_messages.py [--most 1000000] [--core 3] [--plot docs/img/messages.svg]
+    .venv/bin/python tests/load/bench_messages.py [--most 1000000] [--core 3] [--connections 64]
+        [--plot docs/img/messages.svg]
 
     inbound   a platform's webhook: JSON parsed, message and event committed, pushed; answered after that
     outbound  POST /api/dm/chat: key checked, message committed, sent on the platform, its state committed
     floor     the same webhook, where a thread commits a row for the message and one for the event by the bare
               driver, and nothing else is done
 
-Both go to fifty conversations in turn: those of one conversation wait for each other, to keep their order.
+Both go to two hundred conversations in turn: those of one conversation wait for each other, to keep their
+order. A rate is that of as many connections as `--connections`, for the empty route too: with 64 every server
+has all that it can do, and the gateway commits together what comes together; with few a commit has few.
 
 Goals: at least 0.3 of the empty route's rate; inbound p99 under 50 ms at half of the own rate, until the
 event is at a reader of `GET /api/events`; a cost that is flat from 1,000 to 1,000,000 stored messages. The
@@ -53,8 +56,8 @@ from tests.load.messages_floor import floor_app
 from tests.load.messages_plot import draw
 
 EMAIL = "bench@example.org"
-CONNECTIONS = 16
-CONVERSATIONS = 50
+CONVERSATIONS = 200
+PACED_CONNECTIONS = 64
 PACED_S = 5.0
 ROUNDS = 3
 _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.I)
@@ -116,7 +119,7 @@ async def serve_gateway(data_dir: Path) -> None:
 
 
 def fill(database: Path, most: int) -> None:
-    """As many stored messages and events as that: copies of the first, each in its place."""
+    """As many stored messages and events as that: copies of the first, each in its place, and counted."""
     with sqlite3.connect(database) as db:
         for table, counter in (("messages", "message_seq"), ("events", "event_seq")):
             columns: list[str] = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
@@ -130,6 +133,8 @@ def fill(database: Path, most: int) -> None:
                 [last + 1, max(last + 1, most)],
             )
             db.execute(f"UPDATE accounts SET {counter} = (SELECT max(seq) FROM {table})")
+        # Else the usage of all of them would be counted meanwhile.
+        db.execute("UPDATE accounts SET usage_seq = message_seq")
 
 
 @dataclass
@@ -198,13 +203,13 @@ class Caller(asyncio.Protocol):
             self._on_idle(self)
 
 
-async def flood(target: Target, seconds: float) -> None:
+async def flood(target: Target, seconds: float, connections: int) -> None:
     """As fast as it goes."""
     loop = asyncio.get_running_loop()
     cpu, started = target.cpu_s(), time.perf_counter()
     callers = [
         (await loop.create_connection(lambda: Caller(target), "127.0.0.1", target.port))[1]
-        for _ in range(CONNECTIONS)
+        for _ in range(connections)
     ]
     await asyncio.sleep(seconds)
     answered, spent = sum(c.answered for c in callers), time.perf_counter() - started
@@ -225,7 +230,7 @@ async def paced(target: Target, key: str, rate: float) -> list[float]:
     count, idle = int(rate * PACED_S), asyncio.LifoQueue[Caller]()
     callers = [
         (await loop.create_connection(lambda: Caller(target, idle.put_nowait), "127.0.0.1", target.port))[1]
-        for _ in range(CONNECTIONS * 4)
+        for _ in range(PACED_CONNECTIONS)
     ]
     reading = asyncio.create_task(_arrivals(reader, count))
     began = loop.time()
@@ -277,9 +282,12 @@ def _outbound(port: int, key: str, conversations: Sequence[str]) -> Callable[[],
 
 
 def _conversations(port: int, key: str) -> list[str]:
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/api/inbox", headers={"x-api-key": key})
-    with urllib.request.urlopen(request) as answer:
-        return [one["conversation_id"] for one in json.load(answer)["conversations"]]
+    found: list[str] = []
+    while len(found) < CONVERSATIONS:
+        page = f"http://127.0.0.1:{port}/api/inbox?offset={len(found)}"
+        with urllib.request.urlopen(urllib.request.Request(page, headers={"x-api-key": key})) as answer:
+            found += [one["conversation_id"] for one in json.load(answer)["conversations"]]
+    return found
 
 
 def _post(path: str, port: int, key: str, body: object) -> bytes:
@@ -306,17 +314,19 @@ def running(name: str, core: int | None, *arguments: str) -> Generator[tuple[int
             process.terminate()
 
 
-async def measure(targets: list[Target], seconds: float) -> None:
+async def measure(targets: list[Target], seconds: float, connections: int) -> None:
     for target in targets:
-        await flood(target, 0.5)
+        await flood(target, 0.5, connections)
         target.rates.clear()
         target.cpu_us.clear()
     for _ in range(ROUNDS):
         for target in targets:
-            await flood(target, seconds)
+            await flood(target, seconds, connections)
 
 
-def run(folder: Path, most: int, seconds: float, core: int | None) -> list[dict[str, float]]:
+def run(
+    folder: Path, most: int, seconds: float, core: int | None, connections: int
+) -> list[dict[str, float]]:
     points: list[dict[str, float]] = []
     arguments = ("--data-dir", str(folder))
     with running("gateway", core, *arguments):
@@ -334,7 +344,7 @@ def run(folder: Path, most: int, seconds: float, core: int | None) -> list[dict[
             floor = Target("floor", low, low_pid, _inbound(low))
             inbound = Target("inbound", port, pid, _inbound(port))
             outbound = Target("outbound", port, pid, _outbound(port, key, people))
-            uvloop.run(measure([baseline, floor, inbound, outbound], seconds))
+            uvloop.run(measure([baseline, floor, inbound, outbound], seconds, connections))
             waits = uvloop.run(paced(inbound, key, statistics.median(inbound.rates) / 2))
         points.append(_point(stored, [baseline, floor, inbound, outbound], waits))
         (folder / "floor.db").unlink()
@@ -363,6 +373,7 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--core", type=int, help="for the servers; those that ask them run anywhere")
+    parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
     if options.serve == "baseline":
@@ -373,7 +384,7 @@ def main() -> None:
         uvloop.run(serve_gateway(options.data_dir))
     else:
         with tempfile.TemporaryDirectory() as folder:
-            points = run(Path(folder), options.most, options.seconds, options.core)
+            points = run(Path(folder), options.most, options.seconds, options.core, options.connections)
         if options.plot is not None:
             options.plot.write_text(draw(points))
 
