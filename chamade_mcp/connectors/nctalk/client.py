@@ -1,7 +1,5 @@
 """A Nextcloud over HTTP: Talk, files, shares and the addon; its errors, told as ours."""
 
-import hashlib
-import hmac
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -25,6 +23,7 @@ from chamade_mcp.connectors.nctalk.wire import (
 from chamade_mcp.kit.connector import AuthNeeded, Content, PlatformUnavailable
 from chamade_mcp.kit.http import Unanswered, retry_after, unreachable
 from chamade_mcp.kit.rates import Rate, Rates
+from chamade_mcp.kit.signature import hmac_sha256
 from chamade_mcp.model.errors import Gone, PlatformRefused
 
 TITLE: Final = "Nextcloud Talk"
@@ -46,7 +45,7 @@ _PAGE: Final = 100
 
 def sign(secret: str, random: str) -> str:
     """The addon's signature, both ways: of the random alone (CONTRACT section 11.1)."""
-    return hmac.new(secret.encode(), random.encode(), hashlib.sha256).hexdigest()
+    return hmac_sha256(secret, random.encode())
 
 
 def cloud_of(nc_url: str) -> str:
