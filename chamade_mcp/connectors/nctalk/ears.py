@@ -152,6 +152,7 @@ class Ears:
             self._read[room.token] = await self._joined(room)
         last = self._read[room.token]
         while room.token in self._read:  # the bot may leave meanwhile
+            self._due.pop(room.token, None)  # what was told of before it is asked for, the answer holds
             page = await self._cloud.since(room.token, last)
             await to_the_end(self._hear_all(room, page))
             if not page.full:

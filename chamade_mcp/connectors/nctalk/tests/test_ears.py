@@ -63,8 +63,13 @@ class Nextcloud:
         self.said: list[str] = []
         """By the bot."""
         self.authorized: object = []
+        self.asked: list[str] = []
+        """The rooms, for what is new in them."""
+        self.open = asyncio.Event()
+        """Set, it answers."""
+        self.open.set()
 
-    def answer(self, request: httpx2.Request) -> httpx2.Response:
+    async def answer(self, request: httpx2.Request) -> httpx2.Response:
         if "authorized-rooms" in request.url.path:
             if request.method == "PUT":
                 self.authorized = json.loads(request.content)["authorized_rooms"]
@@ -72,6 +77,8 @@ class Nextcloud:
         if request.method == "POST":
             self.said.append(json.loads(request.content)["message"])
             return httpx2.Response(201, json={"ocs": {"data": {"id": 1000}}})
+        self.asked.append(request.url.path.rpartition("/")[2])
+        await self.open.wait()
         first, limit = int(request.url.params["lastKnownMessageId"]), int(request.url.params["limit"])
         found = [
             {"id": number, "actorType": "users", "actorId": "ann", "message": text}
@@ -85,7 +92,9 @@ class Nextcloud:
         )
 
 
-async def ears_of(core: Core, http: httpx2.AsyncClient, kind: int = ONE_TO_ONE) -> Ears:
+async def ears_of(
+    core: Core, http: httpx2.AsyncClient, kind: int = ONE_TO_ONE, tokens: Sequence[str] = (ROOM,)
+) -> Ears:
     clock, nothing = VirtualClock(), cast("Any", None)
     cloud = Cloud(http, SETTINGS, Rates(clock))
     ctx = Context(
@@ -103,9 +112,10 @@ async def ears_of(core: Core, http: httpx2.AsyncClient, kind: int = ONE_TO_ONE) 
     rooms = Rooms(cloud, "cloud.example.org", "ann")
     mouth = TalkMessages(ctx, cloud, "https://cloud.example.org", Fate())
     ears = Ears(ctx, SCOPE, cloud, "cloud.example.org", rooms, mouth)
-    room = Room(token=ROOM, type=kind)
-    rooms.add(room)
-    await ears.begin(room)
+    for token in tokens:
+        room = Room(token=token, type=kind)
+        rooms.add(room)
+        await ears.begin(room)
     return ears
 
 
@@ -124,6 +134,32 @@ async def test_a_page_of_a_room_is_told_at_once_and_then_the_next_one() -> None:
         reading.cancel()
         await asyncio.wait({reading})
     assert core.told == [PAGE, REST]
+
+
+async def test_webhooks_that_come_before_a_room_has_its_turn_are_one_reading() -> None:
+    core, cloud = Core(), Nextcloud()
+    core.gate.set()
+    cloud.texts = []
+    rooms = [f"room{number}" for number in range(6)]
+    async with cloud.client() as http:
+        ears = await ears_of(core, http, tokens=rooms)
+        reading = asyncio.create_task(ears.read())
+        cloud.open.clear()
+        for room in rooms:
+            ears.wake(room)
+        await until(lambda: len(cloud.asked) == 4)
+        for room in rooms:  # the first four may have been answered before this was said, the last two not
+            ears.wake(room)
+        await asyncio.sleep(0)
+        cloud.texts = ["hello"]
+        assert cloud.asked == rooms[:4], "so many at a time"
+        cloud.open.set()
+        await until(lambda: len(core.told) == 6 and len(cloud.asked) == 10)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        reading.cancel()
+        await asyncio.wait({reading})
+    assert sorted(cloud.asked) == sorted([*rooms, *rooms[:4]])
 
 
 async def test_a_command_is_obeyed_once_what_came_before_it_is_told() -> None:
