@@ -13,8 +13,8 @@ from typing import Any, Final
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-_MOST: Final = 16
-"""Rows in one statement. Each number of them is one of its own, which the driver keeps."""
+_SIZES: Final = (64, 32, *range(16, 0, -1))
+"""So many rows a statement can have. Each is one of its own, which the driver keeps: hence not any number."""
 
 
 class Rows:
@@ -25,9 +25,9 @@ class Rows:
 
     def __init__(self, statement: str, width: int) -> None:
         row = f"({', '.join('?' * width)})"
-        self._statements: Final = [
-            statement.format(rows=f"VALUES {', '.join([row] * count)}") for count in range(1, _MOST + 1)
-        ]
+        self._statements: Final = {
+            size: statement.format(rows=f"VALUES {', '.join([row] * size)}") for size in _SIZES
+        }
 
     def count(self, conn: Connection, rows: Sequence[Sequence[object]]) -> int:
         """How many rows it changed, where it begins with what it does: of `WITH` the driver does not tell.
@@ -43,9 +43,9 @@ class Rows:
     def _executed(self, conn: Connection, rows: Sequence[Sequence[object]]) -> Iterator[sqlite3.Cursor]:
         driver = conn.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
-        for first in range(0, len(rows), _MOST):
-            page = rows[first : first + _MOST]
-            statement = self._statements[len(page) - 1]
+        while rows:
+            size = next(size for size in _SIZES if size <= len(rows))
+            page, rows, statement = rows[:size], rows[size:], self._statements[size]
             try:
                 yield driver.execute(statement, list(chain.from_iterable(page)))
             except sqlite3.Error as error:

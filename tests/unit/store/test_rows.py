@@ -25,7 +25,7 @@ def conn(tmp_path: Path) -> Generator[Connection]:
         yield conn
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 15, 16, 17, 32, 33, 100])
+@pytest.mark.parametrize("count", [0, 1, 2, 15, 16, 17, 31, 32, 33, 64, 65, 200])
 def test_any_number_of_rows(conn: Connection, count: int) -> None:
     assert ADD.count(conn, [(number, f"word {number}") for number in range(count)]) == count
     found = WORDS.found(conn, [(-number, number) for number in range(count + 5)])
