@@ -46,8 +46,8 @@ from chamade_mcp.app.server import Server, listen
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import build
 from chamade_mcp.model.ids import Platform
-from tests.load.bench_messages import Caller, Target
 from tests.load.bench_start import rss_mb
+from tests.load.callers import Caller, Target
 from tests.load.connector_rows import ASKING, CALLED, CONNECTED, Called, Row, Say
 from tests.support.server import serve
 

@@ -1,4 +1,4 @@
-"""Direct messages in and out against an empty Starlette JSON route: one run, two processes; and what one
+"""Direct messages in and out against an empty Starlette JSON route: one run, a process each; and what one
 costs as the store fills.
 
     .venv/bin/python tests/load/bench_messages.py [--most 1000000] [--core 3] [--connections 64]
@@ -32,10 +32,9 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import uvloop
 from starlette.applications import Starlette
@@ -52,17 +51,17 @@ from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import build
 from chamade_mcp.kit.registry import Registry
 from chamade_mcp.kit.testing import SCRIPTED, ScriptedConnector
+from tests.load.callers import Caller, Target
 from tests.load.messages_floor import floor_app
 from tests.load.messages_plot import draw
 
 EMAIL = "bench@example.org"
 CONVERSATIONS = 200
 PACED_CONNECTIONS = 64
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
 PACED_S = 5.0
-ROUNDS = 3
-_LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.I)
+ROUNDS = 5
 _SENT = re.compile(rb"sent at (\d+\.\d+)")
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 async def nothing_to_drain() -> None:
@@ -135,72 +134,6 @@ def fill(database: Path, most: int) -> None:
             db.execute(f"UPDATE accounts SET {counter} = (SELECT max(seq) FROM {table})")
         # Else the usage of all of them would be counted meanwhile.
         db.execute("UPDATE accounts SET usage_seq = message_seq")
-
-
-@dataclass
-class Target:
-    """A way to say one message; `requests` gives each its own bytes."""
-
-    name: str
-    port: int
-    pid: int
-    requests: Callable[[], bytes]
-    rates: list[float] = field(default_factory=list[float])
-    cpu_us: list[float] = field(default_factory=list[float])
-    waits_s: list[float] = field(default_factory=list[float])
-
-    def cpu_s(self) -> float:
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
-
-
-class Caller(asyncio.Protocol):
-    """One keep-alive connection. With `on_idle` it asks when told to, else as soon as it is answered."""
-
-    def __init__(self, target: Target, on_idle: "Callable[[Caller], None] | None" = None) -> None:
-        self.answered = 0
-        self.stopped = False
-        self._target = target
-        self._on_idle = on_idle
-        self._buffer = bytearray()
-        self._asked_at = 0.0
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._next()
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        head = self._buffer.find(b"\r\n\r\n")
-        if head < 0:
-            return
-        length = _LENGTH.search(self._buffer, 0, head)
-        assert length is not None, "an answer without a length"
-        if len(self._buffer) < head + 4 + int(length[1]):
-            return
-        assert self._buffer.startswith(b"HTTP/1.1 200"), bytes(self._buffer)
-        self._target.waits_s.append(time.perf_counter() - self._asked_at)
-        self._buffer.clear()
-        self.answered += 1
-        self._next()
-
-    def ask(self) -> None:
-        assert self._transport is not None
-        self._asked_at = time.perf_counter()
-        self._transport.write(self._target.requests())
-
-    def close(self) -> None:
-        assert self._transport is not None
-        self._transport.close()
-
-    def _next(self) -> None:
-        if self.stopped:
-            self.close()
-        elif self._on_idle is None:
-            self.ask()
-        else:
-            self._on_idle(self)
 
 
 async def flood(target: Target, seconds: float, connections: int) -> None:
@@ -314,7 +247,34 @@ def running(name: str, core: int | None, *arguments: str) -> Generator[tuple[int
             process.terminate()
 
 
-async def measure(targets: list[Target], seconds: float, connections: int) -> None:
+@dataclass
+class Store:
+    """A gateway with so many messages in it."""
+
+    stored: int
+    key: str
+    inbound: Target
+    outbound: Target
+
+
+@contextmanager
+def gateway(folder: Path, stored: int, core: int | None) -> Generator[Store]:
+    arguments = ("--data-dir", str(folder))
+    with running("gateway", core, *arguments):
+        pass  # makes the account and the store
+    fill(folder / "chamade.db", stored)
+    with running("gateway", core, *arguments) as (port, pid, key):
+        people = _conversations(port, key)
+        inbound = Target("inbound", port, pid, _inbound(port))
+        yield Store(stored, key, inbound, Target("outbound", port, pid, _outbound(port, key, people)))
+
+
+async def measure(
+    bare: Sequence[Target], stores: Sequence[Store], seconds: float, connections: int
+) -> list[list[float]]:
+    """All of them in turns, so that a machine which becomes slower does so for all; then what `paced` gives
+    of each store."""
+    targets = [*bare, *(target for store in stores for target in (store.inbound, store.outbound))]
     for target in targets:
         await flood(target, 0.5, connections)
         target.rates.clear()
@@ -322,48 +282,45 @@ async def measure(targets: list[Target], seconds: float, connections: int) -> No
     for _ in range(ROUNDS):
         for target in targets:
             await flood(target, seconds, connections)
+    return [
+        await paced(store.inbound, store.key, statistics.median(store.inbound.rates) / 2) for store in stores
+    ]
 
 
 def run(
     folder: Path, most: int, seconds: float, core: int | None, connections: int
 ) -> list[dict[str, float]]:
-    points: list[dict[str, float]] = []
-    arguments = ("--data-dir", str(folder))
-    with running("gateway", core, *arguments):
-        pass  # makes the account and the store
-    stored = 1_000
-    while stored <= most:
-        fill(folder / "chamade.db", stored)
-        with (
-            running("baseline", core) as (bare, bare_pid, _),
-            running("floor", core, *arguments) as (low, low_pid, _),
-            running("gateway", core, *arguments) as (port, pid, key),
-        ):
-            people = _conversations(port, key)
-            baseline = Target("empty route", bare, bare_pid, _outbound(bare, "", people))
-            floor = Target("floor", low, low_pid, _inbound(low))
-            inbound = Target("inbound", port, pid, _inbound(port))
-            outbound = Target("outbound", port, pid, _outbound(port, key, people))
-            uvloop.run(measure([baseline, floor, inbound, outbound], seconds, connections))
-            waits = uvloop.run(paced(inbound, key, statistics.median(inbound.rates) / 2))
-        points.append(_point(stored, [baseline, floor, inbound, outbound], waits))
-        (folder / "floor.db").unlink()
-        stored *= 10
-    return points
+    with ExitStack() as servers:
+        stores: list[Store] = []
+        for stored in (size for size in SIZES if size <= most):
+            place = folder / str(stored)
+            stores.append(servers.enter_context(gateway(place, stored, core)))
+        port, pid, _ = servers.enter_context(running("baseline", core))
+        bare = [Target("empty route", port, pid, _outbound(port, "", ["conv_of_nobody"]))]
+        port, pid, _ = servers.enter_context(running("floor", core, "--data-dir", str(folder)))
+        bare.append(Target("floor", port, pid, _inbound(port)))
+        waits = uvloop.run(measure(bare, stores, seconds, connections))
+    _show(bare, bare[0])
+    return [_point(store, bare[0], each) for store, each in zip(stores, waits, strict=True)]
 
 
-def _point(stored: int, targets: Sequence[Target], waits: list[float]) -> dict[str, float]:
-    rates = {t.name: statistics.median(t.rates) for t in targets}
-    cpu_us = {t.name: statistics.median(t.cpu_us) for t in targets}
-    p99 = statistics.quantiles(waits, n=100)[98] * 1000
-    print(f"{stored:>9,} stored messages")
-    for name, rate in rates.items():
-        ratio = rate / rates[targets[0].name]
-        cost = f"{cpu_us[name]:6.1f} us of processor each"
-        print(f"  {name:>12}: {rate:8,.0f}/s, {cost}, {ratio:.2f} of the empty route")
-    p50 = statistics.median(waits) * 1000
+def _point(store: Store, empty: Target, waits: Sequence[float]) -> dict[str, float]:
+    print(f"{store.stored:>9,} stored messages")
+    _show([store.inbound, store.outbound], empty)
+    p50, p99 = statistics.median(waits) * 1000, statistics.quantiles(waits, n=100)[98] * 1000
     print(f"  at half the inbound rate, to a reader of events: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
-    return {"stored": stored, "inbound": cpu_us["inbound"], "outbound": cpu_us["outbound"]}
+    inbound, outbound = statistics.median(store.inbound.cpu_us), statistics.median(store.outbound.cpu_us)
+    return {"stored": store.stored, "inbound": inbound, "outbound": outbound}
+
+
+def _show(targets: Sequence[Target], empty: Target) -> None:
+    for target in targets:
+        rate, cost_us = statistics.median(target.rates), statistics.median(target.cpu_us)
+        ratio = rate / statistics.median(empty.rates)
+        print(
+            f"  {target.name:>12}: {rate:8,.0f}/s, {cost_us:6.1f} us of processor each,"
+            f" {ratio:.2f} of the empty route"
+        )
 
 
 def main() -> None:
@@ -371,7 +328,7 @@ def main() -> None:
     parser.add_argument("--serve", choices=["baseline", "floor", "gateway"], help=argparse.SUPPRESS)
     parser.add_argument("--data-dir", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--most", type=int, default=1_000_000)
-    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--seconds", type=float, default=1.2)
     parser.add_argument("--core", type=int, help="for the servers; those that ask them run anywhere")
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--plot", type=Path)
