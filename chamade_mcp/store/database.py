@@ -41,7 +41,7 @@ _BUSY_TIMEOUT_S = 5.0
 _LONGEST_LOG_PAGES = 16_000
 """64 MB of write-ahead log: only then a writer moves it itself, because `Checkpoints` could not keep up."""
 _STATEMENTS = 512
-"""That are kept parsed: those of `Rows` are one for each number of rows."""
+"""That are kept parsed: of `Rows` each has one for each of its sizes."""
 _SCRUB_TIMEOUT_MS = 2_000
 """Below the other one: whoever writes meanwhile waits a little, and does not fail."""
 
