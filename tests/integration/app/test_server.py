@@ -153,19 +153,18 @@ async def test_half_a_head_is_answered_408(running: Running, part: bytes) -> Non
 
 
 async def test_a_head_that_trickles_gets_no_more_time(running: Running) -> None:
-    peer = await running.connect()
+    def trickle() -> bytes:
+        # A plain socket: it has what came before the reset that a line too many meets; a stream forgets it.
+        with socket.create_connection(("127.0.0.1", running.port), timeout=0.05) as peer:
+            peer.sendall(b"GET /echo HTTP/1.1\r\n")
+            for number in range(1000):
+                with contextlib.suppress(TimeoutError):
+                    return peer.recv(4096)
+                peer.sendall(b"X-%d: y\r\n" % number)
+        return b""
+
     began = time.monotonic()
-
-    async def trickle() -> None:
-        peer[1].write(b"GET /echo HTTP/1.1\r\n")
-        for number in range(1000):
-            peer[1].write(b"X-%d: y\r\n" % number)
-            await asyncio.sleep(0.05)
-
-    task = asyncio.create_task(trickle())
-    said = await rest(peer)
-    task.cancel()
-    assert said.startswith(b"HTTP/1.1 408 ")
+    assert (await asyncio.to_thread(trickle)).startswith(b"HTTP/1.1 408 ")
     assert time.monotonic() - began < 2
 
 
