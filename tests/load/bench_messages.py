@@ -60,7 +60,7 @@ CONVERSATIONS = 200
 PACED_CONNECTIONS = 64
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 PACED_S = 5.0
-ROUNDS = 5
+ROUNDS = 15
 _SENT = re.compile(rb"sent at (\d+\.\d+)")
 
 
@@ -272,16 +272,18 @@ def gateway(folder: Path, stored: int, core: int | None) -> Generator[Store]:
 async def measure(
     bare: Sequence[Target], stores: Sequence[Store], seconds: float, connections: int
 ) -> list[list[float]]:
-    """All of them in turns, so that a machine which becomes slower does so for all; then what `paced` gives
-    of each store."""
-    targets = [*bare, *(target for store in stores for target in (store.inbound, store.outbound))]
-    for target in targets:
+    """All of them in turns, and the first of `bare` before each, so that a machine which becomes slower does
+    so for all; then what `paced` gives of each store."""
+    empty, *others = [*bare, *(target for store in stores for target in (store.inbound, store.outbound))]
+    for target in (empty, *others):
         await flood(target, 0.5, connections)
         target.rates.clear()
         target.cpu_us.clear()
     for _ in range(ROUNDS):
-        for target in targets:
+        for target in others:
+            await flood(empty, seconds, connections)
             await flood(target, seconds, connections)
+            target.ratios.append(target.rates[-1] / empty.rates[-1])
     return [
         await paced(store.inbound, store.key, statistics.median(store.inbound.rates) / 2) for store in stores
     ]
@@ -300,27 +302,27 @@ def run(
         port, pid, _ = servers.enter_context(running("floor", core, "--data-dir", str(folder)))
         bare.append(Target("floor", port, pid, _inbound(port)))
         waits = uvloop.run(measure(bare, stores, seconds, connections))
-    _show(bare, bare[0])
-    return [_point(store, bare[0], each) for store, each in zip(stores, waits, strict=True)]
+    _show(bare)
+    return [_point(store, each) for store, each in zip(stores, waits, strict=True)]
 
 
-def _point(store: Store, empty: Target, waits: Sequence[float]) -> dict[str, float]:
+def _point(store: Store, waits: Sequence[float]) -> dict[str, float]:
     print(f"{store.stored:>9,} stored messages")
-    _show([store.inbound, store.outbound], empty)
+    _show([store.inbound, store.outbound])
     p50, p99 = statistics.median(waits) * 1000, statistics.quantiles(waits, n=100)[98] * 1000
     print(f"  at half the inbound rate, to a reader of events: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
     inbound, outbound = statistics.median(store.inbound.cpu_us), statistics.median(store.outbound.cpu_us)
     return {"stored": store.stored, "inbound": inbound, "outbound": outbound}
 
 
-def _show(targets: Sequence[Target], empty: Target) -> None:
+def _show(targets: Sequence[Target]) -> None:
     for target in targets:
         rate, cost_us = statistics.median(target.rates), statistics.median(target.cpu_us)
-        ratio = rate / statistics.median(empty.rates)
-        print(
-            f"  {target.name:>12}: {rate:8,.0f}/s, {cost_us:6.1f} us of processor each,"
-            f" {ratio:.2f} of the empty route"
-        )
+        line = f"  {target.name:>12}: {rate:8,.0f}/s, {cost_us:6.1f} us of processor each"
+        if target.ratios:
+            low, middle, high = statistics.quantiles(target.ratios)
+            line += f", {middle:.2f} of the empty route ({low:.2f} to {high:.2f})"
+        print(line)
 
 
 def main() -> None:
@@ -328,7 +330,7 @@ def main() -> None:
     parser.add_argument("--serve", choices=["baseline", "floor", "gateway"], help=argparse.SUPPRESS)
     parser.add_argument("--data-dir", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--most", type=int, default=1_000_000)
-    parser.add_argument("--seconds", type=float, default=1.2)
+    parser.add_argument("--seconds", type=float, default=0.35)
     parser.add_argument("--core", type=int, help="for the servers; those that ask them run anywhere")
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--plot", type=Path)

@@ -24,6 +24,8 @@ class Target:
     rates: list[float] = field(default_factory=list[float])
     cpu_us: list[float] = field(default_factory=list[float])
     waits_s: list[float] = field(default_factory=list[float])
+    ratios: list[float] = field(default_factory=list[float])
+    """To the rate of another, each time that both were asked."""
 
     def cpu_s(self) -> float:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2].split()
