@@ -58,6 +58,8 @@ async def test_a_revoked_key_is_lost_at_once_and_no_other(house: House) -> None:
         watching(standing, holder(owner, other)) as third,
     ):
         await pass_time(house, 10, watchers=3)
+        # One that is looking while it is revoked finds only that it is over.
+        await until(lambda: house.clock.sleeping == 3)
         await house.accounts.keys.revoke(owner.bounds, key.id)
         assert [await why(first), await why(second)] == ["REVOKED_API_KEY"] * 2
         await pass_time(house, 3)
