@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
@@ -46,8 +46,7 @@ _WORDS: Mapping[str, str] = {
 def parse_body(model: type[ModelT], raw: bytes) -> ModelT:
     """Raises `InvalidRequest` INVALID_JSON or `ValidationFailed`."""
     try:
-        # Without what `model_validate_json` does around it: a third of the time.
-        return cast(ModelT, model.__pydantic_validator__.validate_json(raw))
+        return model.model_validate_json(raw)
     except ValidationError as error:
         details = _details(error)
         if details[0]["type"] == "json_invalid":

@@ -124,7 +124,7 @@ class Door:
         coming: list[tuple[MessageReceived, Trust]] = []
         for fact in facts:
             trust = await self._trust(scope, manifest, link, fact)
-            if trust and not (may_be_answer(fact) and await self.relay.took(scope, link, fact)):
+            if trust is not None and not (may_be_answer(fact) and await self.relay.took(scope, link, fact)):
                 coming.append((fact, trust))
         if coming:
             await self.inbox.received_together(scope, link, coming)

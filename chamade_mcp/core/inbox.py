@@ -210,8 +210,8 @@ class Inbox:
         link: tuple[Platform, ConnectionId],
         messages: Sequence[tuple[MessageReceived, Trust]],
     ) -> None:
-        """The same for several, in their order and in one transaction. Should one of them fail, others may be
-        stored all the same."""
+        """The same for several, in their order and as a rule in one transaction. Should one of them fail,
+        others may be stored all the same."""
         arrivals = [await self._arrival(scope, link, fact, trust) for fact, trust in messages]
         store, write = self._arrivals.store, self._d.database.write_together
         for freed in await asyncio.gather(*(write(store, one, self._arrived) for one in arrivals)):

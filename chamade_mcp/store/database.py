@@ -36,6 +36,7 @@ Together = Callable[[Connection, Sequence[ItemT]], Sequence[T | Exception]]
 """Of many items that wait: what became of each. One with an exception must have written nothing."""
 
 _BATCH = 128
+"""In one commit. So many are handed to the writer, whether more are coming or not."""
 _READERS = 3
 _BUSY_TIMEOUT_S = 5.0
 _LONGEST_LOG_PAGES = 16_000

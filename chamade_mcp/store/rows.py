@@ -6,6 +6,7 @@ loop for it: that takes longer than the row. Here a batch of rows is one step, a
 
 import json
 import sqlite3
+from bisect import bisect
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, Final
@@ -13,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-_SIZES: Final = (64, 32, *range(16, 0, -1))
+_SIZES: Final = (*range(1, 17), 32, 64)
 """So many rows a statement can have. Each is one of its own, which the driver keeps: hence not any number."""
 
 
@@ -44,7 +45,7 @@ class Rows:
         driver = conn.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
         while rows:
-            size = next(size for size in _SIZES if size <= len(rows))
+            size = _SIZES[bisect(_SIZES, len(rows)) - 1]
             page, rows, statement = rows[:size], rows[size:], self._statements[size]
             try:
                 yield driver.execute(statement, list(chain.from_iterable(page)))

@@ -51,7 +51,7 @@ from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import build
 from chamade_mcp.kit.registry import Registry
 from chamade_mcp.kit.testing import SCRIPTED, ScriptedConnector
-from tests.load.callers import Caller, Target
+from tests.load.callers import Caller, Target, flood
 from tests.load.messages_floor import floor_app
 from tests.load.messages_plot import draw
 
@@ -134,23 +134,6 @@ def fill(database: Path, most: int) -> None:
             db.execute(f"UPDATE accounts SET {counter} = (SELECT max(seq) FROM {table})")
         # Else the usage of all of them would be counted meanwhile.
         db.execute("UPDATE accounts SET usage_seq = message_seq")
-
-
-async def flood(target: Target, seconds: float, connections: int) -> None:
-    """As fast as it goes."""
-    loop = asyncio.get_running_loop()
-    cpu, started = target.cpu_s(), time.perf_counter()
-    callers = [
-        (await loop.create_connection(lambda: Caller(target), "127.0.0.1", target.port))[1]
-        for _ in range(connections)
-    ]
-    await asyncio.sleep(seconds)
-    answered, spent = sum(c.answered for c in callers), time.perf_counter() - started
-    target.rates.append(answered / spent)
-    target.cpu_us.append((target.cpu_s() - cpu) / answered * 1e6)
-    for caller in callers:
-        caller.stopped = True
-    await asyncio.sleep(0.05)
 
 
 async def paced(target: Target, key: str, rate: float) -> list[float]:

@@ -79,3 +79,20 @@ class Caller(asyncio.Protocol):
             self.ask()
         else:
             self._on_idle(self)
+
+
+async def flood(target: Target, seconds: float, connections: int) -> None:
+    """As fast as it goes."""
+    loop = asyncio.get_running_loop()
+    cpu, started = target.cpu_s(), time.perf_counter()
+    callers = [
+        (await loop.create_connection(lambda: Caller(target), "127.0.0.1", target.port))[1]
+        for _ in range(connections)
+    ]
+    await asyncio.sleep(seconds)
+    answered, spent = sum(c.answered for c in callers), time.perf_counter() - started
+    target.rates.append(answered / spent)
+    target.cpu_us.append((target.cpu_s() - cpu) / answered * 1e6)
+    for caller in callers:
+        caller.stopped = True
+    await asyncio.sleep(0.05)

@@ -22,13 +22,7 @@ from chamade_mcp.kit.http import Unanswered
 from chamade_mcp.kit.waiting import lasting, to_the_end
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.errors import GatewayError, PlatformRefused
-from chamade_mcp.model.facts import (
-    MessageDeleted,
-    MessageEdited,
-    MessageReceived,
-    Reacting,
-    ReactionChanged,
-)
+from chamade_mcp.model.facts import MessageDeleted, MessageEdited, MessageReceived, Reacting, ReactionChanged
 from chamade_mcp.model.ids import ConversationRef, MessageRef
 from chamade_mcp.model.messages import Attachment, Sender
 
