@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import Connection, Row, delete, func, select, tuple_, update
 
 from chamade_mcp.core import sign_ins
+from chamade_mcp.core.backwards import backwards
 from chamade_mcp.core.bounds import inside
 from chamade_mcp.model.access import Bounds, Scope
 from chamade_mcp.model.errors import Action, Conflict, LimitReached, NotFound
@@ -20,6 +21,7 @@ from chamade_mcp.store.schema import (
     files,
     links,
     mcp_sessions,
+    messages,
     operators,
     repeats,
     usage_counts,
@@ -106,6 +108,9 @@ def remove(conn: Connection, scope: Scope) -> None:
     """With all that is its own; keys, grants and webhooks cascade. Raises what `require_idle` does."""
     require_idle(conn, scope)
     bounds = Bounds(scope.account, scope.agent)
+    newest = select(conversations.c.account_id, conversations.c.last_seq).where(inside(conversations, bounds))
+    said = backwards(tuple_(messages.c.account_id, messages.c.seq).in_(newest))
+    conn.execute(delete(messages).where(messages.c.id.in_(select(said.c.id))))
     for table in (operators, conversations, calls, files, links, repeats, mcp_sessions, usage_counts):
         conn.execute(delete(table).where(inside(table, bounds)))
     # Numbers of events have no gaps; what they said goes now, and they themselves with their age.

@@ -12,7 +12,7 @@ from chamade_mcp.core.dm_events import dm_chat
 from chamade_mcp.core.dms import NewMessage
 from chamade_mcp.core.held import Released
 from chamade_mcp.core.replies import Correspondent
-from chamade_mcp.core.said import Party, Said, add_conversation, add_messages, conversations_of
+from chamade_mcp.core.said import Newest, Party, Said, add_conversation, add_messages, conversations_of
 from chamade_mcp.core.windows import Flushed, Windows
 from chamade_mcp.model.events import Envelope, Event
 from chamade_mcp.model.ids import ConversationId, MessageId, MessageRef
@@ -40,9 +40,9 @@ class Arrivals:
 
     def store(self, conn: Connection, arrivals: Sequence[Arrival]) -> list[Arrived]:
         """A `store.database.Together`."""
-        said = _placed(conn, arrivals)
+        said, newest = _placed(conn, arrivals)
         told: list[tuple[Correspondent, NewMessage, Released, list[Event]]] = []
-        for one, place, seq in zip(arrivals, said, add_messages(conn, said), strict=True):
+        for one, place, seq in zip(arrivals, said, add_messages(conn, said, newest), strict=True):
             whom, new = _whom(one.party, place.conversation), place.new
             if seq is None:
                 told.append((whom, new, Released(), []))
@@ -60,22 +60,24 @@ def _whom(party: Party, conversation: ConversationId) -> Correspondent:
     return Correspondent(party.scope, party.platform, conversation, party.ref, party.connection)
 
 
-def _placed(conn: Connection, arrivals: Sequence[Arrival]) -> list[Said]:
+def _placed(conn: Connection, arrivals: Sequence[Arrival]) -> tuple[list[Said], Newest]:
     """Each in its conversation, which is made on the first message."""
-    made: dict[Party, ConversationId] = {}
+    made: dict[Party, tuple[ConversationId, None]] = {}
+    newest: dict[ConversationId, int | None] = {}
     said: list[Said] = []
     found = conversations_of(conn, [one.party for one in arrivals])
     for one, known in zip(arrivals, found, strict=True):
         party, new = one.party, one.new
-        conversation = known or made.get(party)
-        if conversation is None:
+        place = known or made.get(party)
+        if place is None:
             is_group = new.group is not None
-            conversation = add_conversation(conn, party, new.remote_name, new.at, is_group=is_group)
-            made[party] = conversation
+            place = add_conversation(conn, party, new.remote_name, new.at, is_group=is_group), None
+            made[party] = place
+        conversation, newest[conversation] = place
         if one.quotes is not None:
             new = new._replace(reply_to=_quoted(conn, conversation, one.quotes, said))
         said.append(Said(party.scope, conversation, new))
-    return said
+    return said, newest
 
 
 def _quoted(

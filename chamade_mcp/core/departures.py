@@ -13,7 +13,7 @@ from chamade_mcp.core.dms import NewMessage
 from chamade_mcp.core.inbox_deps import InboxDeps
 from chamade_mcp.core.places import Destination, Place
 from chamade_mcp.core.replies import Correspondent
-from chamade_mcp.core.said import Said, add_messages
+from chamade_mcp.core.said import Newest, Said, add_messages, newest_of
 from chamade_mcp.core.windows import Windows
 from chamade_mcp.model.errors import (
     Action,
@@ -50,14 +50,14 @@ class Departures:
 
     def store(self, conn: Connection, departures: Sequence[Departure]) -> list[Departed | Exception]:
         """A `store.database.Together`."""
-        found = self._find_all(conn, [one.to for one in departures])
+        found, newest = self._find_all(conn, [one.to for one in departures])
         said = [
             Said(whom.scope, whom.conversation, new)
             for one, whom in zip(departures, found, strict=True)
             if isinstance(whom, Correspondent)
             for new in one.new
         ]
-        numbers = iter(add_messages(conn, said))
+        numbers = iter(add_messages(conn, said, newest))
         departed: list[Departed | Exception] = []
         for one, whom in zip(departures, found, strict=True):
             if isinstance(whom, GatewayError):
@@ -82,10 +82,15 @@ class Departures:
 
     def _find_all(
         self, conn: Connection, wanted: Sequence[Destination | Correspondent]
-    ) -> list[Correspondent | GatewayError]:
-        named = [to for to in wanted if isinstance(to, Destination)]
-        found = iter(places.find(conn, named))
-        return [to if isinstance(to, Correspondent) else self._reachable(to, next(found)) for to in wanted]
+    ) -> tuple[list[Correspondent | GatewayError], Newest]:
+        found = places.find(conn, [to for to in wanted if isinstance(to, Destination)])
+        known = [to.conversation for to in wanted if isinstance(to, Correspondent)]
+        newest = {one.whom.conversation: one.last_seq for one in found if one is not None}
+        each = iter(found)
+        return (
+            [to if isinstance(to, Correspondent) else self._reachable(to, next(each)) for to in wanted],
+            {**newest, **newest_of(conn, known)} if known else newest,
+        )
 
     def _reachable(self, to: Destination, place: Place | None) -> Correspondent | GatewayError:
         try:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, func, literal_column, select, update
+from sqlalchemy import Connection, Integer, Row, bindparam, func, literal_column, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
+from chamade_mcp.core.backwards import SAID, backwards
 from chamade_mcp.kit.clock import iso
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.connections import Trust
@@ -35,6 +36,17 @@ DELETED = "deleted"
 HEARD: Final[ColumnElement[bool]] = literal_column("messages.direction = 'inbound'")
 """Of a message: a person said it. As SQL has it, for the index that has these alone: neither as a parameter
 nor as a Boolean, after which "= 1" would be written."""
+
+
+_SEEN: Final = select(SAID).where(SAID.c.status != ASIDE).limit(bindparam("limit", type_=Integer))
+_LAST: Final = select(conversations.c.last_seq).where(conversations.c.id == bindparam("conversation"))
+_AFTER: Final = backwards(
+    (messages.c.account_id == bindparam("account")) & (messages.c.seq == _LAST.scalar_subquery()),
+    lambda said: (said.seq > bindparam("seq")) & (said.direction != INBOUND),
+)
+_HEARD_AFTER: Final = select(_AFTER.c.id).where(
+    _AFTER.c.seq > bindparam("seq"), _AFTER.c.direction == INBOUND
+)
 
 
 class NewMessage(NamedTuple):
@@ -101,12 +113,8 @@ def heard(conn: Connection, conversation: str, ref: str) -> bool:
 
 def heard_since(conn: Connection, message: Row[Any]) -> bool:
     """Whether the person has written after `message` was."""
-    later = (
-        messages.c.conversation_id == message.conversation_id,
-        messages.c.direction == INBOUND,
-        messages.c.seq > message.seq,
-    )
-    return conn.execute(select(messages.c.id).where(*later).limit(1)).first() is not None
+    where = {"account": message.account_id, "conversation": message.conversation_id, "seq": message.seq}
+    return conn.execute(_HEARD_AFTER, where).first() is not None
 
 
 def change(conn: Connection, message: str, **values: object) -> None:
@@ -169,18 +177,17 @@ def most_recent(conn: Connection, scope: Scope, platform: str) -> Row[Any] | Non
     ).one_or_none()
 
 
-def newest(conn: Connection, conversation: str, limit: int) -> list[Row[Any]]:
+def newest(conn: Connection, conversation: Row[Any], limit: int) -> list[Row[Any]]:
     """The newest `limit` messages that the agent may see, oldest first."""
-    query = select(messages).where(messages.c.conversation_id == conversation, messages.c.status != ASIDE)
-    rows = conn.execute(query.order_by(messages.c.seq.desc()).limit(limit)).all()
-    return list(reversed(rows))
+    where = {"account": conversation.account_id, "last": conversation.last_seq, "limit": limit}
+    return list(reversed(conn.execute(_SEEN, where).all()))
 
 
 def head(conn: Connection, scope: Scope) -> Row[str, int, datetime] | None:
     """The agent's newest message of all: where its cursor stands."""
     return conn.execute(
         select(messages.c.id, messages.c.seq, messages.c.created_at)
-        .join(conversations)
+        .join(conversations, conversations.c.id == messages.c.conversation_id)
         .where(mine(scope), _numbered(scope))
         .order_by(messages.c.seq.desc())
         .limit(1)
@@ -218,7 +225,7 @@ def since(conn: Connection, scope: Scope, seq: int, platform: str | None, limit:
     """Messages after `seq` with their conversations' ids, in order."""
     query = (
         select(messages)
-        .join(conversations)
+        .join(conversations, conversations.c.id == messages.c.conversation_id)
         .where(mine(scope), _numbered(scope), messages.c.seq > seq, messages.c.status != ASIDE)
         .order_by(messages.c.seq)
         .limit(limit)

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, func, or_, select
+from sqlalchemy import Connection, Row, and_, func, or_, select, tuple_
 from sqlalchemy.sql.elements import ColumnElement
 
-from chamade_mcp.core.dms import ACTIVE, ASIDE, GATEWAY, INBOUND, mine
+from chamade_mcp.core.backwards import Columns, backwards
+from chamade_mcp.core.dms import ACTIVE, ASIDE, GATEWAY, INBOUND, OUTBOUND, mine
 from chamade_mcp.kit.clock import iso
 from chamade_mcp.kit.manifest import Manifest
 from chamade_mcp.model.access import Scope
@@ -73,18 +74,17 @@ def page(conn: Connection, scope: Scope, wanted: Wanted) -> tuple[Sequence[Row[A
 
 def waiting(conn: Connection, scope: Scope) -> int:
     """In how many of the newest `LOOKED_AT` conversations nobody has answered the person."""
-    newest = select(conversations.c.id).where(mine(scope), conversations.c.status == ACTIVE)
-    listed = newest.order_by(*_newest_first).limit(LOOKED_AT).subquery()
-    said = messages.c
-    last = (
-        select(said.direction)
-        .where(said.conversation_id == listed.c.id, said.status != ASIDE)
-        .where(or_(said.direction == INBOUND, said.sender_name != GATEWAY))
-        .order_by(said.seq.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    return conn.execute(select(func.count()).select_from(listed).where(last == INBOUND)).scalar_one()
+    c = conversations.c
+    newest = select(c.account_id, c.last_seq).where(mine(scope), c.status == ACTIVE)
+    listed = newest.order_by(*_newest_first).limit(LOOKED_AT)
+    said = backwards(tuple_(messages.c.account_id, messages.c.seq).in_(listed), _past_the_agent)
+    last = select(func.count()).select_from(said).where(~_past_the_agent(said.c), said.c.direction == INBOUND)
+    return conn.execute(last).scalar_one()
+
+
+def _past_the_agent(said: Columns) -> ColumnElement[bool]:
+    """`dms.past_the_agent`, of a message in the database."""
+    return (said.status == ASIDE) | ((said.direction == OUTBOUND) & (said.sender_name == GATEWAY))
 
 
 def _meant(word: Word) -> ColumnElement[bool]:

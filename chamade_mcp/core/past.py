@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, case, func, select
+from sqlalchemy import Connection, Integer, Row, bindparam, case, func, select
 
 from chamade_mcp.core import dms
+from chamade_mcp.core.backwards import SAID
 from chamade_mcp.kit.connector import PastMessage, PastReaction
 from chamade_mcp.model.access import Scope
 from chamade_mcp.model.ids import COMMON, ConnectionId, ConversationRef, Platform
@@ -14,13 +15,17 @@ from chamade_mcp.store.database import Database
 from chamade_mcp.store.schema import messages
 
 _QUOTED: Final = messages.alias("quoted")
-_PAST: Final = select(
-    messages,
-    case(
-        (_QUOTED.c.direction == dms.INBOUND, _QUOTED.c.ref),
-        else_=func.coalesce(_QUOTED.c.sent_ref, _QUOTED.c.ref),
-    ).label("quoted_key"),
-).outerjoin(_QUOTED, _QUOTED.c.id == messages.c.reply_to)
+_PAST: Final = (
+    select(
+        SAID,
+        case(
+            (_QUOTED.c.direction == dms.INBOUND, _QUOTED.c.ref),
+            else_=func.coalesce(_QUOTED.c.sent_ref, _QUOTED.c.ref),
+        ).label("quoted_key"),
+    )
+    .outerjoin(_QUOTED, _QUOTED.c.id == SAID.c.reply_to)
+    .limit(bindparam("limit", type_=Integer))
+)
 
 
 class InboxHistory:
@@ -35,9 +40,8 @@ class InboxHistory:
             place = dms.find_by_ref(conn, scope, self._link, conversation)
             if place is None:
                 return []
-            here = _PAST.where(messages.c.conversation_id == place.id)
-            rows = conn.execute(here.order_by(messages.c.seq.desc()).limit(limit)).all()
-            return [_past(row) for row in reversed(rows)]
+            where = {"account": place.account_id, "last": place.last_seq, "limit": limit}
+            return [_past(row) for row in reversed(conn.execute(_PAST, where).all())]
 
         return await self._database.read(query)
 

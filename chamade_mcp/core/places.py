@@ -19,10 +19,11 @@ _COLUMNS: Final = (
     conversations.c.ref,
     conversations.c.connection_id,
     conversations.c.status,
+    conversations.c.last_seq,
 )
 _NAMED: Final = Rows(
     "WITH given (n, account_id, agent_id, id) AS ({rows}) "
-    "SELECT json_group_array(json_array(n, id, platform, ref, connection_id, status)) "
+    "SELECT json_group_array(json_array(n, id, platform, ref, connection_id, status, last_seq)) "
     "FROM given JOIN conversations USING (account_id, agent_id, id)",
     4,
 )
@@ -50,6 +51,8 @@ class Destination(NamedTuple):
 class Place(NamedTuple):
     whom: Correspondent
     status: str
+    last_seq: int | None
+    """The number of its newest message."""
 
 
 def find(conn: Connection, wanted: Sequence[Destination]) -> list[Place | None]:
@@ -74,7 +77,7 @@ def _most_recent(conn: Connection, to: Destination) -> tuple[Any, ...] | None:
 def _place(to: Destination, row: Sequence[Any] | None) -> Place | None:
     if row is None:
         return None
-    conversation, platform, ref, connection, status = row
+    conversation, platform, ref, connection, status, last_seq = row
     whom = Correspondent(
         to.scope,
         Platform(platform),
@@ -82,4 +85,4 @@ def _place(to: Destination, row: Sequence[Any] | None) -> Place | None:
         ConversationRef(ref),
         ConnectionId(connection),
     )
-    return Place(whom, status)
+    return Place(whom, status, last_seq)

@@ -12,7 +12,7 @@ from functools import partial
 from itertools import takewhile
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, String, bindparam, delete, select, update
 
 from chamade_mcp.core import event_log, repeats, usage_rows
 from chamade_mcp.core.webhooks import outcomes
@@ -36,6 +36,10 @@ EVENTS_KEPT: Final = timedelta(days=7)
 _SWEEP_EVERY_S: Final = 3600.0
 _PAGE: Final = 1_000
 """Rows of one account and kind removed in one transaction: other writers wait for it."""
+# In the statement itself: the index of what waits is used by those only that say so.
+_PENDING: Final[ColumnElement[str]] = bindparam(
+    "pending", str(DeliveryState.PENDING), String, literal_execute=True
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +151,21 @@ def _every_keeping(conn: Connection) -> list[tuple[AccountId, Keeping]]:
 
 
 def _drop_messages(conn: Connection, account: AccountId, moment: datetime, limit: int) -> int:
-    """From the oldest on. What still waits to be sent stays until it is.
+    """From the oldest on. What still waits to be sent stays until it is, with what was said after it: those
+    of a conversation that are left follow each other.
 
     Where the wall clock was set back an older one may stand behind a newer one: it stays as long.
     """
+    waits = messages.alias("waits")
+    behind = select(waits.c.id).where(
+        waits.c.status == _PENDING,
+        waits.c.account_id == account,
+        waits.c.seq <= messages.c.seq,
+        waits.c.conversation_id == messages.c.conversation_id,
+    )
     page = (
         select(messages.c.id, messages.c.created_at)
-        .where(messages.c.account_id == account, messages.c.status != DeliveryState.PENDING)
+        .where(messages.c.account_id == account, ~behind.exists())
         .order_by(messages.c.seq)
         .limit(limit)
     )
@@ -171,7 +183,8 @@ def _drop_messages(conn: Connection, account: AccountId, moment: datetime, limit
 
 def _drop_conversations(conn: Connection, account: AccountId, moment: datetime) -> None:
     """Those in which nothing is left, but for the operator's: a name is somebody's data, too."""
-    left = select(messages.c.id).where(messages.c.conversation_id == conversations.c.id).exists()
+    newest = (messages.c.account_id == account) & (messages.c.seq == conversations.c.last_seq)
+    left = select(messages.c.id).where(newest).exists()
     operating = select(operators.c.agent_id).where(operators.c.conversation_id == conversations.c.id).exists()
     conn.execute(
         delete(conversations).where(

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -26,9 +26,14 @@ from chamade_mcp.store.schema import accounts, conversations
 
 _CONVERSATIONS: Final = Rows(
     "WITH given (n, account_id, agent_id, platform, connection_id, ref) AS ({rows}) "
-    "SELECT json_group_array(json_array(n, found.id)) FROM given JOIN conversations AS found "
+    "SELECT json_group_array(json_array(n, found.id, last_seq)) FROM given JOIN conversations AS found "
     "USING (account_id, agent_id, platform, connection_id, ref)",
     6,
+)
+_LAST: Final = Rows(
+    "WITH given (id) AS ({rows}) SELECT json_group_array(json_array(id, last_seq)) "
+    "FROM given JOIN conversations USING (id)",
+    1,
 )
 # A repeated one is found out by the statement that adds it.
 _ADD: Final = insertion(
@@ -36,7 +41,7 @@ _ADD: Final = insertion(
     (
         *("id", "account_id", "conversation_id", "seq", "direction", "ref", "sender_name", "text"),
         *("attachments", "status", "created_at", "reply_to", "thread", "mentions_me", "sent_at"),
-        *("sender_ref", "trust"),
+        *("sender_ref", "trust", "before_seq"),
     ),
     "ON CONFLICT (ref, conversation_id) WHERE direction = 'inbound' DO NOTHING ON CONFLICT (id) DO NOTHING",
 )
@@ -45,24 +50,38 @@ _STORED: Final = Rows(
     "FROM given JOIN messages USING (account_id, seq)",
     2,
 )
+_LINK: Final = Rows(
+    "WITH given (id, before_seq) AS ({rows}) "
+    "UPDATE messages SET before_seq = given.before_seq FROM given WHERE messages.id = given.id",
+    2,
+)
 _TAKE: Final = Prepared(
     update(accounts)
     .where(accounts.c.id == bindparam("account"))
     .values(message_seq=accounts.c.message_seq + bindparam("count", type_=Integer))
     .returning(accounts.c.message_seq)
 )
+_SPOKE: Final = Rows(
+    "WITH given (id, last_seq, last_message_at) AS ({rows}) "
+    "UPDATE conversations SET last_seq = given.last_seq, last_message_at = given.last_message_at, "
+    "status = 'active' FROM given WHERE conversations.id = given.id",
+    3,
+)
 # What has no value stays as it was.
-_TOUCH: Final = Rows(
-    "WITH given (id, last_message_at, status, last_inbound_at, remote_name, folded_name) AS ({rows}) "
-    "UPDATE conversations SET "
+_HEARD: Final = Rows(
+    "WITH given (id, last_seq, last_message_at, last_inbound_at, remote_name, folded_name) AS ({rows}) "
+    "UPDATE conversations SET last_seq = given.last_seq, "
     "last_message_at = coalesce(given.last_message_at, conversations.last_message_at), "
-    "status = coalesce(given.status, conversations.status), "
+    "status = iif(given.last_message_at IS NULL, conversations.status, 'active'), "
     "last_inbound_at = coalesce(given.last_inbound_at, conversations.last_inbound_at), "
     "remote_name = coalesce(given.remote_name, conversations.remote_name), "
     "folded_name = coalesce(given.folded_name, conversations.folded_name) "
     "FROM given WHERE conversations.id = given.id",
     6,
 )
+
+Newest = Mapping[ConversationId, int | None]
+"""The number of the newest message of each conversation; None where nothing was said yet."""
 
 
 class Party(NamedTuple):
@@ -82,13 +101,15 @@ class Said(NamedTuple):
     new: NewMessage
 
 
-def conversations_of(conn: Connection, parties: Sequence[Party]) -> list[ConversationId | None]:
-    """The conversation with each; None where there is none yet."""
+def conversations_of(
+    conn: Connection, parties: Sequence[Party]
+) -> list[tuple[ConversationId, int | None] | None]:
+    """The conversation with each, and the number of its newest message; None where there is none yet."""
     wanted = [
         (number, one.scope.account, one.scope.agent, one.platform, one.connection, one.ref)
         for number, one in enumerate(parties)
     ]
-    found = {number: ConversationId(key) for number, key in _CONVERSATIONS.found(conn, wanted)}
+    found = {number: (ConversationId(key), last) for number, key, last in _CONVERSATIONS.found(conn, wanted)}
     return [found.get(number) for number in range(len(parties))]
 
 
@@ -115,23 +136,55 @@ def add_conversation(
     return conversation
 
 
-def add_messages(conn: Connection, said: Sequence[Said]) -> list[int | None]:
+def add_messages(conn: Connection, said: Sequence[Said], newest: Newest) -> list[int | None]:
     """Their numbers; None for one whose ref was stored before, a platform's repeated delivery, and for one of
-    an account that is gone. What was not stored may have used up a number."""
+    an account that is gone. What was not stored may have used up a number.
+
+    `newest`, as it was read in this transaction, has all their conversations.
+    """
     counts = Counter(one.scope.account for one in said)
     left = {account: _take(conn, account, count) for account, count in counts.items()}
     numbers = [next(left[one.scope.account], None) for one in said]
-    rows = [_row(one, seq) for one, seq in zip(said, numbers, strict=True) if seq is not None]
+    links = _links(said, numbers, newest)
+    rows = [
+        _row(one, seq, before)
+        for one, seq, before in zip(said, numbers, links, strict=True)
+        if seq is not None
+    ]
     if _ADD.count(conn, rows) < len(rows):
         given = [(one.scope.account, seq) for one, seq in zip(said, numbers, strict=True)]
         stored = {(account, seq) for account, seq in _STORED.found(conn, given)}
         numbers = [seq if (account, seq) in stored else None for account, seq in given]
-    _touch(conn, [one for one, seq in zip(said, numbers, strict=True) if seq is not None])
+        _mend(conn, said, links, _links(said, numbers, newest))
+    _touch(conn, [(one, seq) for one, seq in zip(said, numbers, strict=True) if seq is not None])
     return numbers
 
 
 def add_message(conn: Connection, said: Said) -> int | None:
-    return add_messages(conn, [said])[0]
+    return add_messages(conn, [said], newest_of(conn, [said.conversation]))[0]
+
+
+def newest_of(conn: Connection, places: Sequence[ConversationId]) -> Newest:
+    found = {ConversationId(key): last for key, last in _LAST.found(conn, [(place,) for place in places])}
+    return {place: found.get(place) for place in places}
+
+
+def _links(said: Sequence[Said], numbers: Sequence[int | None], newest: Newest) -> list[int | None]:
+    """Of each message the number of the one before it."""
+    last, links = dict(newest), list[int | None]()
+    for one, seq in zip(said, numbers, strict=True):
+        links.append(last[one.conversation])
+        if seq is not None:
+            last[one.conversation] = seq
+    return links
+
+
+def _mend(
+    conn: Connection, said: Sequence[Said], links: Sequence[int | None], right: Sequence[int | None]
+) -> None:
+    """What followed one that was not stored follows the one before that."""
+    wrong = zip(said, links, right, strict=True)
+    _LINK.count(conn, [(one.new.id, before) for one, link, before in wrong if link != before])
 
 
 def _take(conn: Connection, account: AccountId, count: int) -> Iterator[int]:
@@ -139,7 +192,7 @@ def _take(conn: Connection, account: AccountId, count: int) -> Iterator[int]:
     return iter(()) if last is None else iter(range(last - count + 1, last + 1))
 
 
-def _row(said: Said, seq: int) -> tuple[object, ...]:
+def _row(said: Said, seq: int, before: int | None) -> tuple[object, ...]:
     new = said.new
     return (
         new.id,
@@ -161,20 +214,25 @@ def _row(said: Said, seq: int) -> tuple[object, ...]:
         None if new.sent_at is None else iso(new.sent_at),
         new.sender_ref,
         str(new.trust or ""),
+        before,
     )
 
 
-def _touch(conn: Connection, stored: Sequence[Said]) -> None:
+def _touch(conn: Connection, stored: Sequence[tuple[Said, int]]) -> None:
     """What messages change of their conversations; of several in one the last counts."""
-    touched: dict[ConversationId, tuple[str | None, ...]] = {}
-    for one in stored:
+    spoke: dict[ConversationId, tuple[object, ...]] = {}
+    heard: dict[ConversationId, tuple[object, ...]] = {}
+    for one, seq in stored:
         place, new = one.conversation, one.new
-        before = touched.get(place, (place, None, None, None, None, None))
+        before = heard.pop(place, None) or spoke.pop(place, (place, seq, None))
         # Or the conversation would become the most recent one, where an agent's answer to somebody else goes.
-        spoken = before[1:3] if new.past_the_agent else (iso(new.at), ACTIVE)
-        name = new.remote_name
-        heard = before[3:]
+        at = before[2] if new.past_the_agent else iso(new.at)
         if new.direction == INBOUND:
-            heard = (iso(new.heard_at or new.at), name, fold(name))
-        touched[place] = (place, *spoken, *heard)
-    _TOUCH.count(conn, list(touched.values()))
+            name = new.remote_name
+            heard[place] = (place, seq, at, iso(new.heard_at or new.at), name, fold(name))
+        elif len(before) > 3 or at is None:
+            heard[place] = (place, seq, at, *(before[3:] or (None, None, None)))
+        else:
+            spoke[place] = (place, seq, at)
+    _SPOKE.count(conn, list(spoke.values()))
+    _HEARD.count(conn, list(heard.values()))

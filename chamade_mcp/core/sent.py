@@ -40,17 +40,22 @@ _REPLACES: Final = {
 }
 
 
-_SET_STATE: Final = Rows(
-    "UPDATE messages SET "
-    "status = iif(instr(replaces, ' ' || messages.status || ' '), given.status, messages.status), "
-    "detail = iif(instr(replaces, ' ' || messages.status || ' '), given.detail, messages.detail), "
-    "sent_ref = coalesce(given.sent_ref, messages.sent_ref) "
-    "FROM (SELECT column1 AS id, column2 AS status, column3 AS detail, column4 AS sent_ref,"
-    " column5 AS replaces FROM ({rows})) AS given WHERE messages.id = given.id "
-    "AND (given.sent_ref IS NOT NULL OR instr(replaces, ' ' || messages.status || ' '))",
-    5,
-)
-_BEFORE: Final = {state: f" {' '.join(before)} " for state, before in _REPLACES.items()}
+def _setting(state: DeliveryState) -> Rows:
+    """`state` is where an older one was; the platform's id of the message in any case."""
+    older = ", ".join(f"'{before}'" for before in _REPLACES[state])
+    statement = (
+        "UPDATE messages SET "
+        "status = iif(status IN (:older), ':state', status), "
+        "detail = iif(status IN (:older), given.detail, messages.detail), "
+        "sent_ref = coalesce(given.sent_ref, messages.sent_ref) "
+        "FROM (SELECT column1 AS id, column2 AS detail, column3 AS sent_ref FROM ({rows})) AS given "
+        "WHERE messages.id = given.id AND (given.sent_ref IS NOT NULL OR status IN (:older))"
+    )
+    return Rows(statement.replace(":older", older).replace(":state", state), 3)
+
+
+# One for each: what a state replaces stands in the statement, where it is not worked out for each message.
+_SET_STATE: Final = {state: _setting(state) for state in DeliveryState}
 
 
 def outbound(conn: Connection, scope: Scope, message: str) -> Row[Any] | None:
@@ -82,13 +87,16 @@ class Became(NamedTuple):
 
 def set_states(conn: Connection, became: Sequence[Became]) -> None:
     """Of different messages. An earlier state that comes late changes nothing; its `ref` is kept."""
-    rows = [(one.message, str(one.state), one.detail, one.ref, _BEFORE[one.state]) for one in became]
-    _SET_STATE.count(conn, rows)
+    rows: dict[DeliveryState, list[tuple[str, str | None, str | None]]] = {}
+    for one in became:
+        rows.setdefault(one.state, []).append((one.message, one.detail, one.ref))
+    for state, some in rows.items():
+        _SET_STATE[state].count(conn, some)
 
 
 def set_state(conn: Connection, message: MessageId, state: DeliveryState, detail: str | None = None) -> bool:
     """Whether that was news."""
-    return _SET_STATE.count(conn, [(message, str(state), detail, None, _BEFORE[state])]) == 1
+    return _SET_STATE[state].count(conn, [(message, detail, None)]) == 1
 
 
 def any_message(conn: Connection, scope: Scope, message: str) -> Row[Any] | None:
@@ -107,7 +115,7 @@ _ANY = (
             "platform_ref"
         ),
     )
-    .join(conversations)
+    .join(conversations, conversations.c.id == messages.c.conversation_id)
     .where(messages.c.status != ASIDE)
 )
 

@@ -39,7 +39,7 @@ _MESSAGE: Select[*tuple[Any, ...]] = (
         conversations.c.platform,
         conversations.c.remote_name,
     )
-    .join(conversations)
+    .join(conversations, conversations.c.id == messages.c.conversation_id)
     .where(messages.c.direction == OUTBOUND, messages.c.sender_name != GATEWAY)
     .order_by(messages.c.created_at.desc())
     .limit(MOST)

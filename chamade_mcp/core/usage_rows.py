@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, Row, String, bindparam, func, select, type_coerce, update
+from sqlalchemy import CTE, Connection, Row, String, bindparam, func, select, type_coerce, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -91,30 +91,36 @@ def _said(conn: Connection, page: ColumnElement[bool]) -> Mapping[Key, int]:
 
 def _answered(conn: Connection, page: ColumnElement[bool]) -> Iterable[Key]:
     """One for each time that an agent wrote next after a person."""
-    before, said = messages.alias("before"), messages.alias("said")
-    last = (
-        select(said.c.seq)
-        .where(said.c.conversation_id == messages.c.conversation_id, said.c.seq < messages.c.seq)
-        .where((said.c.direction == INBOUND) | (said.c.sender_name == ""), said.c.status != ASIDE)
-        .order_by(said.c.seq.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
+    before, asked = messages.alias("before"), _before_answers(page)
     found = (
-        select(
-            conversations.c.agent_id,
-            conversations.c.platform,
-            messages.c.created_at,
-            before.c.created_at.label("asked_at"),
-        )
+        select(conversations.c.agent_id, conversations.c.platform, messages.c.created_at, before.c.created_at)
+        .select_from(asked)
+        .join(messages, (messages.c.account_id == asked.c.account_id) & (messages.c.seq == asked.c.answer))
+        .join(before, (before.c.account_id == asked.c.account_id) & (before.c.seq == asked.c.seq))
         .join(conversations, conversations.c.id == messages.c.conversation_id)
-        .join(before, (before.c.account_id == messages.c.account_id) & (before.c.seq == last))
-        .where(page, messages.c.direction == OUTBOUND, messages.c.sender_name == "")
-        .where(before.c.direction == INBOUND)
+        .where(before.c.direction == INBOUND, before.c.status != ASIDE)
     )
-    for row in conn.execute(found):
-        took_s = (row.created_at - row.asked_at).total_seconds()
-        yield Key(row.agent_id, row.created_at.date().isoformat(), row.platform, ANSWER, step_of(took_s))
+    for agent, platform, answered_at, asked_at in conn.execute(found):
+        took_s = (answered_at - asked_at).total_seconds()
+        yield Key(agent, answered_at.date().isoformat(), platform, ANSWER, step_of(took_s))
+
+
+def _before_answers(page: ColumnElement[bool]) -> CTE:
+    """Of each answer of an agent, `answer`, the messages before it in its conversation, `seq`, up to one that
+    a person said to the agent, or that the agent said."""
+    answers = (messages.c.direction == OUTBOUND) & (messages.c.sender_name == "")
+    asked = (
+        select(messages.c.account_id, messages.c.seq.label("answer"), messages.c.before_seq.label("seq"))
+        .where(page, answers)
+        .cte("asked", recursive=True)
+    )
+    passed = messages.alias("passed")
+    aside = (passed.c.status == ASIDE) | ((passed.c.direction == OUTBOUND) & (passed.c.sender_name != ""))
+    return asked.union_all(
+        select(asked.c.account_id, asked.c.answer, passed.c.before_seq)
+        .join(passed, (passed.c.account_id == asked.c.account_id) & (passed.c.seq == asked.c.seq))
+        .where(aside)
+    )
 
 
 def add(conn: Connection, account: AccountId, counts: Mapping[Key, int]) -> None:

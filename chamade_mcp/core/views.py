@@ -27,7 +27,7 @@ class Views:
         rows, following = listing.page(conn, scope, wanted)
         found: list[dict[str, Any]] = []
         for row in rows:
-            last = dms.newest(conn, row.id, 1)
+            last = dms.newest(conn, row, 1)
             found.append(
                 self.windows.to_wire(conn, row)
                 | {"last_message": dms.message_to_wire(last[0]) if last else None}
@@ -36,7 +36,7 @@ class Views:
 
     def whole(self, conn: Connection, row: Row[Any], limit: int) -> dict[str, Any]:
         return self.windows.to_wire(conn, row) | {
-            "messages": [dms.message_to_wire(m) for m in dms.newest(conn, row.id, limit)]
+            "messages": [dms.message_to_wire(m) for m in dms.newest(conn, row, limit)]
         }
 
     def delta(

@@ -110,6 +110,8 @@ conversations = Table(
     Column("created_at", Instant, nullable=False),
     Column("last_message_at", Instant, nullable=False),
     Column("last_inbound_at", Instant),
+    # The number of its newest message.
+    Column("last_seq", Integer),
     # Empty where the platform's one link serves everybody. The same person has the same ref with every bot.
     Column("connection_id", String(32), nullable=False, server_default=text("''")),
     Column("is_group", Boolean, nullable=False, server_default=false()),
@@ -125,8 +127,12 @@ messages = Table(
     metadata,
     Column("id", String(32), primary_key=True),
     owner(),
-    Column("conversation_id", String(32), ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
+    # Without a foreign key, which would want an index: a page to write for each message, more than all else
+    # together. Whoever deletes a conversation deletes what was said in it.
+    Column("conversation_id", String(32), nullable=False),
     Column("seq", Integer, nullable=False),
+    # The number of the message before it in the conversation: from the newest one on each leads to the next.
+    Column("before_seq", Integer),
     Column("direction", String(10), nullable=False),
     Column("ref", String(200), nullable=False),
     Column("sender_name", String(200), nullable=False),
@@ -159,7 +165,6 @@ messages = Table(
         sqlite_where=text("direction = 'inbound'"),
         postgresql_where=text("direction = 'inbound'"),
     ),
-    Index(None, "conversation_id", "seq"),
     # To find a moment. Every message in it would be pages to write for each, and nothing else asks for it.
     Index(
         "ix_messages_milestones",

@@ -122,7 +122,7 @@ def fill(database: Path, most: int) -> None:
     with sqlite3.connect(database) as db:
         for table, counter in (("messages", "message_seq"), ("events", "event_seq")):
             columns: list[str] = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
-            new = {"seq": "n", "id": "'msg_' || n", "ref": "'ref_' || n"}
+            new = {"seq": "n", "id": "'msg_' || n", "ref": "'ref_' || n", "before_seq": "NULL"}
             chosen = ", ".join(new.get(column, column) for column in columns)
             last: int = db.execute(f"SELECT max(seq) FROM {table}").fetchone()[0]
             db.execute(

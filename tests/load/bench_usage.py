@@ -52,7 +52,7 @@ def fill(conn: Connection, house: House, owner: Principal, messages: int) -> Non
     assert driver is not None
     driver.executemany(
         "INSERT INTO messages (id, account_id, conversation_id, seq, direction, ref, sender_name, text,"
-        " attachments, status, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '[]', ?, ?)",
+        " attachments, status, created_at, before_seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '[]', ?, ?, ?)",
         (
             (
                 f"msg_{n}",
@@ -65,6 +65,7 @@ def fill(conn: Connection, house: House, owner: Principal, messages: int) -> Non
                 "hello " * 10,
                 "failed" if n % 5000 == 4999 else "delivered",
                 iso(now - timedelta(days=DAYS * (messages - n) / messages)),
+                n + 1 - CONVERSATIONS if n >= CONVERSATIONS else None,
             )
             for n in range(messages)
         ),

@@ -22,11 +22,11 @@ _MOST: Final = 64
 _Waiting = tuple[dict[str, str], asyncio.Future[None]]
 _MESSAGE: Final = (
     "INSERT INTO messages (id, account_id, conversation_id, seq, direction, ref, sender_name, text,"
-    " attachments, status, created_at, sender_ref, trust) SELECT ?, 'acct_floor', id, ?, 'inbound', ?, ref,"
-    " ?, '[]', 'received', ?, ref, 'invited' FROM conversations WHERE id = ?"
+    " attachments, status, created_at, sender_ref, trust, before_seq) SELECT ?, 'acct_floor', id, ?,"
+    " 'inbound', ?, ref, ?, '[]', 'received', ?, ref, 'invited', last_seq FROM conversations WHERE id = ?"
 )
 _EVENT: Final = "INSERT INTO events VALUES ('acct_floor', ?, 'agent_floor', 'dm_chat', NULL, ?, ?)"
-_TOUCH: Final = "UPDATE conversations SET last_message_at = ?, last_inbound_at = ? WHERE id = ?"
+_TOUCH: Final = "UPDATE conversations SET last_seq = ?, last_message_at = ?, last_inbound_at = ? WHERE id = ?"
 
 
 def floor_app(data_dir: Path, conversations: int) -> Starlette:
@@ -62,14 +62,16 @@ def _write(
             batch += queue.get()
         now = clock.now()
         at, messages, events = iso(now), list[tuple[object, ...]](), list[tuple[object, ...]]()
+        touched = list[tuple[object, ...]]()
         for said, _ in batch:
             seq, key = seq + 1, new_message_id(now)
             payload = {**said, "type": "dm_chat", "message_id": key, "timestamp": at}
             messages.append((key, seq, said["id"], said["text"], at, f"conv_{said['from']}"))
             events.append((seq, json.dumps(payload), at))
+            touched.append((seq, at, at, f"conv_{said['from']}"))
         db.execute("BEGIN IMMEDIATE")
         db.executemany(_MESSAGE, messages)
-        db.executemany(_TOUCH, [(at, at, f"conv_{said['from']}") for said, _ in batch])
+        db.executemany(_TOUCH, touched)
         db.executemany(_EVENT, events)
         db.execute("COMMIT")
         loop.call_soon_threadsafe(_answer, batch)

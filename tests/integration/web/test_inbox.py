@@ -23,10 +23,10 @@ SEARCHES = """() => performance.getEntriesByType("resource")
 _CONVERSATIONS = """
     WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :many)
     INSERT INTO conversations (id, account_id, agent_id, platform, ref, remote_name, folded_name, status,
-      created_at, last_message_at)
+      created_at, last_message_at, last_seq)
     SELECT printf('conv_%05d', i), agents.account_id, agents.id, 'telegram', i, printf('Person %05d', i),
       printf('person %05d', i), 'active', '2026-01-01T00:00:00.000000Z',
-      strftime('%Y-%m-%dT%H:%M:%f000Z', '2026-01-01', i || ' minutes')
+      strftime('%Y-%m-%dT%H:%M:%f000Z', '2026-01-01', i || ' minutes'), -i
     FROM n, agents"""
 _MESSAGES = """
     INSERT INTO messages (id, account_id, conversation_id, seq, direction, ref, sender_name, text,

@@ -138,6 +138,7 @@ async def store_many(house: House, owner: Principal) -> None:
             }
             whose: dict[str, object] = {
                 "agent_id": scope.agent,
+                "last_seq": number,
                 "remote_name": name,
                 "folded_name": fold(name),
             }

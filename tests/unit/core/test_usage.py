@@ -7,11 +7,14 @@ from sqlalchemy import Connection, text
 
 from chamade_mcp.core import usage_rows
 from chamade_mcp.core.calls import NewCall
+from chamade_mcp.core.replies import Correspondent
 from chamade_mcp.core.retention import Retention
 from chamade_mcp.kit.testing import SCRIPTED
 from chamade_mcp.model.access import Principal
 from chamade_mcp.model.errors import PlatformRefused
-from chamade_mcp.model.messages import DeliveryState
+from chamade_mcp.model.facts import MessageReceived
+from chamade_mcp.model.ids import ConversationId, ConversationRef, MessageRef
+from chamade_mcp.model.messages import DeliveryState, Sender
 from chamade_mcp.store import schema
 from tests.support.house import House
 from tests.support.requirement import requirement
@@ -50,6 +53,24 @@ async def test_every_message_is_counted_once(house: House, monkeypatch: pytest.M
     for _ in range(2):
         total = (await used(house, owner))["total"]
         assert (total["messages_in"], total["messages_out"], total["failed"]) == (5, 1, 0)
+
+
+async def test_an_answer_answers_what_was_said_to_the_agent(house: House) -> None:
+    owner = await house.owner()
+    await house.platform.write(owner.scope, "hello", conversation="operator")
+    row = await house.database.read(lambda conn: conn.execute(schema.conversations.select()).one())
+    ref, operator = ConversationRef("operator"), Sender("operator", "Olga")
+    whom = Correspondent(owner.scope, SCRIPTED, ConversationId(row.id), ref)
+    house.clock.jump(10)
+    await house.inbox.say(whom, "Shall the agent wait?")
+    yes = MessageReceived(ref, MessageRef("yes"), operator, "yes")
+    assert await house.inbox.received_aside(whom, yes)
+    house.clock.jump(20)
+    await house.inbox.send(owner, SCRIPTED, "an answer, 30 s after the question")
+    await house.inbox.say(whom, "Noted")
+    await house.inbox.send(owner, SCRIPTED, "not another one")
+    total = (await used(house, owner))["total"]
+    assert (total["answers"], total["answer_p50_s"]) == (1, pytest.approx(30.0, rel=0.08))
 
 
 async def test_each_day_has_its_own_and_those_before_are_left_out(house: House) -> None:

@@ -102,21 +102,28 @@ def test_what_refers_to_a_table_that_is_made_anew_stays(tmp_path: Path) -> None:
             " VALUES ('a', 'e', 'n', '-', '')"
         )
         conn.exec_driver_sql(
-            "INSERT INTO conversations VALUES ('c','a','g','web','r','Al','active','','','')"
+            "INSERT INTO conversations VALUES ('c','a','g','web','r','Al','active','','',''),"
+            " ('d','a','g','web','s','Bo','active','','',''), ('e','a','g','web','t','Cy','active','','','')"
         )
         conn.exec_driver_sql(
             "INSERT INTO messages (id, account_id, conversation_id, seq, direction, ref, sender_name, text,"
             " attachments, status, created_at)"
-            " VALUES ('m','a','c',1,'inbound','r','Al','hello','[]','received','')"
+            " VALUES ('m','a','c',1,'inbound','r','Al','hello','[]','received',''),"
+            " ('n','a','d',2,'inbound','r','Bo','elsewhere','[]','received',''),"
+            " ('o','a','c',3,'outbound','o','','answer','[]','sent','')"
         )
         conn.commit()
     migrate(path)
     with engine.connect() as conn:
         row = conn.exec_driver_sql(
             "SELECT text, sender_ref, connection_id, folded_name FROM messages"
-            " JOIN conversations ON conversations.id = conversation_id"
+            " JOIN conversations ON conversations.id = conversation_id WHERE seq = 1"
         ).one()
         assert tuple(row) == ("hello", "", "", "al")
+        links = conn.exec_driver_sql("SELECT seq, before_seq FROM messages ORDER BY seq").all()
+        assert [tuple(link) for link in links] == [(1, None), (2, None), (3, 1)]
+        newest = conn.exec_driver_sql("SELECT id, last_seq FROM conversations ORDER BY id").all()
+        assert [tuple(one) for one in newest] == [("c", 3), ("d", 2), ("e", None)]
     engine.dispose()
 
 
