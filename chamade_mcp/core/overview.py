@@ -119,13 +119,13 @@ class Overview:
         """The agent's, the newest first, with how many messages wait to go out over each."""
 
         def query(conn: Connection) -> dict[tuple[str, str], int]:
-            there = schema.conversations.c
+            there, said = schema.conversations.c, schema.messages.c
             rows = conn.execute(
                 select(there.platform, there.connection_id, func.count())
-                .select_from(schema.messages.join(schema.conversations))
+                .join_from(schema.messages, schema.conversations, there.id == said.conversation_id)
                 .where(
-                    schema.messages.c.account_id == principal.account,
-                    schema.messages.c.status == DeliveryState.PENDING,
+                    said.account_id == principal.account,
+                    said.status == DeliveryState.PENDING,
                     there.agent_id == principal.scope.agent,
                 )
                 .group_by(there.platform, there.connection_id)
