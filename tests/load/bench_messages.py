@@ -33,7 +33,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import uvloop
@@ -267,9 +267,14 @@ async def measure(
             await flood(empty, seconds, connections)
             await flood(target, seconds, connections)
             target.ratios.append(target.rates[-1] / empty.rates[-1])
-    return [
-        await paced(store.inbound, store.key, statistics.median(store.inbound.rates) / 2) for store in stores
-    ]
+    return [await _at_half(store, seconds, connections) for store in stores]
+
+
+async def _at_half(store: Store, seconds: float, connections: int) -> list[float]:
+    """What `paced` gives at half of the rate that the machine has just then."""
+    now = replace(store.inbound, rates=[], cpu_us=[])
+    await flood(now, 3 * seconds, connections)
+    return await paced(now, store.key, now.rates[0] / 2)
 
 
 def run(
