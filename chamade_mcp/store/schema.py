@@ -27,6 +27,12 @@ from chamade_mcp.store.columns import Instant, metadata, owner
 from chamade_mcp.store.connection_tables import connections as connections
 from chamade_mcp.store.connection_tables import pairing_tokens as pairing_tokens
 from chamade_mcp.store.connection_tables import pairings as pairings
+from chamade_mcp.store.oauth_tables import oauth_clients as oauth_clients
+from chamade_mcp.store.oauth_tables import oauth_codes as oauth_codes
+from chamade_mcp.store.oauth_tables import oauth_consents as oauth_consents
+from chamade_mcp.store.oauth_tables import oauth_families as oauth_families
+from chamade_mcp.store.oauth_tables import oauth_grants as oauth_grants
+from chamade_mcp.store.oauth_tables import oauth_tokens as oauth_tokens
 from chamade_mcp.store.recording_tables import recording_tracks as recording_tracks
 from chamade_mcp.store.recording_tables import recordings as recordings
 from chamade_mcp.store.session_tables import mcp_sessions as mcp_sessions
@@ -308,94 +314,3 @@ files = Table(
 )
 
 """With a `source_ref`: kept by the platform it came over, and here until `cached_until` only."""
-
-oauth_clients = Table(
-    "oauth_clients",
-    metadata,
-    Column("id", String(40), primary_key=True),
-    Column("name", String(100), nullable=False),
-    Column("redirect_uris", JSON, nullable=False),
-    Column("auth_method", String(30), nullable=False),
-    Column("secret_sha256", String(64)),
-    Column("refreshes", Boolean, nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("last_used_at", Instant),
-)
-"""Nobody's: a client registers itself before anybody has said yes to it."""
-
-oauth_consents = Table(
-    "oauth_consents",
-    metadata,
-    Column("token_sha256", String(64), primary_key=True),
-    owner(),
-    Column("session_sha256", String(64), nullable=False),
-    Column("request", JSON, nullable=False),
-    Column("expires_at", Instant, nullable=False),
-    Index(None, "account_id"),
-    Index(None, "expires_at"),
-)
-
-oauth_grants = Table(
-    "oauth_grants",
-    metadata,
-    Column("id", String(32), primary_key=True),
-    owner(),
-    Column("agent_id", String(32), ForeignKey("agents.id", ondelete="CASCADE"), nullable=False),
-    Column("client_id", String(512), nullable=False),
-    Column("client_name", String(100), nullable=False),
-    Column("client_host", String(255), nullable=False),
-    Column("permissions", String(100), nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("last_used_at", Instant),
-    Column("revoked_at", Instant),
-    Index(None, "account_id", "created_at"),
-)
-
-oauth_families = Table(
-    "oauth_families",
-    metadata,
-    Column("id", String(32), primary_key=True),
-    owner(),
-    Column("grant_id", String(32), ForeignKey("oauth_grants.id", ondelete="CASCADE"), nullable=False),
-    Column("audience", String(500), nullable=False),
-    Column("permissions", String(100), nullable=False),
-    Column("refreshes", Boolean, nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("expires_at", Instant, nullable=False),
-    Column("revoked_at", Instant),
-    Index(None, "account_id"),
-    Index(None, "grant_id"),
-    Index(None, "expires_at"),
-)
-"""One sign-in of a client: its code, and every token that came of it."""
-
-oauth_codes = Table(
-    "oauth_codes",
-    metadata,
-    Column("code_sha256", String(64), primary_key=True),
-    owner(),
-    Column("family_id", String(32), ForeignKey("oauth_families.id", ondelete="CASCADE"), nullable=False),
-    Column("redirect_uri", String(2000), nullable=False),
-    Column("challenge", String(43), nullable=False),
-    Column("expires_at", Instant, nullable=False),
-    Column("used_at", Instant),
-    Index(None, "account_id"),
-    Index(None, "family_id"),
-)
-
-oauth_tokens = Table(
-    "oauth_tokens",
-    metadata,
-    Column("token_sha256", String(64), primary_key=True),
-    owner(),
-    Column("family_id", String(32), ForeignKey("oauth_families.id", ondelete="CASCADE"), nullable=False),
-    Column("kind", String(10), nullable=False),
-    Column("permissions", String(100), nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("expires_at", Instant, nullable=False),
-    Column("replaced_at", Instant),
-    Column("revoked_at", Instant),
-    Index(None, "account_id"),
-    Index(None, "family_id"),
-    Index(None, "expires_at"),
-)
