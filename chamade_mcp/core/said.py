@@ -138,13 +138,13 @@ def add_conversation(
 
 def add_messages(conn: Connection, said: Sequence[Said], newest: Newest) -> list[int | None]:
     """Their numbers; None for one whose ref was stored before, a platform's repeated delivery, and for one of
-    an account that is gone. What was not stored may have used up a number.
+    an account or a conversation that is gone. What was not stored may have used up a number.
 
-    `newest`, as it was read in this transaction, has all their conversations.
+    `newest`, as it was read in this transaction, has those of their conversations that are there.
     """
     counts = Counter(one.scope.account for one in said)
     left = {account: _take(conn, account, count) for account, count in counts.items()}
-    numbers = [next(left[one.scope.account], None) for one in said]
+    numbers = [next(left[one.scope.account], None) if one.conversation in newest else None for one in said]
     links = _links(said, numbers, newest)
     rows = [
         _row(one, seq, before)
@@ -165,15 +165,15 @@ def add_message(conn: Connection, said: Said) -> int | None:
 
 
 def newest_of(conn: Connection, places: Sequence[ConversationId]) -> Newest:
-    found = {ConversationId(key): last for key, last in _LAST.found(conn, [(place,) for place in places])}
-    return {place: found.get(place) for place in places}
+    """Of those that are there."""
+    return {ConversationId(key): last for key, last in _LAST.found(conn, [(place,) for place in places])}
 
 
 def _links(said: Sequence[Said], numbers: Sequence[int | None], newest: Newest) -> list[int | None]:
     """Of each message the number of the one before it."""
     last, links = dict(newest), list[int | None]()
     for one, seq in zip(said, numbers, strict=True):
-        links.append(last[one.conversation])
+        links.append(last.get(one.conversation))
         if seq is not None:
             last[one.conversation] = seq
     return links

@@ -4,14 +4,17 @@ import asyncio
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, delete, func, select, text
 
 from chamade_mcp.core import agent_rows, dms
+from chamade_mcp.core.replies import Correspondent
 from chamade_mcp.core.retention import Retention
 from chamade_mcp.kit.connector import PlatformUnavailable
 from chamade_mcp.kit.testing import SCRIPTED
 from chamade_mcp.model.access import Principal, Scope
-from chamade_mcp.model.ids import COMMON, ConversationRef, new_agent_id
+from chamade_mcp.model.facts import MessageReceived
+from chamade_mcp.model.ids import COMMON, ConversationId, ConversationRef, MessageRef, new_agent_id
+from chamade_mcp.model.messages import Sender
 from chamade_mcp.store.schema import agents, conversations, messages
 from tests.support.house import House
 from tests.support.waiting import until
@@ -80,6 +83,22 @@ async def test_an_agent_that_goes_takes_what_was_said_to_it_and_nothing_else(hou
     await house.database.write(lambda conn: agent_rows.remove(conn, second))
     assert list((await shown(house, owner)).values()) == [[f"to the first {n}" for n in range(3)]]
     assert await house.database.read(count) == (1, 3)
+
+
+async def test_nothing_is_said_in_a_conversation_that_is_gone(house: House) -> None:
+    owner = await house.owner()
+    await house.platform.write(owner.scope, "hello")
+    place = ConversationId(await place_of(house, owner, "alice"))
+    whom = Correspondent(owner.scope, SCRIPTED, place, ConversationRef("alice"))
+    for table in (messages, conversations):
+        await house.database.write(lambda conn, table=table: conn.execute(delete(table)).rowcount)
+    await house.inbox.say(whom, "Is anybody there?")
+    aside = MessageReceived(whom.ref, MessageRef("2"), Sender("alice", "Alice"), "yes")
+    assert not await house.inbox.received_aside(whom, aside)
+    assert await house.database.read(count) == (0, 0)
+    assert house.platform.delivered == []
+    await house.platform.write(owner.scope, "hello again")
+    assert list((await shown(house, owner)).values()) == [["hello again"]]
 
 
 async def test_whether_a_person_has_written_since(house: House) -> None:
