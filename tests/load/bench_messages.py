@@ -13,9 +13,10 @@ Both go to two hundred conversations in turn: those of one conversation wait for
 order. A rate is that of as many connections as `--connections`, for the empty route too: with 64 every server
 has all that it can do, and the gateway commits together what comes together; with few a commit has few.
 
-Goals: at least 0.3 of the empty route's rate; inbound p99 under 50 ms at half of the own rate, until the
-event is at a reader of `GET /api/events`; a cost that is flat from 1,000 to 1,000,000 stored messages. The
-platform is the scripted one, which answers at once: what is measured is the gateway.
+Goals: at least 0.3 of the empty route's rate; p99 under 50 ms at half of the own rate, inbound until the
+event is at a reader of `GET /api/events`, outbound until it is answered; a cost that is flat from 1,000 to
+1,000,000 stored messages. The platform is the scripted one, which answers at once: what is measured is the
+gateway.
 """
 
 import argparse
@@ -35,6 +36,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import uvloop
 from starlette.applications import Starlette
@@ -136,27 +138,31 @@ def fill(database: Path, most: int) -> None:
         db.execute("UPDATE accounts SET usage_seq = message_seq")
 
 
-async def paced(target: Target, key: str, rate: float) -> list[float]:
-    """Messages at a rate of their own, whatever the answers take: how long each was on its way to a reader of
-    `GET /api/events`, in seconds."""
-    loop = asyncio.get_running_loop()
-    reader, writer = await asyncio.open_connection("127.0.0.1", target.port, limit=1 << 20)
-    writer.write(f"GET /api/events HTTP/1.1\r\nhost: 127.0.0.1\r\nx-api-key: {key}\r\n\r\n".encode())
-    await reader.readuntil(b"ready")
-    count, idle = int(rate * PACED_S), asyncio.LifoQueue[Caller]()
+async def pace(target: Target, rate: float) -> None:
+    """Requests at a rate of their own, whatever the answers take; all are answered."""
+    loop, idle = asyncio.get_running_loop(), asyncio.LifoQueue[Caller]()
     callers = [
         (await loop.create_connection(lambda: Caller(target, idle.put_nowait), "127.0.0.1", target.port))[1]
         for _ in range(PACED_CONNECTIONS)
     ]
-    reading = asyncio.create_task(_arrivals(reader, count))
     began = loop.time()
-    for number in range(count):
+    for number in range(int(rate * PACED_S)):
         await asyncio.sleep(max(0.0, began + number / rate - loop.time()))
         (await idle.get()).ask()
     async with asyncio.timeout(30):
+        for _ in callers:
+            (await idle.get()).close()
+
+
+async def read_at(target: Target, key: str, rate: float) -> list[float]:
+    """Messages in at that rate: how long each was on its way to a reader of `GET /api/events`, in seconds."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", target.port, limit=1 << 20)
+    writer.write(f"GET /api/events HTTP/1.1\r\nhost: 127.0.0.1\r\nx-api-key: {key}\r\n\r\n".encode())
+    await reader.readuntil(b"ready")
+    reading = asyncio.create_task(_arrivals(reader, int(rate * PACED_S)))
+    await pace(target, rate)
+    async with asyncio.timeout(30):
         waits = await reading
-    for caller in callers:
-        caller.close()
     writer.close()
     return waits
 
@@ -240,6 +246,15 @@ class Store:
     outbound: Target
 
 
+class Waits(NamedTuple):
+    """In seconds, at half of the own rate."""
+
+    read: list[float]
+    """Inbound, until a reader of events has it."""
+    answered: list[float]
+    """Outbound, until it is answered."""
+
+
 @contextmanager
 def gateway(folder: Path, stored: int, core: int | None) -> Generator[Store]:
     arguments = ("--data-dir", str(folder))
@@ -254,9 +269,9 @@ def gateway(folder: Path, stored: int, core: int | None) -> Generator[Store]:
 
 async def measure(
     bare: Sequence[Target], stores: Sequence[Store], seconds: float, connections: int
-) -> list[list[float]]:
+) -> list[Waits]:
     """All of them in turns, and the first of `bare` before each, so that a machine which becomes slower does
-    so for all; then what `paced` gives of each store."""
+    so for all; then how long is waited at each store."""
     empty, *others = [*bare, *(target for store in stores for target in (store.inbound, store.outbound))]
     for target in (empty, *others):
         await flood(target, 0.5, connections)
@@ -270,11 +285,15 @@ async def measure(
     return [await _at_half(store, seconds, connections) for store in stores]
 
 
-async def _at_half(store: Store, seconds: float, connections: int) -> list[float]:
-    """What `paced` gives at half of the rate that the machine has just then."""
-    now = replace(store.inbound, rates=[], cpu_us=[])
-    await flood(now, 3 * seconds, connections)
-    return await paced(now, store.key, now.rates[0] / 2)
+async def _at_half(store: Store, seconds: float, connections: int) -> Waits:
+    """At half of the rates that the machine has just then."""
+    inbound, outbound = (replace(one, rates=[], cpu_us=[]) for one in (store.inbound, store.outbound))
+    await flood(inbound, 3 * seconds, connections)
+    read = await read_at(inbound, store.key, inbound.rates[0] / 2)
+    await flood(outbound, 3 * seconds, connections)
+    outbound.waits_s = []
+    await pace(outbound, outbound.rates[0] / 2)
+    return Waits(read, outbound.waits_s)
 
 
 def run(
@@ -294,11 +313,15 @@ def run(
     return [_point(store, each) for store, each in zip(stores, waits, strict=True)]
 
 
-def _point(store: Store, waits: Sequence[float]) -> dict[str, float]:
+def _point(store: Store, waits: Waits) -> dict[str, float]:
     print(f"{store.stored:>9,} stored messages")
     _show([store.inbound, store.outbound])
-    p50, p99 = statistics.median(waits) * 1000, statistics.quantiles(waits, n=100)[98] * 1000
-    print(f"  at half the inbound rate, to a reader of events: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
+    for what, some in (
+        ("inbound, to a reader of events", waits.read),
+        ("outbound, to its answer", waits.answered),
+    ):
+        p50, p99 = statistics.median(some) * 1000, statistics.quantiles(some, n=100)[98] * 1000
+        print(f"  at half the rate {what}: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
     inbound, outbound = statistics.median(store.inbound.cpu_us), statistics.median(store.outbound.cpu_us)
     return {"stored": store.stored, "inbound": inbound, "outbound": outbound}
 
