@@ -136,7 +136,9 @@ def _ms(pcm: bytes) -> float:
 
 async def main() -> None:
     headers = {"Authorization": f"Bearer {KEY}"}
-    async with Client() as client, connect(URL, additional_headers=headers, max_size=None) as model:
+    # A model that speaks on is not heard out: its goodbye comes behind all that nobody reads any more.
+    model_socket = connect(URL, additional_headers=headers, max_size=None, close_timeout=1)
+    async with Client() as client, model_socket as model:
         call = await client.calls.join("web", agent_name="Ada")
         async with client.call(call, rate_hz=RATE_HZ) as socket:
             print("Meet Ada:", call.meeting_url, flush=True)
