@@ -20,9 +20,9 @@ def backwards(
     """
     said = select(messages).where(first).cte("said", recursive=True)
     before = messages.alias("before")
-    step = select(before).join(
-        said, (before.c.account_id == said.c.account_id) & (before.c.seq == said.c.before_seq)
-    )
+    # An older one has a smaller number: whatever a store was made to say, this comes to an end.
+    older = (before.c.seq == said.c.before_seq) & (before.c.seq < said.c.seq)
+    step = select(before).join(said, (before.c.account_id == said.c.account_id) & older)
     return said.union_all(step if goes_on is None else step.where(goes_on(said.c)))
 
 

@@ -155,7 +155,7 @@ def add_messages(conn: Connection, said: Sequence[Said], newest: Newest) -> list
         given = [(one.scope.account, seq) for one, seq in zip(said, numbers, strict=True)]
         stored = {(account, seq) for account, seq in _STORED.found(conn, given)}
         numbers = [seq if (account, seq) in stored else None for account, seq in given]
-        _mend(conn, said, links, _links(said, numbers, newest))
+        _mend(conn, said, numbers, links, _links(said, numbers, newest))
     _touch(conn, [(one, seq) for one, seq in zip(said, numbers, strict=True) if seq is not None])
     return numbers
 
@@ -180,11 +180,17 @@ def _links(said: Sequence[Said], numbers: Sequence[int | None], newest: Newest) 
 
 
 def _mend(
-    conn: Connection, said: Sequence[Said], links: Sequence[int | None], right: Sequence[int | None]
+    conn: Connection,
+    said: Sequence[Said],
+    numbers: Sequence[int | None],
+    links: Sequence[int | None],
+    right: Sequence[int | None],
 ) -> None:
-    """What followed one that was not stored follows the one before that."""
-    wrong = zip(said, links, right, strict=True)
-    _LINK.count(conn, [(one.new.id, before) for one, link, before in wrong if link != before])
+    """What followed one that was not stored follows the one before that. One that was not may bear the id of
+    one that was stored long ago, and stays where it is."""
+    each = zip(said, numbers, links, right, strict=True)
+    wrong = [(one.new.id, before) for one, seq, link, before in each if seq is not None and link != before]
+    _LINK.count(conn, wrong)
 
 
 def _take(conn: Connection, account: AccountId, count: int) -> Iterator[int]:

@@ -1,6 +1,7 @@
 """Each message names the one before it in its conversation: none gets lost, whatever comes and goes."""
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -9,11 +10,12 @@ from sqlalchemy import Connection, delete, func, select, text
 from chamade_mcp.core import agent_rows, dms
 from chamade_mcp.core.replies import Correspondent
 from chamade_mcp.core.retention import Retention
+from chamade_mcp.core.sending import SendResult
 from chamade_mcp.kit.connector import PlatformUnavailable
 from chamade_mcp.kit.testing import SCRIPTED
 from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.facts import MessageReceived
-from chamade_mcp.model.ids import COMMON, ConversationId, ConversationRef, MessageRef, new_agent_id
+from chamade_mcp.model.ids import COMMON, ConversationId, ConversationRef, MessageId, MessageRef, new_agent_id
 from chamade_mcp.model.messages import Sender
 from chamade_mcp.store.schema import agents, conversations, messages
 from tests.support.house import House
@@ -46,6 +48,23 @@ async def test_what_follows_a_repeated_delivery_follows_what_is_before_that(hous
     await write(owner.scope, "four", ref="4")
     alice, bob = ["one", "two", "three", "four"], ["from bob"]
     assert sorted((await shown(house, owner)).values()) == [bob, alice]
+
+
+async def test_what_is_sent_again_under_its_ids_stays_where_it_is(house: House) -> None:
+    owner = await house.owner()
+    await house.platform.write(owner.scope, "one")
+
+    def send(message: MessageId) -> Coroutine[Any, Any, SendResult]:
+        return house.inbox.send(owner, SCRIPTED, message, message_id=message)
+
+    two, three = MessageId("msg_two"), MessageId("msg_three")
+    for _ in range(2):
+        await at_once(house, send(two), send(three))
+    await house.platform.write(owner.scope, "four")
+    await at_once(house, send(two), send(three), house.platform.write(owner.scope, "five"))
+    said = ["one", "msg_two", "msg_three", "four", "five"]
+    async with asyncio.timeout(10):
+        assert list((await shown(house, owner)).values()) == [said]
 
 
 async def test_what_waits_to_be_sent_keeps_what_was_said_after_it(house: House) -> None:
