@@ -193,7 +193,6 @@ class Connections:
             await self._d.database.write(partial(rows.hand_over, listed=listed, to=to))
             self._d.roster.put(replace(self._now(listed), scope=to))
             if listed.kind is ConnectionKind.OWN:
-                await self._d.supervisor.drop(listed.platform, listed.id)
                 await self._hold(self._now(listed))
 
     async def remove(self, principal: Principal, connection: str) -> None:
@@ -300,7 +299,6 @@ class Connections:
             self.get(Bounds(listed.scope.account, None), listed.id)  # it may have been removed meanwhile
             await self._d.database.write(store)
             self._d.roster.put(replace(self._now(listed), identity=identity))
-            await self._d.supervisor.drop(listed.platform, listed.id)
             await self._hold(self._now(listed))
 
     async def _replace(self, listed: Listed, identity: Identity, settings: Mapping[str, str]) -> Listed:
@@ -333,6 +331,7 @@ class Connections:
         assert self._context is not None, "started"
         settings = await self._settings(listed)
         if not settings:
+            await self._d.supervisor.hold(listed.platform, listed.id, None)
             await self._changed(listed.id, ConnectionState.AUTH_NEEDED, "The gateway's own key was changed")
             return
         self._d.roster.put(replace(self._now(listed), by_oauth=BY_OAUTH in settings))
@@ -344,7 +343,7 @@ class Connections:
             partial(self._renewals.keep, listed.id),
         )
         context = self._context(listed.platform, stored, settings)
-        self._d.supervisor.hold(listed.platform, listed.id, context)
+        await self._d.supervisor.hold(listed.platform, listed.id, context)
 
     def _now(self, listed: Listed) -> Listed:
         return self._d.roster.get(listed.id) or listed

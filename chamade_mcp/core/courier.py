@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
@@ -31,6 +32,8 @@ _NOTE_AGAIN_S: Final = 1.0
 """After the database did not take what became of a message."""
 _FLUSH_S: Final = 10.0
 """How long what a person wrote is kept back for what waited for it."""
+_SPREAD_S: Final = 1.0
+"""Over this time conversations come back once their link is up again, not all at the same moment."""
 
 
 class _Note(NamedTuple):
@@ -54,7 +57,7 @@ class Courier:
         self._d = deps
         self._windows = windows
         self._replies = replies
-        self._outbox = Outbox(deps.clock, self._deliver, self._give_up)
+        self._outbox = Outbox(deps.clock, self._deliver, self._give_up, self._wait)
         self._broken: set[str] = set()
         """Parts that failed while others were to follow."""
         self.put = self._outbox.put
@@ -176,6 +179,17 @@ class Courier:
             self._replies.resume(stopped)
         elif errand.answers:
             self._replies.answered(errand.whom.conversation)
+
+    async def _wait(self, errand: Errand, seconds: float) -> None:
+        """Less where the link is down and comes up meanwhile; what the platform itself asks for is kept."""
+        opening = self._d.supervisor.opening(*errand.whom.link)
+        pause = self._d.clock.sleep(seconds)
+        if opening is None:
+            await pause
+            return
+        await race(opening.wait(), pause)
+        if opening.is_set():
+            await self._d.clock.sleep(random.uniform(0.0, min(_SPREAD_S, seconds)))  # noqa: S311
 
     async def _give_up(self, errand: Errand, error: GatewayError) -> None:
         log.warning("message %s was not delivered: %s", errand.outgoing.key, error.code)

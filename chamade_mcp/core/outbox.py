@@ -55,6 +55,8 @@ Settled = DeliveryState | Exception
 Deliver = Callable[[Errand], Awaitable[DeliveryState]]
 """One attempt, its outcome stored. `Unavailable` leaves it pending."""
 GiveUp = Callable[[Errand, GatewayError], Awaitable[None]]
+Wait = Callable[[Errand, float], Awaitable[None]]
+"""So many seconds, until it is tried again."""
 
 
 class _Lane:
@@ -75,10 +77,11 @@ class _Lane:
 
 
 class Outbox:
-    def __init__(self, clock: Clock, deliver: Deliver, give_up: GiveUp) -> None:
+    def __init__(self, clock: Clock, deliver: Deliver, give_up: GiveUp, wait: Wait) -> None:
         self._clock = clock
         self._deliver = deliver
         self._give_up = give_up
+        self._wait = wait
         self._lanes: dict[ConversationId, _Lane] = {}
         self._delivering: dict[str, asyncio.Future[None] | None] = {}
         """By key what is just being tried, and who waits until it was."""
@@ -161,9 +164,7 @@ class Outbox:
                 pause = _pause(attempts, error)
                 if self._closed:
                     return DeliveryState.PENDING
-                # The gateway's own words are of the moment: later they would be wrong.
-                hopeless = not errand.answers or error.action is not Action.RETRY
-                if hopeless or self._clock.monotonic() + pause > last_s:
+                if self._hopeless(errand, error) or self._clock.monotonic() + pause > last_s:
                     await self._give_up(errand, error)
                     return error
             except WindowClosed as error:
@@ -178,8 +179,17 @@ class Outbox:
             lane.pausing = True
             for each in lane.told:
                 lane.settle(each, DeliveryState.PENDING)
-            await self._clock.sleep(pause)
+            await self._wait(errand, pause)
             lane.pausing = False
+
+    def _hopeless(self, errand: Errand, error: Unavailable) -> bool:
+        """What only a person can mend is told at once; but who was told that it is pending is not to hear
+        that it failed when the person mends it in time."""
+        if not errand.answers:  # the gateway's own words are of the moment: later they would be wrong
+            return True
+        if error.action is Action.ASK_HUMAN:
+            return not (errand.waited or self.promised(errand))
+        return error.action is not Action.RETRY
 
 
 def _same(told: asyncio.Future[Settled]) -> asyncio.Future[Settled]:

@@ -10,6 +10,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
+from weakref import WeakValueDictionary
 
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.connection import Hooked
@@ -58,8 +59,6 @@ class _Held:
 
     platform: Platform
     connection: ConnectionId
-    connector: Connector
-    context: Context
     link: Link | None = None
     hooked: Hooked | None = None
     """The link, where its platform calls us: asking a protocol takes as long as reading a webhook."""
@@ -86,6 +85,8 @@ class Supervisor:
         self._clock = clock
         self._shared = shared
         self._held: dict[tuple[Platform, ConnectionId], _Held] = {}
+        self._opening = WeakValueDictionary[tuple[Platform, ConnectionId], asyncio.Event]()
+        """Of links that are down, as long as somebody waits for them."""
         self._closed = False
         self._watcher: Watcher | None = None
 
@@ -95,7 +96,7 @@ class Supervisor:
     async def start(self, context: Callable[[Platform], Context]) -> None:
         """Returns once every link that serves everybody has been tried once."""
         tried = [
-            self.hold(platform, COMMON, context(platform))
+            await self.hold(platform, COMMON, context(platform))
             for platform, connector in self._connectors.items()
             if connector.manifest.embedded or platform in self._shared
         ]
@@ -106,18 +107,24 @@ class Supervisor:
         self._closed = True
         await asyncio.gather(*(self._let_go(held) for held in list(self._held.values())))
 
-    def hold(self, platform: Platform, connection: ConnectionId, context: Context) -> asyncio.Event:
-        """From now on there is such a link; the event is set once it has been tried.
+    async def hold(
+        self, platform: Platform, connection: ConnectionId, context: Context | None
+    ) -> asyncio.Event:
+        """From now on there is such a link, in the place of the one that is held already, if any; the event
+        is set once it has been tried. Without a context it stays down: connecting it again is for people.
 
-        Not while the same one is held.
+        Not to be called twice at a time for one link.
         """
-        held = _Held(platform, connection, self._connectors[platform], context)
-        if self._closed:
+        before = self._held.get((platform, connection))
+        if before is not None:  # found until the new one is there: who asks meanwhile may try again
+            await self._let_go(before)
+        held = _Held(platform, connection, refused=context is None)
+        if self._closed or context is None:
             held.tried.set()
-            return held.tried
-        assert (platform, connection) not in self._held, f"{held.name} is held already"
-        self._held[platform, connection] = held
-        held.task = asyncio.create_task(self._keep(held), name=f"link {held.name}")
+        if not self._closed:
+            self._held[platform, connection] = held
+            if context is not None:
+                held.task = asyncio.create_task(self._keep(held, context), name=f"link {held.name}")
         return held.tried
 
     async def drop(self, platform: Platform, connection: ConnectionId) -> None:
@@ -139,6 +146,13 @@ class Supervisor:
         if held is not None and held.link is not None:
             return held.hooked
         raise self._down(platform, connection, held)
+
+    def opening(self, platform: Platform, connection: ConnectionId) -> asyncio.Event | None:
+        """Set once the link, which is down, is up; None where it is up."""
+        held = self._held.get((platform, connection))
+        if held is not None and held.link is not None:
+            return None
+        return self._opening.setdefault((platform, connection), asyncio.Event())
 
     @staticmethod
     def _down(platform: Platform, connection: ConnectionId, held: _Held | None) -> Unavailable:
@@ -177,20 +191,24 @@ class Supervisor:
         if held.task is not None:
             if held.link is None:
                 held.task.cancel()  # a platform that does not answer would be waited for otherwise
+            held.link = held.hooked = None  # nothing is begun on it any more
             await asyncio.wait({held.task})
 
-    async def _keep(self, held: _Held) -> None:
+    async def _keep(self, held: _Held, context: Context) -> None:
+        connector = self._connectors[held.platform]
         failures = 0
         while not held.closing.is_set():
             opened_at: float | None = None
             retry_after: float | None = None
             state, words = ConnectionState.UNAVAILABLE, ""
             try:
-                async with held.connector.open(held.context) as link:
+                async with connector.open(context) as link:
                     opened_at = self._clock.monotonic()
                     held.link = link
                     held.hooked = link if isinstance(link, Hooked) else None
                     held.tried.set()
+                    if opening := self._opening.pop((held.platform, held.connection), None):
+                        opening.set()
                     await self._tell(held, ConnectionState.OK)
                     await held.closing.wait()
             except AuthNeeded as error:

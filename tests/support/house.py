@@ -176,6 +176,7 @@ async def open_house(
     shared: bool = False,
     reply_timeout_s: float = 0,
     grace_s: float = GRACE_S,
+    secret: str = "a secret of the tests",
 ) -> AsyncGenerator[House]:
     """Everything started as the gateway does it, and stopped in its order.
 
@@ -188,7 +189,7 @@ async def open_house(
         bots = bots or ScriptedBots()
         told = {"client_id": "ours"} | ({"bot_token": bots.accept("for-all")} if shared else {})
         settings = {bots.manifest.platform: told}
-        house = _build(database, files_root, platform, bots, settings, reply_timeout_s, grace_s)
+        house = _build(database, files_root, platform, bots, settings, reply_timeout_s, grace_s, secret)
         await house.engine.start()
         await house.supervisor.start(house.context)
         await house.connections.start(house.context)
@@ -219,8 +220,9 @@ def _build(
     shared: Mapping[Platform, Mapping[str, str]],
     reply_timeout_s: float,
     grace_s: float,
+    secret: str,
 ) -> House:
-    clock, ticker, box = VirtualClock(), Ticker(), SecretBox("a secret of the tests")
+    clock, ticker, box = VirtualClock(), Ticker(), SecretBox(secret)
     connectors: Mapping[Platform, Connector] = {
         platform.manifest.platform: platform,
         bots.manifest.platform: bots,

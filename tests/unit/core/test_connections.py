@@ -251,6 +251,25 @@ async def test_a_restart_opens_every_link_again(database_path: Path) -> None:
         assert await texts(house, owner) == ["before", "after"]
 
 
+async def test_a_bot_whose_settings_cannot_be_read_any_more_is_to_be_connected_again(
+    database_path: Path,
+) -> None:
+    bots = ScriptedBots()
+    async with open_house(database_path, bots=bots) as house:
+        owner = await house.owner()
+        listed = await connected(house, owner, access=Access.OPEN)
+        await bots.write(listed.id, "hello")
+    async with open_house(database_path, bots=bots, secret="another") as house:
+        assert state_of(house, listed.id) is ConnectionState.AUTH_NEEDED
+        with pytest.raises(Unavailable) as caught:
+            await house.inbox.send(owner, BOTS, "answer")
+        assert caught.value.code == "RECONNECT_NEEDED"
+        await house.connections.change(owner, listed.id, settings={"bot_token": bots.accept("helper")})
+        assert (await house.inbox.send(owner, BOTS, "answer")).status in {200, 202}
+        await house.clock.advance(2)
+        await until(lambda: bots.heard("alice") == ["answer"])
+
+
 async def test_the_test_button_asks_and_writes_to_the_operator(house: House) -> None:
     owner = await house.owner()
     listed = await connected(house, owner, access=Access.OPEN)

@@ -9,11 +9,14 @@ import pytest
 from chamade_mcp.core.outbox import GIVE_UP_S
 from chamade_mcp.kit.connector import PlatformUnavailable
 from chamade_mcp.kit.testing import SCRIPTED, ScriptedConnector
+from chamade_mcp.kit.testing_bots import BOTS
 from chamade_mcp.model.access import Principal
-from chamade_mcp.model.errors import Conflict, NotFound, PlatformRefused
+from chamade_mcp.model.connections import Access, ConnectionState
+from chamade_mcp.model.errors import Conflict, NotFound, PlatformRefused, Unavailable
 from chamade_mcp.model.messages import DeliveryState
+from tests.support.bots import connected
 from tests.support.house import House, open_house
-from tests.support.waiting import until
+from tests.support.waiting import BOUND_S, until
 
 DOWN = PlatformUnavailable("down")
 
@@ -190,3 +193,44 @@ async def test_what_is_said_while_a_platform_is_down_goes_out_later(house: House
     for _ in range(4):
         await house.clock.advance(30)
     await until(lambda: said(house)[-1:] == ["answer"])
+
+
+async def test_what_was_promised_waits_for_the_owner_too(house: House) -> None:
+    owner = await house.owner()
+    listed = await connected(house, owner, access=Access.OPEN)
+    await house.bots.write(listed.id, "hello")
+    house.bots.down = True
+    house.bots.links[listed.id].break_off()
+    await until(lambda: listed.id not in house.bots.links)
+    for text in ("one", "two"):
+        assert (await house.inbox.send(owner, BOTS, text)).status == 202
+    fresh = house.bots.accept("helper", "another secret")
+    house.bots.down = False
+    await house.clock.advance(600)  # the link is refused, and the message tried in vain
+    assert house.roster.of(owner.scope, BOTS)[0].state is ConnectionState.AUTH_NEEDED
+    with pytest.raises(Unavailable):
+        await house.inbox.send(owner, BOTS, "at once")
+    await house.connections.change(owner, listed.id, settings={"bot_token": fresh})
+    await until(lambda: listed.id in house.bots.links)
+    await house.clock.advance(1)
+    await until(lambda: house.bots.heard("alice") == ["one", "two"])
+
+
+async def test_what_was_promised_fails_once_its_bot_is_gone(house: House) -> None:
+    owner = await house.owner()
+    listed = await connected(house, owner, access=Access.OPEN)
+    await house.bots.write(listed.id, "hello")
+    (place,) = (await house.inbox.snapshot(owner))["conversations"]
+    house.bots.down = True
+    house.bots.links[listed.id].break_off()
+    await until(lambda: listed.id not in house.bots.links)
+    assert (await house.inbox.send(owner, BOTS, "one")).status == 202
+    await house.connections.remove(owner, listed.id)
+    await house.clock.advance(61)
+    async with asyncio.timeout(BOUND_S):
+        while True:
+            whole = await house.inbox.conversation(owner, place["conversation_id"])
+            answer = whole["messages"][-1]
+            if answer["status"] != "pending":
+                break
+    assert (answer["status"], answer["detail"]) == ("failed", "This botted connection was removed")

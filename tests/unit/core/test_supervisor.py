@@ -8,11 +8,25 @@ from pathlib import Path
 import pytest
 
 from chamade_mcp.core.supervisor import Supervisor, reaching
-from chamade_mcp.kit.connector import AuthNeeded, PlatformUnavailable
+from chamade_mcp.kit.connector import AuthNeeded, Context, Link, PlatformUnavailable
 from chamade_mcp.kit.testing import SCRIPTED, ScriptedConnector
 from chamade_mcp.model.errors import Action, Unavailable
+from chamade_mcp.model.ids import ConnectionId
 from tests.support.house import House, open_house
-from tests.support.waiting import until
+from tests.support.waiting import BOUND_S, until
+
+
+class SlowToClose(ScriptedConnector):
+    def __init__(self) -> None:
+        super().__init__()
+        self.closing, self.may_close = asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def open(self, ctx: Context) -> AsyncGenerator[Link]:
+        async with super().open(ctx) as link:
+            yield link
+            self.closing.set()
+            await self.may_close.wait()
 
 
 @asynccontextmanager
@@ -92,6 +106,27 @@ async def test_a_refused_authorisation_is_for_people(house: House) -> None:
             supervisor.link(SCRIPTED)
         assert (caught.value.code, caught.value.action) == ("RECONNECT_NEEDED", Action.ASK_HUMAN)
         assert caught.value.retry_after is None
+
+
+async def test_a_link_in_the_place_of_another_is_only_out_of_reach_meanwhile(house: House) -> None:
+    platform = SlowToClose()
+    own = ConnectionId("conn_1")
+    async with supervised(house, platform) as supervisor:
+        await (await supervisor.hold(SCRIPTED, own, house.context(SCRIPTED))).wait()
+        first = supervisor.link(SCRIPTED, own)
+        assert supervisor.opening(SCRIPTED, own) is None
+        changing = asyncio.create_task(supervisor.hold(SCRIPTED, own, house.context(SCRIPTED)))
+        await platform.closing.wait()
+        with pytest.raises(Unavailable) as caught:
+            supervisor.link(SCRIPTED, own)
+        assert (caught.value.code, caught.value.action) == ("UNAVAILABLE", Action.RETRY)
+        opening = supervisor.opening(SCRIPTED, own)
+        assert opening is not None
+        platform.may_close.set()
+        await changing
+        async with asyncio.timeout(BOUND_S):
+            await opening.wait()
+        assert supervisor.link(SCRIPTED, own) is not first
 
 
 async def test_stopping_does_not_wait_for_the_next_try(house: House) -> None:
