@@ -13,6 +13,7 @@ from chamade_mcp.model.ids import new_agent_id
 from chamade_mcp.store.database import Database
 from tests.support.house import House
 from tests.support.requirement import requirement
+from tests.support.waiting import BOUND_S
 
 HUBS: dict[str, Callable[[Database, Clock], EventHub]] = {"memory": MemoryHub}
 
@@ -27,7 +28,7 @@ def event(scope: Scope, number: int) -> Event:
 
 
 async def numbers(hub: EventHub, owner: Principal, count: int, after: Cursor | None) -> list[int]:
-    async with asyncio.timeout(5), hub.subscribe(owner.scope, after=after) as envelopes:
+    async with asyncio.timeout(BOUND_S), hub.subscribe(owner.scope, after=after) as envelopes:
         return [(await anext(envelopes)).event.payload["number"] for _ in range(count)]
 
 
@@ -44,7 +45,7 @@ async def test_none_means_from_now_on(hub: EventHub, house: House) -> None:
     await hub.publish(event(owner.scope, 1))
     async with hub.subscribe(owner.scope, after=None) as envelopes:
         await hub.publish(event(owner.scope, 2))
-        assert (await asyncio.wait_for(anext(envelopes), 5)).event.payload == {"number": 2}
+        assert (await asyncio.wait_for(anext(envelopes), BOUND_S)).event.payload == {"number": 2}
 
 
 async def test_what_comes_between_opening_and_listening_is_not_lost(hub: EventHub, house: House) -> None:
@@ -101,14 +102,14 @@ async def test_what_is_only_told_is_heard_now_or_never(hub: EventHub, house: Hou
         hub.tell(event(other.scope, 2))
         hub.tell(event(Scope(owner.account, new_agent_id()), 3))
         hub.tell(event(owner.scope, 4))
-        told = await asyncio.wait_for(anext(envelopes), 5)
+        told = await asyncio.wait_for(anext(envelopes), BOUND_S)
         assert (told.event.payload["number"], told.cursor) == (4, 0)
         waiting = asyncio.ensure_future(anext(envelopes))
         await house.clock.advance(0)
         hub.tell(event(owner.scope, 5))
-        assert (await asyncio.wait_for(waiting, 5)).event.payload["number"] == 5
+        assert (await asyncio.wait_for(waiting, BOUND_S)).event.payload["number"] == 5
         assert await hub.publish(event(owner.scope, 6)) == 1
-        assert (await asyncio.wait_for(anext(envelopes), 5)).event.payload["number"] == 6
+        assert (await asyncio.wait_for(anext(envelopes), BOUND_S)).event.payload["number"] == 6
     assert await numbers(hub, owner, 1, Cursor(0)) == [6]
 
 

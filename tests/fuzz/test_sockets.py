@@ -17,6 +17,7 @@ from websockets.frames import Frame, Opcode
 from chamade_mcp.app.sockets import FrameEdges, SocketProtocol, binary_payload
 from chamade_mcp.kit.frames import Frames as ServerFrames
 from chamade_mcp.kit.frames import frames_of
+from tests.support.waiting import BOUND_S
 
 REQUEST = (
     b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -124,7 +125,7 @@ async def outcome(
     untaken, reading = protocol.queue.qsize(), wire.reading
     over.set()
     protocol.connection_lost(None)
-    await asyncio.wait_for(asyncio.gather(*protocol.tasks), 5)
+    await asyncio.wait_for(asyncio.gather(*protocol.tasks), BOUND_S)
     return received, wire.written[opened:], untaken, reading
 
 
@@ -170,7 +171,7 @@ async def test_a_peer_waits_for_an_application_that_does_not_read() -> None:
     assert wire.reading
     assert [message["bytes"] for message in taken] == [bytes([each]) for each in range(waiting)]
     protocol.connection_lost(None)
-    await asyncio.wait_for(asyncio.gather(*protocol.tasks), 5)
+    await asyncio.wait_for(asyncio.gather(*protocol.tasks), BOUND_S)
 
 
 async def taken_in_order(chunks: Frames, pauses: Sequence[int]) -> tuple[list[Message], int]:
@@ -201,7 +202,7 @@ async def taken_in_order(chunks: Frames, pauses: Sequence[int]) -> tuple[list[Me
         await turns(1)
     await turns(10)
     protocol.connection_lost(None)
-    await asyncio.wait_for(asyncio.gather(*protocol.tasks), 5)
+    await asyncio.wait_for(asyncio.gather(*protocol.tasks), BOUND_S)
     return came, len(at_once)
 
 
@@ -260,7 +261,7 @@ async def test_what_the_taker_cannot_take_comes_by_the_queue() -> None:
         await settle(protocol)
     assert [message["bytes"] for message in came] == [b"1", b"2"]
     protocol.connection_lost(None)
-    await asyncio.wait_for(asyncio.gather(*protocol.tasks), 5)
+    await asyncio.wait_for(asyncio.gather(*protocol.tasks), BOUND_S)
 
 
 async def test_frames_are_written_at_once_while_the_socket_takes_them() -> None:
@@ -293,7 +294,7 @@ async def test_frames_are_written_at_once_while_the_socket_takes_them() -> None:
     assert not frames.write(b"after the close")
     protocol.connection_lost(None)
     assert not frames.write(b"when it is gone")
-    await asyncio.wait_for(asyncio.gather(*protocol.tasks), 5)
+    await asyncio.wait_for(asyncio.gather(*protocol.tasks), BOUND_S)
 
 
 @given(st.lists(FRAME, max_size=8))

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from tests.support.oauth import parameters_of
 from tests.support.server import serve
-from tests.support.visitors import BOUND_S
+from tests.support.waiting import BOUND_S
 
 
 class Callback:

@@ -7,7 +7,8 @@ from typing import Any
 
 from playwright.async_api import Browser, ConsoleMessage, Page, ViewportSize
 
-from tests.support.visitors import BOUND_S, House
+from tests.support.visitors import House
+from tests.support.waiting import BOUND_S
 
 EMAIL, PASSWORD = "owner@example.org", "correct horse battery"
 PROBE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'

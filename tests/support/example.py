@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.support.visitors import BOUND_S, House
+from tests.support.visitors import House
+from tests.support.waiting import BOUND_S
 
 ROOT = Path(__file__).parents[2]
 START_S = 60.0

@@ -15,10 +15,9 @@ from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import build
 from chamade_mcp.core.accounts import Accounts
 from chamade_mcp.model.ids import Platform
-from tests.support.waiting import until
+from tests.support.waiting import BOUND_S, until
 
 EMAIL, PASSWORD = "owner@example.org", "correct horse battery"
-_BOUND_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ def corrected_and_reacted(messages: list[dict[str, Any]]) -> bool:
 
 async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
     """Waits for an asynchronous condition, within reason."""
-    async with asyncio.timeout(_BOUND_S):
+    async with asyncio.timeout(BOUND_S):
         while not await condition():  # noqa: ASYNC110 - it is asked over HTTP
             await asyncio.sleep(0.02)
 
@@ -159,4 +158,4 @@ async def hosted(data_dir: Path, platforms: Mapping[str, Mapping[str, str]]) -> 
                 yield Hosted(url, api, accounts)
         finally:
             server.should_exit = True
-            await asyncio.wait_for(serving, _BOUND_S)
+            await asyncio.wait_for(serving, BOUND_S)

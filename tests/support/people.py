@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.support.visitors import BOUND_S
+from tests.support.waiting import BOUND_S
 
 FRAME_BYTES = 1920
 Samples = np.ndarray[Any, np.dtype[np.int16]]

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
-_BOUND_S = 10.0
+from tests.support.waiting import BOUND_S
 
 
 class _Server(uvicorn.Server):
@@ -39,7 +39,7 @@ async def _serving(app: ASGIApp, listener: socket.socket) -> AsyncGenerator[None
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     ready = asyncio.create_task(server.ready.wait())
     try:
-        async with asyncio.timeout(_BOUND_S):
+        async with asyncio.timeout(BOUND_S):
             await asyncio.wait((serving, ready), return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
             serving.result()
@@ -48,5 +48,5 @@ async def _serving(app: ASGIApp, listener: socket.socket) -> AsyncGenerator[None
     finally:
         ready.cancel()
         server.should_exit = True
-        async with asyncio.timeout(_BOUND_S):
+        async with asyncio.timeout(BOUND_S):
             await serving

@@ -10,7 +10,7 @@ from chamade_mcp.kit.testing import VirtualClock
 from chamade_mcp.model.access import Caller
 from chamade_mcp.sessions.http import Endpoint
 from tests.support.asgi import Got, ask
-from tests.support.waiting import until
+from tests.support.waiting import BOUND_S, until
 
 Document = dict[str, Any]
 CLIENT: Document = {
@@ -50,7 +50,7 @@ async def listening(
             await task
         yield got
         got.hang_up.set()
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, BOUND_S)
     finally:
         task.cancel()
 

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.streamable import KEY
-from tests.support.waiting import until
+from tests.support.waiting import BOUND_S, until
 
 SHIM = Path(__file__).parents[2] / "shim"
 COMMANDS = {
     "python": [sys.executable, "-m", "chamade_mcp_shim"],
     "node": ["node", str(SHIM / "node/chamade-mcp-shim.mjs")],
 }
-BOUND_S = 15.0
 Document = dict[str, Any]
 
 

@@ -24,8 +24,8 @@ from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import build
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.kit.registry import Registry
+from tests.support.waiting import BOUND_S
 
-BOUND_S = 10.0
 RATE_HZ = 48_000
 TONE_HZ = 1000
 _CHROMIUM = "/usr/bin/chromium"

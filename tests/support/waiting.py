@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
-BOUND_S = 5.0
+BOUND_S = 20.0
+"""Long for a machine that does other things beside; who waits in vain has failed anyway."""
 
 
 async def until(condition: Callable[[], object], *, bound_s: float = BOUND_S) -> None:

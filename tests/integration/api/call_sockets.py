@@ -10,9 +10,7 @@ from websockets.exceptions import ConnectionClosed
 
 from chamade_mcp.model.ids import RoomRef
 from tests.integration.api.conftest import House
-from tests.support.waiting import until
-
-BOUND_S = 10.0
+from tests.support.waiting import BOUND_S, until
 
 
 async def new_call(house: House, api: httpx2.AsyncClient, platform: str = "scripted") -> tuple[str, RoomRef]:

@@ -10,9 +10,9 @@ from websockets.asyncio.client import ClientConnection
 from chamade_mcp.core.live import LiveCall
 from chamade_mcp.core.streams import AgentStream
 from chamade_mcp.model.ids import CallId
-from tests.integration.api.call_sockets import BOUND_S, closed, message, new_call, socket
+from tests.integration.api.call_sockets import closed, message, new_call, socket
 from tests.integration.api.conftest import House, client_of
-from tests.support.waiting import until
+from tests.support.waiting import BOUND_S, until
 
 
 def live(house: House, call: str) -> LiveCall:

@@ -16,8 +16,7 @@ from chamade_mcp.app.settings import Settings
 from chamade_mcp.model.access import Permission
 from tests.integration.api.conftest import House
 from tests.support.problems import assert_problem
-
-BOUND_S = 10.0
+from tests.support.waiting import BOUND_S
 
 
 @pytest.fixture

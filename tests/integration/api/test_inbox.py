@@ -12,7 +12,7 @@ from chamade_mcp.model.errors import PlatformRefused
 from tests.integration.api.conftest import House
 from tests.support.problems import assert_problem
 from tests.support.requirement import requirement
-from tests.support.waiting import until
+from tests.support.waiting import BOUND_S, until
 
 
 @requirement("R-081", "R-083", "R-085", "R-087", "R-092", "R-093")
@@ -42,7 +42,7 @@ async def test_a_poll_ends_when_somebody_writes(house: House, api: httpx2.AsyncC
     hub = cast(MemoryHub, house.gateway.core.hub)
     await until(lambda: hub.subscribers == 1)
     await house.scripted.write(house.owner.scope, "at last")
-    answer = await asyncio.wait_for(poll, 5)
+    answer = await asyncio.wait_for(poll, BOUND_S)
     assert answer.json()["conversations"][0]["messages"][0]["text"] == "at last"
 
 

@@ -11,7 +11,7 @@ from tests.support.asgi import Got, ask
 from tests.support.problems import assert_problem
 from tests.support.push_client import INITIALIZE, headers
 from tests.support.requirement import requirement
-from tests.support.waiting import until
+from tests.support.waiting import BOUND_S, until
 
 HOST = BASE_URL.removeprefix("http://")
 
@@ -98,4 +98,4 @@ async def test_a_client_asks_and_the_operator_answers(house: House, api: httpx2.
     whole = (await api.get(f"/api/inbox/{conversation}")).json()
     assert [m["text"] for m in whole["messages"] if m["direction"] == "inbound"] == ["hello"]
     stream.hang_up.set()
-    await asyncio.wait_for(listening, 5)
+    await asyncio.wait_for(listening, BOUND_S)

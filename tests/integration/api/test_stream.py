@@ -13,11 +13,11 @@ import pytest
 from chamade_mcp.model.access import Permission
 from chamade_mcp.model.facts import ParticipantJoined, ParticipantLeft
 from chamade_mcp.model.ids import CallId, ParticipantRef
-from tests.integration.api.call_sockets import BOUND_S, closed, message, new_call, socket
+from tests.integration.api.call_sockets import closed, message, new_call, socket
 from tests.integration.api.conftest import EMAIL, PASSWORD, House, client_of
 from tests.support.hosted import eventually
 from tests.support.requirement import requirement
-from tests.support.waiting import until
+from tests.support.waiting import BOUND_S, until
 
 FRAME = 960
 """Samples in 20 ms at 48 kHz."""

@@ -7,7 +7,7 @@ import pytest
 
 from chamade_mcp.model.access import Permission
 from tests.integration.api.conftest import House, client_of
-from tests.support.waiting import until
+from tests.support.waiting import BOUND_S, until
 
 URL = "https://receiver.example/hook"
 
@@ -46,7 +46,7 @@ async def test_from_the_first_to_the_last(house: House, api: httpx2.AsyncClient,
 
 
 async def settled(api: httpx2.AsyncClient, path: str) -> dict[str, str]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(BOUND_S):
         while True:
             page = (await api.get(f"{path}/deliveries?state=delivered")).json()
             found = [one for one in page["deliveries"] if one["type"] == "dm_chat"]

@@ -20,7 +20,7 @@ from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import build
 from chamade_mcp.core.hub import MemoryHub
 from chamade_mcp.sessions.streams import HANG_UP, WRITE_DEADLINE
-from tests.support.waiting import until
+from tests.support.waiting import BOUND_S, until
 
 Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -135,8 +135,8 @@ async def rest(peer: Peer, within: float = 5) -> bytes:
 
 
 async def answer_body(peer: Peer, size: int) -> bytes:
-    await asyncio.wait_for(peer[0].readuntil(b"\r\n\r\n"), 5)
-    return await asyncio.wait_for(peer[0].readexactly(size), 5)
+    await asyncio.wait_for(peer[0].readuntil(b"\r\n\r\n"), BOUND_S)
+    return await asyncio.wait_for(peer[0].readexactly(size), BOUND_S)
 
 
 async def test_a_silent_connection_is_closed_without_a_word(running: Running) -> None:
@@ -172,7 +172,7 @@ async def test_half_a_body_is_answered_408_and_the_application_is_told(running: 
     peer = await running.connect()
     peer[1].write(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
     assert (await rest(peer)).startswith(b"HTTP/1.1 408 ")
-    await asyncio.wait_for(running.app.gone.wait(), 5)
+    await asyncio.wait_for(running.app.gone.wait(), BOUND_S)
 
 
 async def test_no_408_follows_an_answer_that_came_before_the_body(running: Running) -> None:
@@ -203,7 +203,7 @@ async def test_the_clock_stands_still_while_the_application_does_not_read(runnin
     await asyncio.sleep(4 * Hasty.body_timeout_s)
     running.app.go.set()
     assert await answer_body(peer, 8) == b"20000000"
-    await asyncio.wait_for(writing, 5)
+    await asyncio.wait_for(writing, BOUND_S)
     peer[1].close()
 
 
@@ -239,7 +239,7 @@ async def test_a_websocket_outlives_the_time_for_a_head(running: Running) -> Non
     async with websockets.connect(f"ws://127.0.0.1:{running.port}/", compression=None) as ws:
         await asyncio.sleep(3 * Hasty.head_timeout_s)
         await ws.send(b"\x01" * 1920)
-        assert await asyncio.wait_for(ws.recv(), 5) == b"\x01" * 1920
+        assert await asyncio.wait_for(ws.recv(), BOUND_S) == b"\x01" * 1920
         assert ws.protocol.extensions == []
 
 
@@ -247,7 +247,7 @@ async def test_a_websocket_message_over_the_limit_closes_with_1009(running: Runn
     async with websockets.connect(f"ws://127.0.0.1:{running.port}/", compression=None) as ws:
         await ws.send(b"x" * (1024 * 1024 + 1))
         with pytest.raises(websockets.ConnectionClosed):
-            await asyncio.wait_for(ws.recv(), 5)
+            await asyncio.wait_for(ws.recv(), BOUND_S)
         assert ws.close_code == 1009
 
 
@@ -270,10 +270,10 @@ async def test_a_reader_with_a_deadline_that_takes_nothing_is_cut(running: Runni
 async def test_who_hangs_up_is_heard_without_reading(running: Running) -> None:
     peer = await running.connect()
     peer[1].write(b"GET /listening HTTP/1.1\r\nHost: x\r\n\r\n")
-    await asyncio.wait_for(running.app.waits.wait(), 5)
+    await asyncio.wait_for(running.app.waits.wait(), BOUND_S)
     assert not running.app.gone.is_set()
     peer[1].close()
-    await asyncio.wait_for(running.app.gone.wait(), 5)
+    await asyncio.wait_for(running.app.gone.wait(), BOUND_S)
 
 
 async def test_who_leaves_after_the_answer_did_not_hang_up(running: Running) -> None:
@@ -290,7 +290,7 @@ async def test_requests_sent_together_are_answered_in_turn(running: Running) -> 
     peer = await running.connect()
     heads = [b"GET /slow", b"GET /early", b"GET /echo"]
     peer[1].write(b"".join(head + b" HTTP/1.1\r\nHost: x\r\n\r\n" for head in heads))
-    await asyncio.wait_for(running.app.waits.wait(), 5)
+    await asyncio.wait_for(running.app.waits.wait(), BOUND_S)
     running.app.go.set()
     assert [await answer_body(peer, size) for size in (1, 2, 1)] == [b"0", b"no", b"0"]
     peer[1].close()
@@ -300,7 +300,7 @@ async def test_a_reader_who_pauses_gets_all_the_rest(running: Running) -> None:
     peer = await running.connect()
     peer[1].write(b"GET /patient HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     for _ in range(3):
-        await asyncio.wait_for(peer[0].readexactly(1 << 20), 5)
+        await asyncio.wait_for(peer[0].readexactly(1 << 20), BOUND_S)
     running.app.go.set()
     assert (await rest(peer)).endswith(b"0\r\n\r\n")
 
@@ -331,7 +331,7 @@ async def test_a_poll_ends_with_its_client(tmp_path: Path) -> None:
 async def test_a_stop_drains_first_and_finishes_what_waits(running: Running) -> None:
     peer = await running.connect()
     peer[1].write(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
-    await asyncio.wait_for(running.app.waits.wait(), 5)
+    await asyncio.wait_for(running.app.waits.wait(), BOUND_S)
     running.server.should_exit = True
     assert (await rest(peer)).endswith(b"\r\n\r\n0")
     assert running.drained == 1

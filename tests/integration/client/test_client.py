@@ -34,7 +34,8 @@ from chamade_mcp.client import (
 )
 from tests.support.people import FRAME_BYTES, person
 from tests.support.speech import spoken
-from tests.support.visitors import BOUND_S, House, frequency, open_house, relayed, tone
+from tests.support.visitors import House, frequency, open_house, relayed, tone
+from tests.support.waiting import BOUND_S
 
 E = TypeVar("E")
 QUICK = Retry((0.02, 0.02, 0.02), patience_s=BOUND_S)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.support.people import person
-from tests.support.visitors import BOUND_S, House, open_house
-from tests.support.waiting import until
+from tests.support.visitors import House, open_house
+from tests.support.waiting import BOUND_S, until
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "client.md"
 WHERE = '"https://gateway.example.org", "chmd_..."'

@@ -125,7 +125,7 @@ async def test_a_poll_waits_as_long_as_it_asked_when_the_wall_clock_jumps(house:
     await house.clock.advance(49)
     assert not poll.done()
     await house.clock.advance(2)
-    assert (await asyncio.wait_for(poll, 5))["conversations"] == []
+    assert (await asyncio.wait_for(poll, BOUND_S))["conversations"] == []
 
 
 async def test_one_conversation_that_hangs_holds_up_no_other(house: House) -> None:
@@ -139,7 +139,7 @@ async def test_one_conversation_that_hangs_holds_up_no_other(house: House) -> No
     }
     hold = house.platform.script.hold = Gate()
     stuck = asyncio.create_task(house.inbox.send(owner, "scripted", "hangs", conversation_id=ids["stuck"]))
-    await asyncio.wait_for(hold.reached.wait(), 5)
+    await asyncio.wait_for(hold.reached.wait(), BOUND_S)
     house.platform.script.hold = None
     waits: list[float] = []
     for name, conversation in ids.items():
@@ -161,14 +161,14 @@ async def test_what_became_of_a_message_is_stored_when_the_database_is_free_agai
     await house.platform.write(owner.scope, "Hello")
     hold = house.platform.script.hold = Gate()
     sending = asyncio.create_task(house.inbox.send(owner, SCRIPTED, "Hi"))
-    await asyncio.wait_for(hold.reached.wait(), 5)
+    await asyncio.wait_for(hold.reached.wait(), BOUND_S)
     with locked(tmp_path / "chamade.db"):
         asleep = house.clock.sleeping
         hold.set()
         await until(lambda: house.clock.sleeping > asleep, bound_s=20)
         assert (await last_message(house, owner))["status"] == "pending"
     await house.clock.advance(1)
-    assert (await asyncio.wait_for(sending, 5)).status == 200
+    assert (await asyncio.wait_for(sending, BOUND_S)).status == 200
     assert (await last_message(house, owner))["status"] == "delivered"
     assert len(house.platform.delivered) == 1
 

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.support.visitors import BOUND_S, House, open_house, tone
+from tests.support.visitors import House, open_house, tone
+from tests.support.waiting import BOUND_S
 
 ROOT = Path(__file__).parents[3]
 README = ROOT / "README.md"

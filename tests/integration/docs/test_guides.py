@@ -14,7 +14,8 @@ from chamade_mcp.web.docs.shelf import source_of
 from tests.demo.gateway import free_port
 from tests.integration.docs.test_examples import environment, example, guest, running, shell
 from tests.support.gateway_process import Process, gateway_process
-from tests.support.visitors import BOUND_S, House, open_house
+from tests.support.visitors import House, open_house
+from tests.support.waiting import BOUND_S
 
 LOOP_S = 60.0
 """Each turn of the loop starts five programs, which a busy machine takes its time for."""

@@ -16,7 +16,8 @@ from tests.support.desk import AXE, AXE_RUN
 from tests.support.oauth import EMAIL, PASSWORD, Program
 from tests.support.requirement import requirement
 from tests.support.server import serve
-from tests.support.visitors import BOUND_S, House
+from tests.support.visitors import House
+from tests.support.waiting import BOUND_S
 
 SIZES = {"wide": ViewportSize(width=1280, height=800), "phone": ViewportSize(width=390, height=844)}
 

@@ -19,7 +19,7 @@ from chamade_mcp.app.server import Server, listen
 from chamade_mcp.app.settings import Settings
 from chamade_mcp.app.wiring import Gateway, build
 from tests.support.oauth import EMAIL, PASSWORD, Elsewhere, Person, parameters_of
-from tests.support.visitors import BOUND_S
+from tests.support.waiting import BOUND_S
 
 DOCUMENT = "https://client.example/oauth/metadata.json"
 MODES = ("legacy", "2026-07-28")

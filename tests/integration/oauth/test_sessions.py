@@ -9,7 +9,8 @@ import pytest
 
 from tests.support.oauth import Person, Program
 from tests.support.push_client import INITIALIZE
-from tests.support.visitors import BOUND_S, House
+from tests.support.visitors import House
+from tests.support.waiting import BOUND_S
 
 JSON = {"accept": "application/json, text/event-stream", "mcp-protocol-version": "2025-11-25"}
 PING: Mapping[str, object] = {"jsonrpc": "2.0", "id": 2, "method": "ping"}

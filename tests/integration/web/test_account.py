@@ -20,7 +20,8 @@ from tests.support.desk import (
     desk_in,
 )
 from tests.support.letterbox import Sink, smtp_sink
-from tests.support.visitors import BOUND_S, House, open_house
+from tests.support.visitors import House, open_house
+from tests.support.waiting import BOUND_S
 
 NEW_PASSWORD = "other good words"
 PROBE = '<img src=x onerror="window.hacked=1">'

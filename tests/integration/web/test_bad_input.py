@@ -11,8 +11,8 @@ import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
 from tests.support.desk import DESKTOP, EMAIL, LOADED, PASSWORD, Desk, desk_in
-from tests.support.visitors import BOUND_S, House, open_house, visit
-from tests.support.waiting import until
+from tests.support.visitors import House, open_house, visit
+from tests.support.waiting import BOUND_S, until
 
 expect.set_options(timeout=BOUND_S * 1000)
 

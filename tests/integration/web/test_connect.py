@@ -18,7 +18,8 @@ from chamade_mcp.web.docs.shelf import filled, source_of
 from tests.support.desk import DESKTOP, PHONE, desk_in
 from tests.support.push_client import INITIALIZE
 from tests.support.requirement import requirement
-from tests.support.visitors import BOUND_S, House
+from tests.support.visitors import House
+from tests.support.waiting import BOUND_S
 
 expect.set_options(timeout=BOUND_S * 1000)
 

@@ -15,8 +15,8 @@ from chamade_mcp.kit.testing_bots import BOTS, ScriptedBots
 from chamade_mcp.web.navigation import NAVIGATION, behind_more
 from tests.support.desk import DESKTOP, EMAIL, LOADED, PASSWORD, PHONE, PROBE, Desk, desk_in
 from tests.support.requirement import requirement
-from tests.support.visitors import BOUND_S, House, calling, open_house, visit
-from tests.support.waiting import until
+from tests.support.visitors import House, calling, open_house, visit
+from tests.support.waiting import BOUND_S, until
 
 expect.set_options(timeout=BOUND_S * 1000)
 

@@ -9,7 +9,8 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize, expect
 
 from tests.support.desk import AXE, AXE_RUN, paints_within
-from tests.support.visitors import BOUND_S, House, open_browser, open_house
+from tests.support.visitors import House, open_browser, open_house
+from tests.support.waiting import BOUND_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -14,7 +14,8 @@ from playwright.async_api import Browser, Page, expect
 from chamade_mcp.web.navigation import NAVIGATION
 from tests.support.desk import DESKTOP, LOADED, PHONE, Desk, desk_in
 from tests.support.strangers import Besieged, besieged
-from tests.support.visitors import BOUND_S, open_browser, visit
+from tests.support.visitors import open_browser, visit
+from tests.support.waiting import BOUND_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 expect.set_options(timeout=BOUND_S * 1000)

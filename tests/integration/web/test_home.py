@@ -9,8 +9,8 @@ import pytest
 from playwright.async_api import Browser, Locator, expect
 
 from tests.support.desk import DESKTOP, LOADED, PROBE, Desk, desk_in
-from tests.support.visitors import BOUND_S, House, calling, join, tone, visit
-from tests.support.waiting import until_told
+from tests.support.visitors import House, calling, join, tone, visit
+from tests.support.waiting import BOUND_S, until_told
 
 expect.set_options(timeout=BOUND_S * 1000)
 

@@ -10,8 +10,8 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from tests.support.desk import DESKTOP, LOADED, PHONE, Desk, desk_in, paints_within
-from tests.support.visitors import BOUND_S, House, visit
-from tests.support.waiting import until_told
+from tests.support.visitors import House, visit
+from tests.support.waiting import BOUND_S, until_told
 
 expect.set_options(timeout=BOUND_S * 1000)
 

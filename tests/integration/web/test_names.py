@@ -9,7 +9,7 @@ from chamade_mcp.app.first_start import OWNER_EMAIL
 from chamade_mcp.app.sandbox import sandbox, stages
 from chamade_mcp.app.settings import Settings
 from tests.support.desk import LOADED, PROBE
-from tests.support.visitors import BOUND_S
+from tests.support.waiting import BOUND_S
 
 NAME = PROBE[:40]
 

@@ -14,7 +14,8 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.demo.gateway import running_gateway
 from tests.support.desk import DESKTOP, EMAIL, LOADED, PASSWORD
-from tests.support.visitors import BOUND_S, frequency, heard_by, join, listening, tone, visit
+from tests.support.visitors import frequency, heard_by, join, listening, tone, visit
+from tests.support.waiting import BOUND_S
 
 expect.set_options(timeout=BOUND_S * 1000)
 

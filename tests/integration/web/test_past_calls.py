@@ -7,7 +7,8 @@ import pytest
 from playwright.async_api import Browser, ViewportSize, expect
 
 from tests.support.desk import DESKTOP, LOADED, PHONE, PROBE, Desk, desk_in
-from tests.support.visitors import BOUND_S, House, calling, tone, visit
+from tests.support.visitors import House, calling, tone, visit
+from tests.support.waiting import BOUND_S
 
 LOADED_SOUND = """() => new Promise((done) => {
   const sound = document.querySelector("#sound");

@@ -5,7 +5,8 @@ from pathlib import Path
 from playwright.async_api import Browser, Page, expect
 
 from tests.support.desk import DESKTOP, PHONE, Desk, desk_in
-from tests.support.visitors import BOUND_S, House, open_house
+from tests.support.visitors import House, open_house
+from tests.support.waiting import BOUND_S
 
 expect.set_options(timeout=BOUND_S * 1000)
 

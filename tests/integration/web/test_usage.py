@@ -11,7 +11,8 @@ from playwright.async_api import Browser, expect
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.support.desk import DESKTOP, PHONE, PROBE, desk_in
-from tests.support.visitors import BOUND_S, House, calling
+from tests.support.visitors import House, calling
+from tests.support.waiting import BOUND_S
 
 expect.set_options(timeout=BOUND_S * 1000)
 

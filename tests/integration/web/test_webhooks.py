@@ -17,8 +17,8 @@ from starlette.routing import Route
 from chamade_mcp.app.server import Server, listen
 from chamade_mcp.app.settings import Settings
 from tests.support.desk import DESKTOP, PHONE, PROBE, Desk, desk_in
-from tests.support.visitors import BOUND_S, House, open_house
-from tests.support.waiting import until
+from tests.support.visitors import House, open_house
+from tests.support.waiting import BOUND_S, until
 
 
 @dataclass

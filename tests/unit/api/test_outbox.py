@@ -8,6 +8,7 @@ from starlette.types import Message
 
 from chamade_mcp.api.outbox import AUDIO_FRAMES, CallOutbox
 from chamade_mcp.kit.outbox import TEXT_MESSAGES
+from tests.support.waiting import BOUND_S
 
 
 class Wire:
@@ -29,7 +30,7 @@ class Wire:
             self._grown.notify_all()
 
     async def has(self, count: int) -> None:
-        async with asyncio.timeout(5), self._grown:
+        async with asyncio.timeout(BOUND_S), self._grown:
             await self._grown.wait_for(lambda: len(self.sent) >= count)
 
 

@@ -25,7 +25,7 @@ from chamade_mcp.model.ids import RoomRef
 from chamade_mcp.model.messages import DeliveryState
 from tests.support.house import CALL_LIMIT, PUBLIC_URL, House
 from tests.support.requirement import requirement
-from tests.support.waiting import until
+from tests.support.waiting import BOUND_S, until
 
 S = CallState
 
@@ -37,7 +37,7 @@ async def state_of(house: House, owner: Principal, call: str) -> CallState:
 async def told(house: House, owner: Principal, *, after: int = 0) -> list[dict[str, Any]]:
     """Every event stored for the agent, without its stamp."""
     events: list[dict[str, Any]] = []
-    async with asyncio.timeout(5), house.hub.subscribe(owner.scope, after=Cursor(after)) as envelopes:
+    async with asyncio.timeout(BOUND_S), house.hub.subscribe(owner.scope, after=Cursor(after)) as envelopes:
         newest = int(await house.hub.publish(_mark(owner)))
         async for envelope in envelopes:
             if envelope.cursor == newest:
@@ -398,7 +398,7 @@ async def test_streams_tell_their_own_calls_events_until_it_ends(house: House) -
     await house.calls.add_transcript(house.engine.find(owner.scope, other), "Bob", "elsewhere")
     await house.calls.add_transcript(house.engine.find(owner.scope, call), "Alice", "hello")
     await house.calls.leave(owner, call)
-    assert [await asyncio.wait_for(one, 5) for one in listening] == [["hello", "ended"]] * 2
+    assert [await asyncio.wait_for(one, BOUND_S) for one in listening] == [["hello", "ended"]] * 2
     assert house.hub.subscribers == 0
 
 
@@ -408,7 +408,7 @@ async def test_a_stream_opened_while_a_step_is_taken_misses_no_state(house: Hous
         call, _, _ = await joined(house, owner)
         opening = house.calls.stream(owner, call)
         leaving = asyncio.create_task(house.calls.leave(owner, call))
-        async with asyncio.timeout(5), opening as stream:
+        async with asyncio.timeout(BOUND_S), opening as stream:
             assert [e["state"] async for e in stream.events()] == ["ended"]
         await leaving
 
@@ -461,7 +461,7 @@ async def test_a_leg_that_will_not_go_is_cut_off(house: House) -> None:
     leaving = asyncio.create_task(house.calls.leave(owner, call))
     await until(lambda: house.clock.sleeping == 1)
     await house.clock.advance(5)
-    assert (await asyncio.wait_for(leaving, 5))["state"] == "ended"
+    assert (await asyncio.wait_for(leaving, BOUND_S))["state"] == "ended"
     assert stuck.cancelled()
     assert attending is not None
     await attending

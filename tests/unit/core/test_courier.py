@@ -17,6 +17,7 @@ from chamade_mcp.model.errors import PlatformRefused
 from chamade_mcp.model.events import START
 from chamade_mcp.model.messages import DeliveryState
 from tests.support.house import House, open_house
+from tests.support.waiting import BOUND_S
 
 FILE = {"bytes_b64": base64.b64encode(b"abc").decode(), "name": "a.txt", "mime": "text/plain"}
 DOWN = PlatformUnavailable("down")
@@ -24,7 +25,7 @@ DOWN = PlatformUnavailable("down")
 
 async def told(house: House, owner: Principal, count: int) -> list[dict[str, Any]]:
     """The first `count` events behind the person's message, which there must be, and no more."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(BOUND_S):
         while True:
             log = await house.database.read(lambda conn: event_log.after(conn, owner.account, START, 100))
             if len(log) > count:
@@ -85,7 +86,7 @@ async def test_what_was_answered_is_not_told_again(house: House, error: Platform
 async def test_of_files_a_failure_alone_is_told(house: House) -> None:
     owner = await written_to(house)
     await house.inbox.send(owner, SCRIPTED, "", attachments=[FILE])
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(BOUND_S):
         while len(house.platform.delivered) < 1:
             await house.clock.advance(0)
     house.platform.script.send_error = PlatformRefused("too big")
@@ -113,7 +114,7 @@ async def begun(house: House, owner: Principal) -> asyncio.Task[SendResult]:
 
 
 async def stored(house: House, owner: Principal) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(BOUND_S):
         while (await house.inbox.detail(owner, SCRIPTED))["conversations"][0]["messages"][-1]["text"] != "1":
             pass
 

@@ -25,6 +25,7 @@ from chamade_mcp.model.errors import (
 from chamade_mcp.store.schema import files
 from tests.support.house import FILE_CAP, FILE_QUOTA, PUBLIC_URL, House
 from tests.support.requirement import requirement
+from tests.support.waiting import BOUND_S
 
 
 async def stream(*chunks: bytes) -> AsyncIterator[bytes]:
@@ -95,7 +96,7 @@ async def test_an_upload_that_breaks_off_leaves_nothing(house: House) -> None:
         await asyncio.Event().wait()
 
     uploading = asyncio.create_task(house.files.upload(owner.scope, "a", "text/plain", stalls()))
-    await asyncio.wait_for(begun.wait(), 5)
+    await asyncio.wait_for(begun.wait(), BOUND_S)
     uploading.cancel()
     await asyncio.gather(uploading, return_exceptions=True)
     assert uploading.cancelled()
@@ -311,7 +312,7 @@ async def test_a_row_whose_upload_died_goes_with_its_bytes(house: House) -> None
         yield b""
 
     uploading = asyncio.create_task(house.files.upload(owner.scope, "a", "text/plain", dies()))
-    await asyncio.wait_for(begun.wait(), 5)
+    await asyncio.wait_for(begun.wait(), BOUND_S)
     (row,) = await rows(house)
     await house.blobs.write(row, stream(b"bytes that a crash left without a size"))
     house.clock.jump(UNDER_WAY_LIFE.total_seconds())
@@ -330,12 +331,12 @@ async def test_an_upload_that_outlives_its_account_leaves_nothing(house: House) 
         await go_on.wait()
 
     uploading = asyncio.create_task(house.files.upload(owner.scope, "a", "text/plain", slow()))
-    await asyncio.wait_for(begun.wait(), 5)
+    await asyncio.wait_for(begun.wait(), BOUND_S)
     await house.files.remove_all(owner.account)
     await house.database.write(lambda conn: conn.execute(files.delete()))
     go_on.set()
     with pytest.raises(NotFound, match="removed before it was complete"):
-        await asyncio.wait_for(uploading, 5)
+        await asyncio.wait_for(uploading, BOUND_S)
     assert kept(house) == []
 
 

@@ -8,6 +8,7 @@ from chamade_mcp.core import event_log
 from chamade_mcp.model.access import Principal
 from chamade_mcp.model.events import Cursor, Envelope, Event, EventType
 from tests.support.house import House
+from tests.support.waiting import BOUND_S
 
 
 def event(owner: Principal, number: int) -> Event:
@@ -37,8 +38,8 @@ async def test_announcements_out_of_order_lose_nothing(house: House) -> None:
         stored = [await store_untold(house, owner, number) for number in (1, 2)]
         house.hub.announce(stored[1:])
         house.hub.announce(stored[:1])
-        assert (await asyncio.wait_for(waiting, 5)).cursor == 1
-        assert (await asyncio.wait_for(anext(envelopes), 5)).cursor == 2
+        assert (await asyncio.wait_for(waiting, BOUND_S)).cursor == 1
+        assert (await asyncio.wait_for(anext(envelopes), BOUND_S)).cursor == 2
 
 
 async def test_a_slow_subscriber_reads_the_log_again(house: House) -> None:
@@ -55,7 +56,7 @@ async def test_a_publisher_who_goes_away_is_heard_all_the_same(house: House) -> 
         publishing = asyncio.create_task(house.hub.publish(event(owner, 1)))
         await asyncio.sleep(0)
         publishing.cancel()
-        envelope = await asyncio.wait_for(anext(envelopes), 5)
+        envelope = await asyncio.wait_for(anext(envelopes), BOUND_S)
         assert envelope.event.payload == {"number": 1}
         assert publishing.cancelled()
 

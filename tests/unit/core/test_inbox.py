@@ -16,7 +16,7 @@ from chamade_mcp.model.ids import ConversationRef
 from chamade_mcp.model.limits import LONGEST_WAIT_S
 from tests.support.house import House
 from tests.support.requirement import requirement
-from tests.support.waiting import until
+from tests.support.waiting import BOUND_S, until
 
 
 def texts(answer: dict[str, Any]) -> list[str]:
@@ -236,7 +236,7 @@ async def test_a_poll_ends_as_soon_as_somebody_writes(house: House) -> None:
     polling = asyncio.create_task(house.inbox.delta(owner, await house.inbox.cursor(owner), 55))
     await asleep(house, polling)
     await house.platform.write(owner.scope, "hello")
-    assert texts(await asyncio.wait_for(polling, 5)) == ["hello"]
+    assert texts(await asyncio.wait_for(polling, BOUND_S)) == ["hello"]
     assert (house.clock.sleeping, house.hub.subscribers) == (0, 0)
 
 
@@ -250,7 +250,7 @@ async def test_a_poll_ends_empty_at_its_deadline(house: House, wait: int, ends_a
     await house.clock.advance(ends_at - 0.001)
     assert not polling.done()
     await house.clock.advance(0.001)
-    answer = await asyncio.wait_for(polling, 5)
+    answer = await asyncio.wait_for(polling, BOUND_S)
     assert answer == {"conversations": [], "last_message_cursor": cursor}
 
 
@@ -264,7 +264,7 @@ async def test_a_poll_waits_for_its_own_platform_and_agent(house: House) -> None
     await house.clock.advance(30)
     assert not polling.done()
     await house.clock.advance(25)
-    assert texts(await asyncio.wait_for(polling, 5)) == []
+    assert texts(await asyncio.wait_for(polling, BOUND_S)) == []
 
 
 async def test_every_poll_of_an_agent_is_answered(house: House) -> None:
@@ -273,7 +273,7 @@ async def test_every_poll_of_an_agent_is_answered(house: House) -> None:
     polls = [asyncio.create_task(house.inbox.delta(owner, cursor, 55)) for _ in range(5)]
     await until(lambda: house.hub.subscribers == 5)
     await house.platform.write(owner.scope, "hello")
-    assert [texts(a) for a in await asyncio.wait_for(asyncio.gather(*polls), 5)] == [["hello"]] * 5
+    assert [texts(a) for a in await asyncio.wait_for(asyncio.gather(*polls), BOUND_S)] == [["hello"]] * 5
 
 
 async def test_the_end_of_the_gateway_answers_every_poll(house: House) -> None:
@@ -281,7 +281,7 @@ async def test_the_end_of_the_gateway_answers_every_poll(house: House) -> None:
     polling = asyncio.create_task(house.inbox.delta(owner, await house.inbox.cursor(owner), 55))
     await asleep(house, polling)
     await house.inbox.stop()
-    assert texts(await asyncio.wait_for(polling, 5)) == []
+    assert texts(await asyncio.wait_for(polling, BOUND_S)) == []
 
 
 async def test_a_poll_whose_client_goes_away_leaves_nothing(house: House) -> None:
@@ -313,7 +313,7 @@ async def test_what_was_said_is_told_even_if_the_sender_leaves_at_once(house: Ho
     writing = asyncio.create_task(house.platform.write(owner.scope, "bye"))
     await asyncio.sleep(0)
     writing.cancel()
-    assert texts(await asyncio.wait_for(polling, 5)) == ["bye"]
+    assert texts(await asyncio.wait_for(polling, BOUND_S)) == ["bye"]
     assert writing.cancelled()
 
 

@@ -14,6 +14,7 @@ from chamade_mcp.model.access import Principal
 from chamade_mcp.model.errors import InvalidRequest, NotAvailable, NotFound, ValidationFailed
 from chamade_mcp.model.ids import Platform
 from tests.support.house import House, open_house
+from tests.support.waiting import BOUND_S
 
 ROOM, CHAT = InviteKind.ROOM, InviteKind.CHAT
 
@@ -75,7 +76,7 @@ async def test_whoever_watches_is_told_of_a_revocation(house: House) -> None:
         assert not ending.done()
         room = next(one for one in await house.invitations.list(owner.scope) if one["kind"] == "room")
         await house.invitations.revoke(owner.bounds, str(room["id"]))
-        await asyncio.wait_for(ending, 5)
+        await asyncio.wait_for(ending, BOUND_S)
         assert not staying.done()
     assert house.clock.sleeping == 0
 
@@ -105,7 +106,7 @@ async def test_a_wall_clock_set_forward_ends_a_link_soon(house: House) -> None:
 
 async def test_watching_what_is_not_there_ends_at_once(house: House) -> None:
     async with house.invitations.of(SCRIPTED).watch("nonsense") as gone:
-        await asyncio.wait_for(asyncio.ensure_future(gone), 5)
+        await asyncio.wait_for(asyncio.ensure_future(gone), BOUND_S)
 
 
 async def test_all_links_of_an_account_go_at_once(house: House) -> None:
@@ -116,7 +117,7 @@ async def test_all_links_of_an_account_go_at_once(house: House) -> None:
     foreign, _ = await issue(house, other)
     async with invites.watch(first) as gone:
         await house.invitations.revoke_all(owner.account)
-        await asyncio.wait_for(asyncio.ensure_future(gone), 5)
+        await asyncio.wait_for(asyncio.ensure_future(gone), BOUND_S)
     assert await house.invitations.list(owner.scope) == []
     assert await invites.admit(foreign) is not None
 

@@ -35,7 +35,7 @@ async def outbound(house: House, owner: Principal) -> list[dict[str, Any]]:
 
 
 async def settled(house: House, owner: Principal, status: str) -> list[dict[str, Any]]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(BOUND_S):
         while True:
             found = await outbound(house, owner)
             if all(m["status"] == status for m in found):
@@ -123,7 +123,7 @@ async def test_order_is_kept_within_a_conversation(house: House) -> None:
     owner = await written_to(house)
     house.platform.script.hold = asyncio.Event()
     sends = [asyncio.create_task(house.inbox.send(owner, SCRIPTED, str(n))) for n in range(30)]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(BOUND_S):
         while len(await outbound(house, owner)) < 30:
             pass
     house.platform.script.hold.set()
@@ -144,7 +144,7 @@ async def test_one_stuck_conversation_stops_no_other(house: House) -> None:
         result = await house.inbox.send(owner, SCRIPTED, str(number), conversation_id=bob)
         assert result.body["status"] == "delivered"
     await house.clock.advance(25)
-    assert (await asyncio.wait_for(stuck, 5)).status == 202, "the answer does not wait for ever"
+    assert (await asyncio.wait_for(stuck, BOUND_S)).status == 202, "the answer does not wait for ever"
     hold.set()
     await until(lambda: "stuck" in said(house))
 

@@ -5,6 +5,7 @@ import gc
 from typing import Any
 
 from chamade_mcp.core.polls import SharedLooks
+from tests.support.waiting import BOUND_S
 
 
 class Slow:
@@ -54,7 +55,7 @@ async def test_different_questions_wait_for_nobody() -> None:
     quick.gate.set()
     stuck = asyncio.create_task(looks.ask("one", slow.look))
     await turns()
-    assert await asyncio.wait_for(looks.ask("other", quick.look), 5) == {"held": 0}
+    assert await asyncio.wait_for(looks.ask("other", quick.look), BOUND_S) == {"held": 0}
     slow.gate.set()
     await stuck
 

@@ -16,7 +16,7 @@ from chamade_mcp.model.ids import GrantId
 from chamade_mcp.store.schema import api_keys
 from tests.support.house import House
 from tests.support.requirement import requirement
-from tests.support.waiting import until
+from tests.support.waiting import BOUND_S, until
 
 
 @dataclass
@@ -52,7 +52,7 @@ async def test_a_probe_is_heard_by_who_listens_and_leaves_nothing(house: House) 
     cursor = await house.inbox.cursor(owner)
     async with house.hub.subscribe(owner.scope, after=None) as envelopes:
         fresh, ping = await house.probes.start(owner)
-        told = (await asyncio.wait_for(anext(envelopes), 5)).event
+        told = (await asyncio.wait_for(anext(envelopes), BOUND_S)).event
     assert (fresh, told.type) == (True, EventType.DM_CHAT)
     assert (told.payload["platform"], told.payload["sender"]) == ("chamade_probe", "Chamade Dashboard")
     assert told.payload["message_id"] == ping["ping_id"]
@@ -162,7 +162,7 @@ async def test_a_poll_wakes_and_finds_the_probe_once(house: House) -> None:
     elsewhere = asyncio.create_task(house.inbox.delta(server, cursor, 55, platform="scripted"))
     await until(lambda: house.hub.subscribers == 2)
     await house.probes.start(owner)
-    answer = await asyncio.wait_for(polling, 5)
+    answer = await asyncio.wait_for(polling, BOUND_S)
     (conversation,) = answer["conversations"]
     (message,) = conversation["messages"]
     assert (conversation["conversation_id"], conversation["platform"]) == (PROBE, PROBE)

@@ -25,7 +25,7 @@ from chamade_mcp.model.messages import DeliveryState
 from tests.support.bots import connected
 from tests.support.house import House, open_house
 from tests.support.requirement import requirement
-from tests.support.waiting import until
+from tests.support.waiting import BOUND_S, until
 
 FILE = {"bytes_b64": base64.b64encode(b"abc").decode(), "name": "a.txt", "mime": "text/plain"}
 
@@ -250,7 +250,7 @@ async def test_the_end_of_the_gateway_waits_for_a_slow_platform_within_reason(ho
     stopping = asyncio.create_task(house.inbox.stop())
     await until(lambda: house.clock.sleeping == 1)
     await house.clock.advance(10)
-    await asyncio.wait_for(stopping, 5)
+    await asyncio.wait_for(stopping, BOUND_S)
     assert await stored(house, owner) == [("", "pending")], "it goes out after the next start"
 
 

@@ -15,7 +15,7 @@ from chamade_mcp.model.errors import Unauthenticated
 from chamade_mcp.model.ids import GrantId, KeyId
 from tests.support.house import House
 from tests.support.interrupted import Interrupted
-from tests.support.waiting import until
+from tests.support.waiting import BOUND_S, until
 
 
 @asynccontextmanager
@@ -46,7 +46,7 @@ async def pass_time(house: House, looks: int, watchers: int = 1) -> None:
 
 
 async def why(task: asyncio.Task[Unauthenticated]) -> str:
-    return (await asyncio.wait_for(task, 5)).code
+    return (await asyncio.wait_for(task, BOUND_S)).code
 
 
 async def test_a_revoked_key_is_lost_at_once_and_no_other(house: House) -> None:
@@ -100,7 +100,7 @@ async def test_what_has_ended_before_is_lost_at_once(house: House) -> None:
         (replace(owner, grant=GrantId("grant_never")), "EXPIRED_ACCESS_TOKEN"),
         (owner, "SESSION_ENDED"),
     ):
-        assert (await asyncio.wait_for(standing.lost(gone), 5)).code == code
+        assert (await asyncio.wait_for(standing.lost(gone), BOUND_S)).code == code
 
 
 async def test_a_revocation_during_the_look_up_counts(house: House, database_path: Path) -> None:
@@ -111,6 +111,6 @@ async def test_a_revocation_during_the_look_up_counts(house: House, database_pat
         standing, keys = Standing(database, house.clock), Keys(house.database, house.clock)
         keys.on_revoke(standing.revoked)
         database.meanwhile = partial(keys.revoke, owner.bounds, key.id)
-        assert (await asyncio.wait_for(standing.lost(holder(owner, key)), 5)).code == "REVOKED_API_KEY"
+        assert (await asyncio.wait_for(standing.lost(holder(owner, key)), BOUND_S)).code == "REVOKED_API_KEY"
     finally:
         database.close()

@@ -132,7 +132,7 @@ async def test_a_link_in_the_place_of_another_is_only_out_of_reach_meanwhile(hou
 async def test_stopping_does_not_wait_for_the_next_try(house: House) -> None:
     platform = ScriptedConnector()
     platform.script.open_error = PlatformUnavailable("down", retry_after=3600)
-    async with asyncio.timeout(5), supervised(house, platform):
+    async with asyncio.timeout(BOUND_S), supervised(house, platform):
         pass
 
 

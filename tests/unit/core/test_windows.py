@@ -25,7 +25,7 @@ from chamade_mcp.model.ids import ConversationRef, Platform
 from chamade_mcp.model.messages import Delivery, DeliveryState, Outgoing
 from tests.support.house import House, open_house
 from tests.support.requirement import requirement
-from tests.support.waiting import Gate, until
+from tests.support.waiting import BOUND_S, Gate, until
 
 WHATSAPP = Platform("whatsapp")
 HOUR_S = 3600.0
@@ -242,11 +242,11 @@ async def test_a_platform_that_is_slow_holds_nothing_back_for_ever(house: House,
     writing = asyncio.create_task(house.platform.write(owner.scope, "here I am"))
     await until(hold.reached.is_set)
     await house.clock.advance(10)
-    await asyncio.wait_for(writing, 5)
+    await asyncio.wait_for(writing, BOUND_S)
     assert [e["type"] for e in await events(house, owner)] == ["dm_chat"]
     house.platform.script.hold.set()
     await until(lambda: said(house) == ["1", "2"])
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(BOUND_S):
         while len(told := await events(house, owner)) < 3:
             pass
     assert [e["delivered_ids"] for e in told[1:]] == [[ids[0]], [ids[1]]]
@@ -268,7 +268,7 @@ async def test_what_nobody_writes_for_is_given_up(house: House, owner: Principal
     await house.clock.advance(6 * DAY_S)
     await send(house, owner, "new")
     await house.clock.advance(DAY_S)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(BOUND_S):
         while len(told := await events(house, owner)) < 1:
             await house.clock.advance(60)
     assert (told[0]["type"], told[0]["message_id"]) == ("dm_failed", old)

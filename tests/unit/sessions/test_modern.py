@@ -10,7 +10,7 @@ from chamade_mcp.model.events import EventType
 from chamade_mcp.sessions.http import Endpoint
 from tests.support.asgi import MODERN_META, Got, ask
 from tests.support.mcp_house import McpHouse
-from tests.support.waiting import until
+from tests.support.waiting import BOUND_S, until
 
 Document = dict[str, Any]
 VERSION, CAPABILITIES = MODERN_META
@@ -116,7 +116,7 @@ async def test_listening_tells_of_the_transcripts_asked_for(
     updated = (await got.receive_some(2))[1]
     assert updated["params"]["uri"] == URI
     world.sessions.drain()
-    await asyncio.wait_for(listening, 5)
+    await asyncio.wait_for(listening, BOUND_S)
     last = got.events[-1]
     assert (last["id"], last["result"]["resultType"]) == (5, "complete")
     for each in (acknowledged["params"], updated["params"], last["result"]):
@@ -138,7 +138,7 @@ async def test_listening_ends_with_its_key_and_with_its_client(
             got.hang_up.set()
         else:
             await world.sessions.end_sessions(ada.principal.key)
-        await asyncio.wait_for(listening, 5)
+        await asyncio.wait_for(listening, BOUND_S)
         assert world.hub.subscribers == 0
 
 

@@ -17,7 +17,7 @@ from tests.support.session_client import (
     listening,
     texts,
 )
-from tests.support.waiting import until
+from tests.support.waiting import BOUND_S, until
 
 
 async def test_a_stream_opens_with_retry_and_an_id(endpoint: Endpoint, ada: Caller) -> None:
@@ -168,7 +168,7 @@ async def test_a_reader_that_stalls_lets_go_of_the_hub(
         await until(lambda: stalled.chunks)
         stalled.stalled.set()
         await world.publish(ada.principal.scope, "never seen")
-        await asyncio.wait_for(stalled.stuck.wait(), 5)
+        await asyncio.wait_for(stalled.stuck.wait(), BOUND_S)
         await clock.advance(9)
         assert world.hub.subscribers == 1
         await clock.advance(2)

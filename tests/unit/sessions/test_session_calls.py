@@ -26,7 +26,7 @@ from tests.support.session_client import (
     listening,
     request,
 )
-from tests.support.waiting import until
+from tests.support.waiting import BOUND_S, until
 
 # --- wishes and relays --------------------------------------------------------------------------------------
 
@@ -137,7 +137,7 @@ async def waiting(
     session, got = await initialize(endpoint, caller), Got()
     polling = ask(endpoint, caller, request("tools/call", WAIT, "poll"), in_session(session), got=got)
     task = asyncio.create_task(polling)
-    await asyncio.wait_for(core_api.polling.wait(), 5)
+    await asyncio.wait_for(core_api.polling.wait(), BOUND_S)
     yield caller, session, got, task
     task.cancel()
 
@@ -152,7 +152,7 @@ async def test_a_call_can_be_cancelled(
     assert not task.done()
     params["requestId"] = "poll"
     assert (await ask(endpoint, caller, note, in_session(session))).status == 202
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, BOUND_S)
     assert (got.json["id"], got.json["error"]["code"]) == ("poll", -32800)
     assert core_api.poll_over.is_set()
 
@@ -162,7 +162,7 @@ async def test_a_call_ends_with_its_client(
 ) -> None:
     _, _, got, task = waiting
     got.hang_up.set()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, BOUND_S)
     assert core_api.poll_over.is_set()
     assert got.status == 0
 
@@ -172,7 +172,7 @@ async def test_a_call_ends_with_its_session(
 ) -> None:
     caller, session, got, task = waiting
     assert (await ask(endpoint, caller, headers=in_session(session), method="DELETE")).status == 200
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, BOUND_S)
     assert got.json["error"]["code"] == -32800
 
 
@@ -189,5 +189,5 @@ async def test_a_long_silence_becomes_a_stream_with_pings(
     await until(lambda: got.body.count(b": ping") >= 2)
     assert (got.status, got.headers["content-type"]) == (200, "text/event-stream")
     core_api.news.set()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, BOUND_S)
     assert got.events[-1]["result"]["isError"] is False

@@ -18,7 +18,7 @@ from tests.support.asgi import Got, ask
 from tests.support.core_api import CURSOR, KEY, FakeCore
 from tests.support.mcp_house import McpHouse, mcp_house
 from tests.support.session_client import in_session, initialize, listening, request, texts
-from tests.support.waiting import until
+from tests.support.waiting import BOUND_S, until
 
 URI = "chamade://calls/call_1/transcript"
 
@@ -111,10 +111,10 @@ async def test_a_call_is_cancelled_from_there(
     wait = {"name": "chamade_inbox", "arguments": {"last_message_cursor": CURSOR, "wait": 55}}
     polling = ask(endpoint, caller, request("tools/call", wait, "poll"), in_session(session), got=got)
     task = asyncio.create_task(polling)
-    await asyncio.wait_for(core_api.polling.wait(), 5)
+    await asyncio.wait_for(core_api.polling.wait(), BOUND_S)
     note = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "poll"}}
     assert (await ask(elsewhere.endpoint, caller, note, in_session(session))).status == 202
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, BOUND_S)
     assert got.json["error"]["code"] == -32800
 
 
@@ -134,5 +134,5 @@ async def test_what_is_asked_here_may_be_answered_there(
         "result": {"role": "assistant", "content": {"type": "text", "text": "hi"}, "model": "m"},
     }
     assert (await ask(elsewhere.endpoint, ada, answer, in_session(session))).status == 202
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, BOUND_S)
     assert "hi" in str(got.events[-1]["result"])

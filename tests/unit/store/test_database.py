@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from chamade_mcp.model.errors import Unavailable
 from chamade_mcp.store import database as module
 from chamade_mcp.store.database import Database, answers
-from tests.support.waiting import until
+from tests.support.waiting import BOUND_S, until
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ async def test_what_is_written_can_be_read(database: Database) -> None:
 async def test_a_reader_does_not_wait_for_the_writer(database: Database) -> None:
     latch = Latch()
     held = await latch.close(database)
-    assert await asyncio.wait_for(database.read(numbers), 5) == []
+    assert await asyncio.wait_for(database.read(numbers), BOUND_S) == []
     latch.open()
     await held
 
@@ -90,7 +90,7 @@ async def test_one_that_fails_in_a_batch_undoes_only_itself(database: Database) 
     await asyncio.sleep(0)
     latch.open()
     await held
-    results = await asyncio.wait_for(asyncio.gather(*pending, return_exceptions=True), 5)
+    results = await asyncio.wait_for(asyncio.gather(*pending, return_exceptions=True), BOUND_S)
     assert [type(r) for r in results] == [int, IntegrityError, KeyError, RuntimeError, int]
     assert await database.read(numbers) == [1, 2]
 
@@ -147,7 +147,7 @@ async def test_what_many_do_at_once_is_one_call(database: Database) -> None:
     await asyncio.sleep(0)
     latch.open()
     await held
-    results = await asyncio.wait_for(asyncio.gather(*pending, return_exceptions=True), 5)
+    results = await asyncio.wait_for(asyncio.gather(*pending, return_exceptions=True), BOUND_S)
     assert [type(r) if isinstance(r, Exception) else r for r in results] == [1, 2, 10, KeyError, 4]
     assert calls == [[1, 2, -3, 4]]
     assert await database.read(numbers) == [1, 2, 4, 10]
@@ -165,7 +165,7 @@ async def test_what_comes_turn_by_turn_is_one_call_and_none_waits_for_ever(datab
             await asyncio.sleep(0)
         return await database.write_together(together, turns)
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(BOUND_S):
         assert await asyncio.gather(*(after(turns) for turns in range(40))) == list(range(40))
         assert calls == [40]
         await asyncio.gather(*(after(turns) for turns in range(40, 540)))
@@ -183,7 +183,7 @@ async def test_none_fails_by_the_fault_of_another(database: Database) -> None:
     await asyncio.sleep(0)
     latch.open()
     await held
-    results = await asyncio.wait_for(asyncio.gather(*pending, return_exceptions=True), 5)
+    results = await asyncio.wait_for(asyncio.gather(*pending, return_exceptions=True), BOUND_S)
     assert [type(r) if isinstance(r, Exception) else r for r in results] == [1, 2, IntegrityError, 3]
     assert await database.read(numbers) == [1, 2, 3]
     with pytest.raises(IntegrityError):

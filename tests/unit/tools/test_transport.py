@@ -8,6 +8,7 @@ from starlette.types import Message, Receive, Scope, Send
 from chamade_mcp.model.access import Caller
 from chamade_mcp.tools.client import CoreClient, CoreError
 from chamade_mcp.tools.transport import Answer, CoreUnreachable, Headers, InProcess
+from tests.support.waiting import BOUND_S
 
 
 class Fixed:
@@ -61,7 +62,7 @@ async def test_waiting_for_the_client_to_go_lasts_until_it_cancels() -> None:
         await receive()
 
     call = asyncio.create_task(InProcess(app).request("GET", "/", "", (), b""))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(BOUND_S):
         await waiting.wait()
     assert not call.done()
     call.cancel()
