@@ -26,7 +26,8 @@ class SlowToClose(ScriptedConnector):
         async with super().open(ctx) as link:
             yield link
             self.closing.set()
-            await self.may_close.wait()
+            async with asyncio.timeout(BOUND_S):
+                await self.may_close.wait()
 
 
 @asynccontextmanager
