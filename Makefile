@@ -47,13 +47,13 @@ screenshots: .venv/.dev ## The pictures of the dashboard in docs/img, taken anew
 	@$(BIN)/python -m tests.demo.pictures
 
 fuzz: .venv/.dev ## The fuzz tests with many more examples than `make test` gives them
-	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-20000} $(BIN)/pytest -q tests/fuzz $(ARGS)
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-20000} $(BIN)/pytest -q --timeout 0 tests/fuzz $(ARGS)
 
 soak: .venv/.dev ## Simulated hours of a busy room, under bad networks and drifting clocks; SOAK_HOURS=4
-	SOAK_HOURS=$${SOAK_HOURS:-4} $(BIN)/pytest -q tests/soak $(ARGS)
+	SOAK_HOURS=$${SOAK_HOURS:-4} $(BIN)/pytest -q --timeout 0 tests/soak $(ARGS)
 
 chaos: .venv/.dev ## The gateway killed 60 times under load, its database locked; `make test` does less of it
-	CHAOS_KILLS=$${CHAOS_KILLS:-60} CHAOS_LOCKED_S=$${CHAOS_LOCKED_S:-30} $(BIN)/pytest -q -s tests/chaos $(ARGS)
+	CHAOS_KILLS=$${CHAOS_KILLS:-60} CHAOS_LOCKED_S=$${CHAOS_LOCKED_S:-30} $(BIN)/pytest -q -s --timeout 0 tests/chaos $(ARGS)
 
 lock: .venv/.uv ## Resolve the newest allowed versions and write both locks
 	@rm -f uv.lock

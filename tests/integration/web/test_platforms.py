@@ -85,7 +85,7 @@ async def test_a_telegram_bot_is_connected_tried_and_disconnected(desktop: Deskt
     await _a_token_is_replaced(desktop, token)
     await desktop.card.get_by_label("Heard are").select_option("allowlist")
     (connection,) = (await desktop.gateway.get("/api/connections"))["connections"]
-    await expect(page.locator("#said")).to_contain_text("that holds from now on")
+    await expect(page.locator("#said")).to_contain_text("strangers are ignored: that holds from now on")
     found = await desktop.gateway.get(f"/api/connections/{connection['id']}")
     assert found["access"] == "allowlist"
     await page.get_by_role("button", name="Disconnect: @helper_bot").click()
