@@ -119,7 +119,7 @@ def _before_answers(page: ColumnElement[bool]) -> CTE:
     return asked.union_all(
         select(asked.c.account_id, asked.c.answer, passed.c.before_seq)
         .join(passed, (passed.c.account_id == asked.c.account_id) & (passed.c.seq == asked.c.seq))
-        .where(aside)
+        .where(aside, passed.c.before_seq < passed.c.seq)  # as `backwards` does it: this comes to an end
     )
 
 

@@ -100,6 +100,16 @@ async def test_how_fast_the_agent_answers(house: House) -> None:
     assert total["answer_p95_s"] == pytest.approx(30.0, rel=0.08)
 
 
+async def test_a_message_that_names_itself_as_the_one_before_ends_the_search(house: House) -> None:
+    owner = await house.owner()
+    await house.platform.write(owner.scope, "hello")
+    for words in ("of the gateway", "of the agent"):
+        await house.inbox.send(owner, SCRIPTED, words)
+    circle = "UPDATE messages SET before_seq = seq, sender_name = 'gateway' WHERE text = 'of the gateway'"
+    await house.database.write(lambda conn: conn.exec_driver_sql(circle))
+    assert (await used(house, owner))["total"]["answers"] == 0
+
+
 async def test_a_failure_is_one_as_long_as_it_was_not_made_good(house: House) -> None:
     owner = await house.owner()
     await house.platform.write(owner.scope, "hello")
