@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 UV_VERSION := 0.13.8
 PIP := $(UV) pip
 # Most of the tests' time is waiting for processes and browsers. A file's tests stay together.
-PARALLEL ?= -n 3 --dist loadfile
+PARALLEL ?= -n 3 --dist loadfile --max-worker-restart 0
 # What came from where stands in the locks; a new version never sneaks in.
 SYNC := $(PIP) sync -q --python $(BIN)/python --require-hashes
 SELF := $(PIP) install -q --python $(BIN)/python --no-deps -e .
