@@ -125,8 +125,8 @@ class Agents:
         if any(call.record.link == link for call in self._d.engine.of(listed.scope)):
             raise Conflict("A call is under way over this connection: hang up first", code="CALL_UNDER_WAY")
         if listed.scope != target:
-            await to_the_end(self._d.connections.hand_over(listed, target))
-            self._d.inbox.handed_over(link, listed.scope, target)
+            before = await to_the_end(self._d.connections.hand_over(listed, target))
+            self._d.inbox.handed_over(link, before, target)
             audit.info("connection %s given to %s by %s", listed.id, target.agent, _who(principal))
         return await self._told(principal, target.agent)
 

@@ -73,7 +73,8 @@ class Connections:
         self._d = deps
         self._verifications = Attempts(deps.clock, limit=20, window_s=60.0)
         self._turn = asyncio.Lock()
-        """Held while a link is closed and opened anew: a connection has one at a time."""
+        """Held while a connection is made, changes hands or goes, and its link with it: one after the other,
+        and each finds what the one before has left."""
         self._renewals = Renewals(deps.database, deps.box, deps.roster, self._renew)
         self._context: ContextOf | None = None
         deps.supervisor.watch(self._changed)
@@ -183,17 +184,21 @@ class Connections:
             await to_the_end(self._renew(listed, identity, settings))
         if access is not None:
             await self._d.database.write(partial(rows.set_access, connection=listed.id, access=access))
-            self._d.roster.put(replace(self._now(listed), access=access))
+            self._d.roster.put(replace(self._still_there(listed), access=access))
         audit.info("connection %s changed by %s", listed.id, _who(principal))
         return self._now(listed)
 
-    async def hand_over(self, listed: Listed, to: Scope) -> None:
-        """To another agent of the account, with its conversations. Raises `Conflict`."""
+    async def hand_over(self, listed: Listed, to: Scope) -> Scope:
+        """To another agent of the account, with its conversations. Whose it was: others may have given it
+        away meanwhile. Raises `Conflict` and `NotFound`."""
         async with self._turn:
-            await self._d.database.write(partial(rows.hand_over, listed=listed, to=to))
-            self._d.roster.put(replace(self._now(listed), scope=to))
-            if listed.kind is ConnectionKind.OWN:
-                await self._hold(self._now(listed))
+            listed = self._still_there(listed)
+            if listed.scope != to:
+                await self._d.database.write(partial(rows.hand_over, listed=listed, to=to))
+                self._d.roster.put(replace(self._now(listed), scope=to))
+                if listed.kind is ConnectionKind.OWN:
+                    await self._hold(self._now(listed))
+        return listed.scope
 
     async def remove(self, principal: Principal, connection: str) -> None:
         listed = self.get(principal.bounds, connection)
@@ -202,7 +207,9 @@ class Connections:
 
     async def forget(self, account: AccountId) -> None:
         """The account goes."""
-        for listed in self._d.roster.of_account(account):
+        async with self._turn:  # what is being made is there then
+            mine = self._d.roster.of_account(account)
+        for listed in mine:
             await to_the_end(self._remove(listed))
 
     async def test(self, principal: Principal, connection: str) -> dict[str, object]:
@@ -287,16 +294,18 @@ class Connections:
         return self._now(listed)
 
     async def _add(self, listed: Listed, settings: Mapping[str, str]) -> None:
-        await self._d.database.write(partial(rows.insert, box=self._d.box, listed=listed, settings=settings))
-        self._d.roster.put(listed)
-        await self._hold(listed)
+        store = partial(rows.insert, box=self._d.box, listed=listed, settings=settings)
+        async with self._turn:
+            await self._d.database.write(store)
+            self._d.roster.put(listed)
+            await self._hold(listed)
 
     async def _renew(self, listed: Listed, identity: Identity, settings: Mapping[str, str]) -> None:
         store = partial(
             rows.set_settings, box=self._d.box, listed=listed, identity=identity, settings=settings
         )
         async with self._turn:
-            self.get(Bounds(listed.scope.account, None), listed.id)  # it may have been removed meanwhile
+            self._still_there(listed)
             await self._d.database.write(store)
             self._d.roster.put(replace(self._now(listed), identity=identity))
             await self._hold(self._now(listed))
@@ -319,9 +328,11 @@ class Connections:
             log.warning("%s was not told that a bot is gone: %s", platform, type(error).__name__)
 
     async def _remove(self, listed: Listed) -> None:
-        settings = await self._settings(listed)
         async with self._turn:
-            await self._d.database.write(partial(rows.remove, listed=listed))
+            settings, now = await self._settings(listed), self._d.roster.get(listed.id)
+            if now is None:
+                return  # somebody else has removed it
+            await self._d.database.write(partial(rows.remove, listed=now))
             self._d.roster.remove(listed.id)
             if listed.kind is ConnectionKind.OWN:
                 await self._d.supervisor.drop(listed.platform, listed.id)
@@ -344,6 +355,10 @@ class Connections:
         )
         context = self._context(listed.platform, stored, settings)
         await self._d.supervisor.hold(listed.platform, listed.id, context)
+
+    def _still_there(self, listed: Listed) -> Listed:
+        """As it is now. Raises `NotFound` where it was removed meanwhile."""
+        return self.get(Bounds(listed.scope.account, None), listed.id)
 
     def _now(self, listed: Listed) -> Listed:
         return self._d.roster.get(listed.id) or listed

@@ -2,6 +2,8 @@
 
 import logging
 import secrets
+from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -52,19 +54,14 @@ class PairingLinks:
         """Pairs the person; on the shared bot that is what ties the account to it."""
         now = self._clock.now()
 
-        def store(conn: Connection) -> Listed | None:
+        def store(conn: Connection) -> tuple[Listed, bool] | None:
             scope = rows.spend_token(conn, link, token, now)
-            listed = None if scope is None else self._tie(conn, scope, link)
-            if listed is not None:
-                rows.pair(conn, listed, person, now)
-            return listed
+            return None if scope is None else self._paired(conn, scope, link, person, now)
 
         async def spend() -> Scope | None:
-            listed = await self._standings.change(store)
+            listed = await self._tied(store)
             if listed is None:
                 return None
-            if self._roster.get(listed.id) is None:
-                self._roster.put(listed)
             audit.info("a sender of %s was paired with %s by a link", link[0], listed.id)
             return listed.scope
 
@@ -74,18 +71,10 @@ class PairingLinks:
         """Pairs somebody who need bring no token. Raises `NotFound` when the connection is gone."""
         now = self._clock.now()
 
-        def store(conn: Connection) -> Listed | None:
-            listed = self._tie(conn, scope, link)
-            if listed is not None:
-                rows.pair(conn, listed, person, now)
-            return listed
-
         async def settle() -> Listed:
-            listed = await self._standings.change(store)
+            listed = await self._tied(lambda conn: self._paired(conn, scope, link, person, now))
             if listed is None:
                 raise NotFound("Connection not found", code="CONNECTION_NOT_FOUND")
-            if self._roster.get(listed.id) is None:
-                self._roster.put(listed)
             return listed
 
         return await to_the_end(settle())
@@ -93,13 +82,40 @@ class PairingLinks:
     async def scope_of(self, platform: Platform, sender: str) -> Scope | None:
         return await self._database.read(partial(rows.scope_of, platform=platform, sender=sender))
 
-    def _tie(self, conn: Connection, scope: Scope, link: tuple[Platform, ConnectionId]) -> Listed | None:
+    async def _tied(self, store: Callable[[Connection], tuple[Listed, bool] | None]) -> Listed | None:
+        tied = await self._standings.change(store)
+        if tied is None:
+            return None
+        listed, is_new = tied
+        if is_new:  # one that was there, and is not on the roster any more, was removed meanwhile
+            self._roster.put(listed)
+        return listed
+
+    def _paired(
+        self,
+        conn: Connection,
+        scope: Scope,
+        link: tuple[Platform, ConnectionId],
+        person: Person,
+        now: datetime,
+    ) -> tuple[Listed, bool] | None:
+        """With which connection, and whether it is new; None where it is gone."""
+        known = self._known(conn, scope, link)
+        if known is None and link[1] != COMMON:
+            return None
+        listed = known or self._tie(conn, scope, link[0])
+        rows.pair(conn, listed, person, now)
+        return listed, known is None
+
+    @staticmethod
+    def _known(conn: Connection, scope: Scope, link: tuple[Platform, ConnectionId]) -> Listed | None:
         platform, connection = link
         if connection != COMMON:
             return connection_rows.find(conn, connection)
-        known = connection_rows.shared(conn, scope, platform)
-        if known is not None:
-            return known
+        return connection_rows.shared(conn, scope, platform)
+
+    def _tie(self, conn: Connection, scope: Scope, platform: Platform) -> Listed:
+        """The agent has none with the shared bot yet."""
         listed = Listed(
             new_connection_id(),
             scope,

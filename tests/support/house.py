@@ -178,13 +178,14 @@ async def open_house(
     reply_timeout_s: float = 0,
     grace_s: float = GRACE_S,
     secret: str = "a secret of the tests",
+    database: Database | None = None,
 ) -> AsyncGenerator[House]:
     """Everything started as the gateway does it, and stopped in its order.
 
     With `shared`, the platform of `bots` has one for everybody. The reply clock runs for those who test it:
     nobody else has to reckon with its indicator.
     """
-    database = Database(database_path)
+    database = database or Database(database_path)
     try:
         files_root, platform = database_path.parent / "files", platform or ScriptedConnector()
         bots = bots or ScriptedBots()
