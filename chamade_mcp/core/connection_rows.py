@@ -108,9 +108,10 @@ def set_state(conn: Connection, connection: ConnectionId, state: ConnectionState
 
 
 def remove(conn: Connection, listed: Listed) -> None:
-    """Its conversations stay to be read, and nobody can be written to in them any more."""
+    """Its conversations stay to be read, and nobody can be written to in them any more; a link that was to
+    pair somebody by it is void."""
     conn.execute(delete(connections).where(connections.c.id == listed.id))
-    conn.execute(delete(pairing_tokens).where(pairing_tokens.c.connection_id == listed.id))
+    conn.execute(delete(pairing_tokens).where(_tokens(listed)))
     conn.execute(update(conversations).where(_conversations(listed, listed.scope)).values(status=dms.CLOSED))
 
 
@@ -132,7 +133,7 @@ def hand_over(conn: Connection, listed: Listed, to: Scope) -> None:
             platform=listed.platform,
         )
     conn.execute(update(connections).where(connections.c.id == listed.id).values(agent_id=to.agent))
-    conn.execute(delete(pairing_tokens).where(pairing_tokens.c.connection_id == listed.id))
+    conn.execute(delete(pairing_tokens).where(_tokens(listed)))
     mine = _conversations(listed, listed.scope)
     known = select(conversations.c.id).where(mine)
     # An agent's operator is one of its own conversations.
@@ -149,6 +150,14 @@ def _conversations(listed: Listed, scope: Scope) -> ColumnElement[bool]:
         & (conversations.c.agent_id == scope.agent)
         & (conversations.c.platform == listed.platform)
         & (conversations.c.connection_id == listed.link)
+    )
+
+
+def _tokens(listed: Listed) -> ColumnElement[bool]:
+    return (
+        (pairing_tokens.c.agent_id == listed.scope.agent)
+        & (pairing_tokens.c.platform == listed.platform)
+        & (pairing_tokens.c.connection_id == listed.link)
     )
 
 

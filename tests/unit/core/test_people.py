@@ -4,9 +4,11 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
+from chamade_mcp.core import agent_rows
 from chamade_mcp.kit.testing_bots import BOTS
-from chamade_mcp.model.access import Principal
+from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.connections import Access, Standing
 from chamade_mcp.model.ids import COMMON
 from tests.support.bots import texts
@@ -74,3 +76,28 @@ async def test_one_who_is_taken_back_is_a_stranger_to_the_shared_bot(shared: Hou
     await shared.bots.write(COMMON, "two")
     assert await shared.pairing_links.of(BOTS).scope_of("alice") is None
     assert shared.bots.sent == [], "the shared bot hands out no codes: it would not know whose"
+
+
+async def test_a_link_is_void_once_the_agent_has_left_the_shared_bot(shared: House) -> None:
+    owner = await shared.owner()
+    await shared.bots.write(COMMON, f"/start {await link_of(shared, owner)}")
+    later = await link_of(shared, owner)
+    (tie,) = shared.connections.list(owner.scope)
+    await shared.connections.remove(owner, tie.id)
+    await shared.bots.write(COMMON, f"/start {later}", sender="mallory")
+    assert shared.connections.list(owner.scope) == []
+
+
+async def test_a_link_is_void_once_the_shared_bots_people_are_another_agents(shared: House) -> None:
+    owner = await shared.owner()
+    await shared.bots.write(COMMON, f"/start {await link_of(shared, owner)}")
+    later = await link_of(shared, owner)
+    (tie,) = shared.connections.list(owner.scope)
+
+    def make(conn: Connection) -> Scope:
+        return Scope(owner.account, agent_rows.insert(conn, owner.account, "Other", shared.clock.now()))
+
+    other = await shared.database.write(make)
+    await shared.connections.hand_over(tie, other)
+    await shared.bots.write(COMMON, f"/start {later}", sender="mallory")
+    assert [one.scope for one in shared.connections.every()] == [other]
