@@ -169,7 +169,8 @@ class Courier:
             return
         self._replies.answered(errand.whom.conversation)
         message = errand.outgoing.key
-        hold = partial(self._windows.hold, message=message, states=(DeliveryState.PENDING,))
+        platform, states = errand.whom.platform, (DeliveryState.PENDING,)
+        hold = partial(self._windows.hold, platform=platform, message=message, states=states)
         await self._d.database.write(hold)
         self._windows.ask(errand.whom, message)
 

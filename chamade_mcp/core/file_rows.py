@@ -4,6 +4,7 @@ A row comes before its bytes and has no size until they are there: a crash in be
 expires, and the bytes go with it.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -43,6 +44,12 @@ def change(conn: Connection, file: str, **values: Any) -> Row[Any] | None:
     return conn.execute(
         update(files).where(files.c.id == file).values(**values).returning(files)
     ).one_or_none()
+
+
+def keep_until(conn: Connection, these: Sequence[FileId], moment: datetime) -> None:
+    """Files that would expire before then."""
+    early = files.c.id.in_(these) & (files.c.expires_at < moment)
+    conn.execute(update(files).where(early).values(expires_at=moment))
 
 
 def cold(conn: Connection, before: datetime) -> list[str]:

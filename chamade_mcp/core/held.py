@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, select, 
 from chamade_mcp.core import dms, sent
 from chamade_mcp.kit.clock import iso
 from chamade_mcp.kit.manifest import Window
-from chamade_mcp.model.ids import ConversationId, Platform
+from chamade_mcp.model.ids import ConversationId, FileId, Platform
 from chamade_mcp.model.messages import DeliveryState
 from chamade_mcp.store.prepared import Prepared
 from chamade_mcp.store.schema import conversations, messages
@@ -58,6 +58,12 @@ def hold(conn: Connection, message: str, states: Sequence[DeliveryState]) -> boo
     """The platform says that the window is closed. Whether the message, in one of `states`, is held now."""
     held = update(messages).where(messages.c.id == message, messages.c.status.in_(states))
     return conn.execute(held.values(status=DeliveryState.PENDING, held=True, detail=None)).rowcount == 1
+
+
+def files_of(conn: Connection, held: Sequence[str]) -> list[FileId]:
+    """What goes with them."""
+    rows = conn.execute(select(messages.c.attachments).where(messages.c.id.in_(held)))
+    return [FileId(one["file_id"]) for row in rows for one in row.attachments]
 
 
 def is_held(conn: Connection, message: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row
 
-from chamade_mcp.core import dms, event_log, held
+from chamade_mcp.core import dms, event_log, file_rows, held
 from chamade_mcp.core.dm_events import dm_event
 from chamade_mcp.core.held import Released
 from chamade_mcp.core.inbox_deps import InboxDeps
@@ -101,6 +101,8 @@ class Windows:
             return False
         held_now = held.hold_if_closed(conn, window, whom.conversation, new, self._time.now())
         self._quiet = self._quiet and not held_now
+        if held_now:
+            self._keep_files(conn, window, new)
         return held_now
 
     def hold_again(self, conn: Connection, place: Row[Any], row: Row[Any], fact: DeliveryChanged) -> bool:
@@ -114,12 +116,22 @@ class Windows:
             return False
         if dms.heard_since(conn, row):
             return False
-        return self.hold(conn, row.id, (DeliveryState.SENT, DeliveryState.UNKNOWN))
+        return self.hold(conn, place.platform, row.id, (DeliveryState.SENT, DeliveryState.UNKNOWN))
 
-    def hold(self, conn: Connection, message: str, states: Sequence[DeliveryState]) -> bool:
+    def hold(
+        self, conn: Connection, platform: Platform, message: str, states: Sequence[DeliveryState]
+    ) -> bool:
         """The platform says that the window is closed. Whether the message, in one of `states`, waits now."""
         self._quiet = False
-        return held.hold(conn, message, states)
+        held_now, window = held.hold(conn, message, states), self.of(platform)
+        if held_now and window is not None:
+            self._keep_files(conn, window, [message])
+        return held_now
+
+    def _keep_files(self, conn: Connection, window: Window, messages: Sequence[str]) -> None:
+        """What waits goes out with its files, whenever that is."""
+        until = self._d.clock.now() + timedelta(seconds=window.keep_s)
+        file_rows.keep_until(conn, held.files_of(conn, messages), until)
 
     def queued(self, conn: Connection, whom: Correspondent, messages: Sequence[str]) -> dict[str, Any]:
         """What a send is told of messages that wait for the person (CONTRACT section 4.4)."""

@@ -18,7 +18,7 @@ from chamade_mcp.kit.connector import PlatformUnavailable, WindowClosed
 from chamade_mcp.kit.manifest import Window
 from chamade_mcp.kit.testing import ScriptedConnector
 from chamade_mcp.model.access import Principal
-from chamade_mcp.model.errors import PlatformRefused
+from chamade_mcp.model.errors import NotFound, PlatformRefused
 from chamade_mcp.model.events import START
 from chamade_mcp.model.facts import DeliveryChanged
 from chamade_mcp.model.ids import ConversationRef, Platform
@@ -79,6 +79,12 @@ def said(house: House) -> list[str]:
     return [outgoing.text for _, outgoing in house.platform.delivered]
 
 
+async def read(house: House, outgoing: Outgoing) -> bytes:
+    """As the connector does that sends it."""
+    content = await house.files.open(outgoing.attachments[0])
+    return b"".join([chunk async for chunk in content.chunks])
+
+
 def nudges(house: House) -> list[tuple[str, str]]:
     """Whom, and what they were shown."""
     return list(house.platform.messages.nudged.values())
@@ -129,6 +135,35 @@ async def test_the_window_is_shown(house: House, owner: Principal) -> None:
     opened = (await conversation(house, owner))["whatsapp_window"]
     assert (opened["open"], opened["pending_count"]) == (True, 0)
     assert opened["last_inbound_at"] > last
+
+
+@requirement("R-110", "R-112")
+async def test_what_is_held_keeps_its_files_as_long_as_it_may_wait(house: House, owner: Principal) -> None:
+    upload = await house.files.upload_base64(owner.scope, FILE["bytes_b64"], FILE["name"], FILE["mime"])
+    await send(house, owner, "here", attachments=[{"file_id": upload["file_id"]}])
+    await house.clock.advance(6 * DAY_S)
+    await house.files.sweep()
+    await house.platform.write(owner.scope, "here I am")
+    [(_, outgoing)] = house.platform.delivered
+    assert await read(house, outgoing) == b"abc"
+    await house.clock.advance(DAY_S)
+    await house.files.sweep()
+    with pytest.raises(NotFound):
+        await read(house, outgoing)
+
+
+async def test_what_the_platform_holds_keeps_its_files_too(house: House) -> None:
+    owner = await house.owner()
+    await house.platform.write(owner.scope, "hello")
+    house.platform.script.send_error = WindowClosed()
+    await house.inbox.send(owner, WHATSAPP, "", attachments=[FILE])
+    await until(lambda: len(nudges(house)) == 1)
+    house.platform.script.send_error = None
+    await house.clock.advance(6 * DAY_S)
+    await house.files.sweep()
+    await house.platform.write(owner.scope, "here I am")
+    [(_, outgoing)] = house.platform.delivered
+    assert await read(house, outgoing) == b"abc"
 
 
 @requirement("R-113", "R-114")
@@ -433,7 +468,8 @@ async def test_it_is_known_when_nothing_waits(house: House, owner: Principal) ->
     assert not windows.nothing_waits()
     windows.start()
     await until(windows.nothing_waits)
-    await house.database.write(partial(windows.hold, message="msg_none", states=(DeliveryState.SENT,)))
+    closed = partial(windows.hold, platform=WHATSAPP, message="msg_none", states=(DeliveryState.SENT,))
+    await house.database.write(closed)
     assert not windows.nothing_waits()
     await house.clock.advance(LOOKS_EVERY_S)
     await until(windows.nothing_waits)
