@@ -21,7 +21,8 @@ def add(conn: Connection, scope: Scope, **values: Any) -> None:
 
 
 def keep(conn: Connection, scope: Scope, now: datetime, **values: Any) -> Row[Any]:
-    """A file that its platform keeps: the one that is known by this `source_ref`, or a new one."""
+    """A file that its platform keeps: the one that is known by this `source_ref`, as if it came now, or a new
+    one."""
     same = (
         (files.c.account_id == scope.account)
         & (files.c.source_ref == values["source_ref"])
@@ -29,7 +30,9 @@ def keep(conn: Connection, scope: Scope, now: datetime, **values: Any) -> Row[An
         & (files.c.platform == values["platform"])
         & (files.c.connection_id == values["connection_id"])
     )
-    known = conn.execute(select(files).where(same, files.c.expires_at > now).limit(1)).one_or_none()
+    anew = {name: values[name] for name in ("created_at", "expires_at")}
+    again = update(files).where(same, files.c.expires_at > now).values(**anew)
+    known = conn.execute(again.returning(files)).first()
     if known is not None:
         return known
     own = {"account_id": scope.account, "agent_id": scope.agent}

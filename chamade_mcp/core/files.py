@@ -6,7 +6,7 @@ import binascii
 import logging
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -126,15 +126,14 @@ class Files:
         mime: str,
         size_bytes: int | None,
     ) -> Attachment:
-        """A file that a person sent and their platform keeps, for 30 days; the same `ref` again is the same
-        file."""
+        """A file that a person sent and their platform keeps, for 30 days from now; the same `ref` again is
+        the same file."""
         now = self._d.clock.now()
         values = self._fresh(new_file_id(), clean_name(name), clean_mime(mime), now + RECEIVED_LIFE)
         values |= {"platform": link[0], "connection_id": link[1], "source_ref": ref}
         values |= {"size_bytes": size_bytes or 0}
-        return self._to_attachment(
-            await self._d.database.write(partial(file_rows.keep, scope=scope, now=now, **values))
-        )
+        row = await self._d.database.write(partial(file_rows.keep, scope=scope, now=now, **values))
+        return replace(self._to_attachment(row), known=row.id != values["id"])
 
     async def reserve(self, scope: Scope, name: str, mime: str) -> dict[str, object]:
         """A place for one upload without a key, within 5 minutes."""
@@ -235,9 +234,11 @@ class Files:
         return self._d.blobs.read(file.id, start, end)
 
     async def discard(self, scope: Scope, attachments: Sequence[Attachment]) -> None:
-        """What came with words that nobody was told of."""
+        """What came with words that nobody was told of, and with no others before."""
         mine = files.c.account_id == scope.account
         for attachment in attachments:
+            if attachment.known:
+                continue
             which = mine & (files.c.id == attachment.file_id)
             if await self._d.database.read(partial(_find, which=which)) is not None:
                 await self._discard(attachment.file_id)

@@ -1,7 +1,7 @@
 """Messages and files as every layer below the API sees them."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -17,6 +17,8 @@ class Attachment:
     size_bytes: int
     url: str
     file_id: FileId
+    known: bool = field(default=False, compare=False)
+    """It came with another message before."""
 
     def to_wire(self) -> dict[str, object]:
         """The shape of CONTRACT section 4.3."""

@@ -8,14 +8,15 @@ from sqlalchemy import select
 
 from chamade_mcp.core.files import RECEIVED_LIFE
 from chamade_mcp.core.hot_cache import HOT_LIFE, HotCache, HotCacheDeps
+from chamade_mcp.core.retention import Retention
 from chamade_mcp.core.roster import Listed
 from chamade_mcp.kit.testing_bots import ScriptedBot
 from chamade_mcp.model.access import Principal
-from chamade_mcp.model.connections import Access
-from chamade_mcp.model.errors import Gone, Unavailable
+from chamade_mcp.model.connections import Access, Standing
+from chamade_mcp.model.errors import Gone, NotFound, Unavailable
 from chamade_mcp.model.messages import Attachment
 from chamade_mcp.store import schema
-from tests.support.bots import connected
+from tests.support.bots import connected, texts
 from tests.support.house import FILE_CAP, FILE_QUOTA, House
 from tests.support.requirement import requirement
 from tests.support.waiting import until
@@ -97,6 +98,38 @@ async def test_the_same_file_told_again_is_the_same(house: House) -> None:
     first = await keep(house, owner, listed)
     assert await keep(house, owner, listed) == first
     assert await keep(house, other, await connected(house, other, "another")) != first
+
+
+async def test_a_file_told_again_lasts_from_then_on(house: House) -> None:
+    owner = await house.owner()
+    listed = await connected(house, owner)
+    house.bots.kept["file-1"] = PNG
+    first = await keep(house, owner, listed)
+    await house.clock.advance((RECEIVED_LIFE - timedelta(days=1)).total_seconds())
+    assert await keep(house, owner, listed) == first
+    await house.clock.advance(timedelta(days=2).total_seconds())
+    assert await content(house, first) == PNG
+    retention = Retention(house.database, house.clock, house.inbox.messages_removed)
+    await retention.change(owner, {"files_days": 7})
+    await retention.sweep()
+    assert await content(house, first) == PNG
+
+
+async def test_a_stranger_who_sends_the_same_file_takes_it_from_nobody(house: House) -> None:
+    owner = await house.owner()
+    listed = await connected(house, owner)
+    house.bots.kept |= {"file-1": PNG, "file-2": PNG}
+    await house.bots.write(listed.id, "let me in")
+    [request] = await house.pairings.page(owner, state=Standing.PENDING)
+    await house.pairings.approve(owner, str(request["id"]))
+    mine = await keep(house, owner, listed)
+    await house.bots.write(listed.id, "look", attachments=(mine,))
+    theirs = await keep(house, owner, listed), await keep(house, owner, listed, "file-2")
+    await house.bots.write(listed.id, "mine, too", sender="mallory", attachments=theirs)
+    assert await texts(house, owner) == ["look"]
+    assert await content(house, mine) == PNG
+    with pytest.raises(NotFound):
+        await content(house, theirs[1])
 
 
 @requirement("R-140")
