@@ -34,7 +34,7 @@ def retry_after_s(header: str | None, now: datetime) -> float:
         return float(header[:9])
     try:
         return max(0.0, (parsedate_to_datetime(header) - now).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return 0.0
 
 

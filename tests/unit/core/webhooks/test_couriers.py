@@ -297,3 +297,13 @@ async def test_after_a_restart_the_rest_goes_out(house: House, endpoint: Endpoin
     await house.clock.advance(31)
     assert sorted({arrived.seq for arrived in await endpoint.arrived(9)}) == [1, 2, 3, 4, 5]
     assert len(await endpoint.settled("delivered", 5)) == 5
+
+
+@pytest.mark.parametrize("retry_after", ["1 Jan 99999999999999999999 00:00:00 GMT"])
+async def test_a_retry_after_of_no_sense_counts_for_nothing(
+    house: House, endpoint: Endpoint, retry_after: str
+) -> None:
+    house.receiver.says(endpoint.host, 503, retry_after=retry_after)
+    await endpoint.happen()
+    (delivery,) = await endpoint.attempted(1)
+    assert [a["status"] for a in delivery["attempts"]] == [503]

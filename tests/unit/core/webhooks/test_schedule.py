@@ -46,6 +46,7 @@ def test_a_receiver_may_ask_for_more_patience_and_not_for_less() -> None:
         ("١٢", 0),
         ("soon", 0),
         ("", 0),
+        ("1 Jan 99999999999999999999 00:00:00 GMT", 0),
     ],
 )
 def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float) -> None:
