@@ -156,9 +156,7 @@ class _Courier:
         try:
             async with self._d.slots:
                 attempt = await self._d.carrier.carry(target, due.id, due.body)
-            settle = partial(
-                outcomes.settle, webhook=self._webhook, due=due, attempt=attempt, now=self._d.time.now()
-            )
+            settle = partial(outcomes.settle, target=target, due=due, attempt=attempt, now=self._d.time.now())
             self._d.hub.announce(await to_the_end(self._d.database.write(settle)))
         except GatewayError as error:
             # It counts as under way until its lease is over, then it is tried again.

@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, case, delete, func, select, update
 
 from chamade_mcp.core import event_log
 from chamade_mcp.core.limits import Attempts
@@ -143,6 +143,9 @@ class Webhooks:
             "status": status,
         }
         values: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+        if url is not None:  # it was another that failed
+            same = webhooks.c.url == url
+            values |= {m: case((same, webhooks.c[m]), else_=None) for m in ("failing_since", "failed_at")}
         if status is WebhookStatus.ACTIVE:
             values |= {"reason": None, "failing_since": None, "failed_at": None}
         return await self._update(principal.scope, webhook, values)

@@ -7,11 +7,11 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, delete, func, or_, select, update
 
 from chamade_mcp.core import event_log
-from chamade_mcp.core.webhooks.records import Attempt, Due, Progress, WebhookStatus
+from chamade_mcp.core.webhooks.records import Attempt, Due, Progress, Target, WebhookStatus
 from chamade_mcp.core.webhooks.schedule import DISABLED_AFTER, failing_since, pause_after
 from chamade_mcp.kit.clock import iso
 from chamade_mcp.model.events import Envelope, Event, EventType
-from chamade_mcp.model.ids import AccountId, AgentId, WebhookDeliveryId, WebhookId
+from chamade_mcp.model.ids import AccountId, AgentId, WebhookDeliveryId
 from chamade_mcp.store.schema import webhook_attempts, webhook_deliveries, webhooks
 
 _GONE: Final = 410
@@ -23,10 +23,11 @@ _UNSENT_KEPT: Final = timedelta(days=7)
 _d = webhook_deliveries.c
 
 
-def settle(conn: Connection, webhook: WebhookId, due: Due, attempt: Attempt, now: datetime) -> list[Envelope]:
+def settle(conn: Connection, target: Target, due: Due, attempt: Attempt, now: datetime) -> list[Envelope]:
     """Notes the attempt and what follows from it. The events that this made are to be announced."""
     query = select(webhooks).join(webhook_deliveries, _d.webhook_id == webhooks.c.id)
-    row = conn.execute(query.where(_d.id == due.id, webhooks.c.id == webhook).with_for_update()).one_or_none()
+    mine = _d.id == due.id, webhooks.c.id == target.webhook
+    row = conn.execute(query.where(*mine).with_for_update()).one_or_none()
     if row is None:  # endpoint, account or history went meanwhile
         return []
     note(conn, AccountId(row.account_id), due.id, attempt)
@@ -34,6 +35,10 @@ def settle(conn: Connection, webhook: WebhookId, due: Due, attempt: Attempt, now
         _end(conn, due, Progress.DELIVERED, now)
         if row.failing_since is not None:
             _change(conn, row, failing_since=None, failed_at=None)
+        return []
+    if due.body is not None and row.url != target.url:
+        # It has moved meanwhile: what is said where it was, is not said by the address it has now.
+        conn.execute(update(webhook_deliveries).where(_d.id == due.id).values(next_at=now))
         return []
     pause = pause_after(due.attempts + 1, attempt.retry_after_s)
     if due.body is None or attempt.status == _GONE or pause is None:

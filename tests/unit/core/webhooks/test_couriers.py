@@ -1,6 +1,7 @@
 """What happens arrives at the endpoints, in the end, whatever they answer meanwhile."""
 
 import asyncio
+from dataclasses import replace
 
 import httpx2
 import pytest
@@ -297,6 +298,36 @@ async def test_after_a_restart_the_rest_goes_out(house: House, endpoint: Endpoin
     await house.clock.advance(31)
     assert sorted({arrived.seq for arrived in await endpoint.arrived(9)}) == [1, 2, 3, 4, 5]
     assert len(await endpoint.settled("delivered", 5)) == 5
+
+
+async def test_what_an_address_says_after_it_was_changed_is_not_said_by_the_new_one(
+    house: House, endpoint: Endpoint
+) -> None:
+    hold = asyncio.Event()
+
+    async def answer(_: Arrived) -> httpx2.Response:
+        await hold.wait()
+        return httpx2.Response(410, stream=httpx2.ByteStream(b""))
+
+    house.receiver.answers[endpoint.host] = answer
+    seq = await endpoint.happen()
+    await endpoint.arrived(1)
+    await house.webhooks.change(endpoint.owner, endpoint.id, url="https://moved.example/hook")
+    hold.set()
+    moved = replace(endpoint, host="moved.example")
+    assert [arrived.seq for arrived in await moved.arrived(1)] == [seq]
+    (delivery,) = await endpoint.settled("delivered")
+    assert [a["status"] for a in delivery["attempts"]] == [410, 204]
+    assert (await house.webhooks.get(endpoint.owner, endpoint.id))["status"] == "active"
+
+
+async def test_a_new_address_has_not_failed_yet(house: House, endpoint: Endpoint) -> None:
+    house.receiver.says(endpoint.host, 500)
+    await endpoint.happen()
+    await endpoint.attempted(1)
+    assert (await house.webhooks.get(endpoint.owner, endpoint.id))["failing_since"]
+    changed = await house.webhooks.change(endpoint.owner, endpoint.id, url="https://moved.example/hook")
+    assert changed["failing_since"] is None
 
 
 @pytest.mark.parametrize("retry_after", ["1 Jan 99999999999999999999 00:00:00 GMT"])
