@@ -121,10 +121,14 @@ def _claim(
 ) -> list[Due]:
     lanes = {lane for lane in busy.values() if lane}
     due: list[Due] = []
-    for one in _ready(conn, row, now, busy, lanes, room * 4):
-        if len(due) < room and one.lane not in lanes:
-            due.append(_due(one))
-            lanes |= {one.lane} - {""}
+    taken = set(busy)
+    # Again and again: of one conversation there may be more than all that is looked at in one go.
+    while len(due) < room and (found := _ready(conn, row, now, taken, lanes, room * 4)):
+        for one in found:
+            if len(due) < room and one.lane not in lanes:
+                due.append(_due(one))
+                taken.add(due[-1].id)
+                lanes |= {one.lane} - {""}
     if due:
         claimed = _d.id.in_([one.id for one in due])
         conn.execute(update(webhook_deliveries).where(claimed).values(next_at=now + LEASE))

@@ -330,6 +330,25 @@ async def test_a_new_address_has_not_failed_yet(house: House, endpoint: Endpoint
     assert changed["failing_since"] is None
 
 
+async def test_a_long_conversation_that_is_stuck_holds_up_no_other(house: House, endpoint: Endpoint) -> None:
+    hold = asyncio.Event()
+
+    async def answer(arrived: Arrived) -> httpx2.Response:
+        if arrived.body["conversation_id"] == "stuck":
+            await hold.wait()
+        return httpx2.Response(200, stream=httpx2.ByteStream(b""))
+
+    house.receiver.answers[endpoint.host] = answer
+    await house.webhooks.leave(endpoint.owner.account)
+    for _ in range(100):
+        await endpoint.happen(conversation="stuck")
+    await endpoint.happen(conversation="fine")
+    await house.webhooks.start()
+    arrived = await endpoint.arrived(2)
+    hold.set()
+    assert {one.body["conversation_id"] for one in arrived} == {"stuck", "fine"}
+
+
 @pytest.mark.parametrize("retry_after", ["1 Jan 99999999999999999999 00:00:00 GMT"])
 async def test_a_retry_after_of_no_sense_counts_for_nothing(
     house: House, endpoint: Endpoint, retry_after: str
