@@ -7,7 +7,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, delete, func, or_, select, update
 
 from chamade_mcp.core import event_log
-from chamade_mcp.core.webhooks.records import Attempt, Due, Progress, Target, WebhookStatus
+from chamade_mcp.core.webhooks.queue import gap, pending
+from chamade_mcp.core.webhooks.records import RESET_TYPE, Attempt, Due, Progress, Target, WebhookStatus
 from chamade_mcp.core.webhooks.schedule import DISABLED_AFTER, failing_since, pause_after
 from chamade_mcp.kit.clock import iso
 from chamade_mcp.model.events import Envelope, Event, EventType
@@ -47,6 +48,7 @@ def settle(conn: Connection, target: Target, due: Due, attempt: Attempt, now: da
         later = {"attempts": due.attempts + 1, "next_at": now + timedelta(seconds=pause)}
         conn.execute(update(webhook_deliveries).where(_d.id == due.id).values(later))
     if due.body is None:  # no fault of the receiver's
+        _tell_gap(conn, row, now)
         return []
     since = failing_since(row.failing_since, row.failed_at, now)
     _change(conn, row, failing_since=since, failed_at=now)
@@ -89,6 +91,15 @@ def attempts_of(conn: Connection, account: AccountId, deliveries: Sequence[str])
     for row in conn.execute(query.order_by(a.delivery_id, a.number)):
         found[row.delivery_id].append(row)
     return found
+
+
+def _tell_gap(conn: Connection, row: Row[Any], now: datetime) -> None:
+    """Once for all that went by age before that is out."""
+    told = select(_d.id).where(pending(row), _d.seq.is_(None), _d.type == RESET_TYPE)
+    # From the end of the index on: what went by age has been due for long.
+    if conn.execute(told.order_by(_d.next_at.desc()).limit(1)).first() is None:
+        oldest, newest = event_log.kept(conn, AccountId(row.account_id))
+        conn.execute(webhook_deliveries.insert().values(gap(row, oldest, newest, now)))
 
 
 def _end(conn: Connection, due: Due, state: Progress, now: datetime) -> None:

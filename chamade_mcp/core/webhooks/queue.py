@@ -51,7 +51,7 @@ def take(
     room = (1 if row.failing_since else width) - len(busy)
     due = _claim(conn, row, now, busy, room) if room > 0 else []
     later = select(func.min(_d.next_at)).where(
-        _pending(row), _d.next_at > now, _d.id.not_in([*busy, *(one.id for one in due)])
+        pending(row), _d.next_at > now, _d.id.not_in([*busy, *(one.id for one in due)])
     )
     return Taken(target_of(row, now), due, conn.execute(later).scalar_one(), more=more)
 
@@ -93,7 +93,7 @@ def _take_up(conn: Connection, row: Row[Any], now: datetime) -> bool:
         .limit(_PAGE)
     ).all()
     first, reached = (page[0].seq, page[-1].seq) if page else (row.event_seq + 1, row.event_seq)
-    made = [_gap(row, first, now)] if first != row.position + 1 else []
+    made = [gap(row, first, row.event_seq, now)] if first != row.position + 1 else []
     made += [
         # What is kept of an event goes at the event's age.
         new_delivery(row, event.type, event.created_at, due_at=now, seq=event.seq, lane=_lane(event.payload))
@@ -106,8 +106,9 @@ def _take_up(conn: Connection, row: Row[Any], now: datetime) -> bool:
     return len(page) == _PAGE
 
 
-def _gap(row: Row[Any], oldest: int, now: datetime) -> dict[str, Any]:
-    told = {"type": RESET_TYPE, "timestamp": iso(now), "oldest": oldest, "newest": row.event_seq}
+def gap(row: Row[Any], oldest: int, newest: int, now: datetime) -> dict[str, Any]:
+    """The values of a delivery that tells the endpoint of `row` that events before `oldest` went by age."""
+    told = {"type": RESET_TYPE, "timestamp": iso(now), "oldest": oldest, "newest": newest}
     notice = {**told, "detail": _GAP, "seq": oldest - 1}
     return new_delivery(row, RESET_TYPE, now, due_at=now, notice=notice)
 
@@ -144,7 +145,7 @@ def _ready(
     limit: int,
 ) -> Sequence[Row[*tuple[Any, ...]]]:
     free = or_(_d.lane == "", _d.lane.not_in(lanes))
-    query = _DUE.where(_pending(row), _d.next_at <= now, _d.id.not_in(busy), free)
+    query = _DUE.where(pending(row), _d.next_at <= now, _d.id.not_in(busy), free)
     return conn.execute(query.order_by(_d.next_at, _d.seq).limit(limit)).all()
 
 
@@ -155,7 +156,7 @@ def _due(row: Row[*tuple[Any, ...]]) -> Due:
     return Due(WebhookDeliveryId(row.id), row.lane, row.attempts, body)
 
 
-def _pending(row: Row[Any]) -> ColumnElement[bool]:
+def pending(row: Row[Any]) -> ColumnElement[bool]:
     # Literally as the index of what is pending says it, or it is not used.
     return and_(_d.webhook_id == row.id, _d.state == literal_column(f"'{Progress.PENDING}'"))
 

@@ -223,9 +223,10 @@ async def test_a_delivery_whose_event_is_gone_fails_and_is_nobodys_fault(
     house.receiver.works(endpoint.host)
     await endpoint.forget_events(1)
     await house.clock.advance(6)
-    (delivery,) = await endpoint.settled("failed")
+    *_, delivery = await endpoint.settled("failed")
     assert delivery["attempts"][-1]["error"] == "The event is no longer kept"
-    assert len(house.receiver.arrived) == 1
+    assert (await house.webhooks.get(endpoint.owner, endpoint.id))["status"] == "active"
+    assert [arrived.body["type"] for arrived in await endpoint.arrived(2)] == ["dm_chat", "reset"]
 
 
 async def test_only_the_agents_own_events_of_the_types_it_asked_for(house: House, endpoint: Endpoint) -> None:
@@ -328,6 +329,24 @@ async def test_a_new_address_has_not_failed_yet(house: House, endpoint: Endpoint
     assert (await house.webhooks.get(endpoint.owner, endpoint.id))["failing_since"]
     changed = await house.webhooks.change(endpoint.owner, endpoint.id, url="https://moved.example/hook")
     assert changed["failing_since"] is None
+
+
+async def test_of_what_waited_and_went_by_age_one_is_told_as_of_a_gap(
+    house: House, endpoint: Endpoint
+) -> None:
+    house.receiver.says(endpoint.host, 500)
+    for n in range(3):
+        await endpoint.happen(conversation=f"conv_{n}")
+    await endpoint.attempted(3)
+    await endpoint.change(status="paused")
+    house.receiver.arrived.clear()
+    house.receiver.works(endpoint.host)
+    await endpoint.forget_events(3)
+    await house.clock.advance(DAY_S)
+    await endpoint.change(status="active")
+    await endpoint.settled("failed", 3)
+    await endpoint.settled("delivered")
+    assert [arrived.body["type"] for arrived in house.receiver.arrived] == ["reset"]
 
 
 async def test_a_long_conversation_that_is_stuck_holds_up_no_other(house: House, endpoint: Endpoint) -> None:
