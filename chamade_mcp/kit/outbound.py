@@ -158,7 +158,8 @@ class Outbound:
         timeout_s: float,
         trusted: Collection[str] = (),
     ) -> Fetched:
-        """Sends `body` over https, once. Of the answer's body there is what fits into `cut_bytes`, roughly.
+        """Sends `body` over https, once. Of the answer's body there is what fits into `cut_bytes`, roughly;
+        nothing of a compressed one.
 
         `trusted` are the hosts, as `host` or `host:port`, that may be reached over http, too, and wherever
         they are. Raises `Refused` or `Failed`. Answers of any status are given back; a redirect is one.
@@ -167,10 +168,11 @@ class Outbound:
         asking = _Asking("POST", headers, body)
         async with _deadline(timeout_s, target.host), self._open(target, asking) as response:
             start = bytearray()
-            async for chunk in _chunks(response, target.host):
-                start += chunk[:cut_bytes]
-                if len(start) >= cut_bytes:
-                    break
+            if not _is_compressed(response):
+                async for chunk in _chunks(response, target.host):
+                    start += chunk[:cut_bytes]
+                    if len(start) >= cut_bytes:
+                        break
             return Fetched(response.status_code, _headers(response), bytes(start[:cut_bytes]))
 
     async def check(self, url: str, *, trusted: Collection[str] = ()) -> None:
@@ -252,7 +254,7 @@ def _unreachable(host: str) -> Failed:
 
 
 async def _chunks(response: httpx2.Response, host: str) -> AsyncIterator[bytes]:
-    if response.headers.get("content-encoding", "identity").lower() != "identity":
+    if _is_compressed(response):
         raise Failed(f"{host} sent a compressed answer, which was not asked for")
     stream = response.stream
     if not isinstance(stream, httpx2.AsyncByteStream):
@@ -262,6 +264,10 @@ async def _chunks(response: httpx2.Response, host: str) -> AsyncIterator[bytes]:
             yield chunk
     except httpx2.HTTPError as error:
         raise Failed(f"{host} broke off") from error
+
+
+def _is_compressed(response: httpx2.Response) -> bool:
+    return response.headers.get("content-encoding", "identity").lower() != "identity"
 
 
 def _headers(response: httpx2.Response) -> dict[str, str]:

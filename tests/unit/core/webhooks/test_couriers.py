@@ -376,3 +376,11 @@ async def test_a_retry_after_of_no_sense_counts_for_nothing(
     await endpoint.happen()
     (delivery,) = await endpoint.attempted(1)
     assert [a["status"] for a in delivery["attempts"]] == [503]
+
+
+async def test_taken_is_taken_in_whatever_form_the_answer_comes(house: House, endpoint: Endpoint) -> None:
+    house.receiver.says(endpoint.host, 200, text="\x1f\x8b", content_encoding="gzip")
+    await endpoint.happen()
+    (delivery,) = await endpoint.attempted(1)
+    assert delivery["state"] == "delivered"
+    assert delivery["attempts"][0]["status"] == 200
