@@ -87,9 +87,9 @@ class Courier:
             row.thread,
         )
         answers = row.sender_name != dms.GATEWAY
-        return Errand(
-            row.seq, Correspondent.of(row), outgoing, row.created_at, answers=answers, waited=row.held
-        )
+        # What waited for the person has all its time from then on.
+        at = self._d.clock.now() if row.held else row.created_at
+        return Errand(row.seq, Correspondent.of(row), outgoing, at, answers=answers, waited=row.held)
 
     async def flush(self, conversation: ConversationId) -> Flushed:
         """Sends what waits for a person who has just written, in order; not for ever, should it take long."""

@@ -287,8 +287,10 @@ async def test_a_platform_that_is_slow_holds_nothing_back_for_ever(house: House,
     assert [e["delivered_ids"] for e in told[1:]] == [[ids[0]], [ids[1]]]
 
 
-async def test_out_of_reach_when_the_person_writes(house: House, owner: Principal) -> None:
+@pytest.mark.parametrize("waited_s", [0, 3 * DAY_S])
+async def test_out_of_reach_when_the_person_writes(house: House, owner: Principal, waited_s: float) -> None:
     await send(house, owner, "1")
+    await house.clock.advance(waited_s)
     house.platform.script.send_error = PlatformUnavailable("down")
     await house.platform.write(owner.scope, "here I am")
     assert [e["type"] for e in await events(house, owner)] == ["dm_chat"]
