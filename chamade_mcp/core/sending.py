@@ -78,6 +78,12 @@ class _Begun:
         if not self.answer.done():
             self.answer.set_result(outcome)
 
+    def promise(self, first: int = 0) -> None:
+        """Nobody waits for the parts from `first` on any more."""
+        for one in self.told[first:]:
+            if one is not None:
+                promise(one)
+
 
 class Sending:
     """An `Attendant` of its reply clock."""
@@ -190,9 +196,8 @@ class Sending:
             ]
             return await self._told(whom, keys, told)
         parts = [one for one in begun.told[:-1] if one is not None]
-        for one in parts:
-            promise(one)
-        return await self._result(whom, keys, [*(one.result() for one in parts), outcome])
+        so_far = [one.result() if one.done() else DeliveryState.PENDING for one in parts]
+        return await self._result(whom, keys, [*so_far, outcome])
 
     async def _told(
         self, whom: Correspondent, keys: Sequence[str], told: Sequence[asyncio.Future[Settled]]
@@ -363,8 +368,12 @@ class Sending:
         ]
         if waits:
             self._patience.limit(begun.answer)
-        else:
-            begun.answered(DeliveryState.PENDING)
+            if last:  # also of one who went away
+                begun.answer.add_done_callback(lambda _: begun.promise())
+            return
+        begun.answered(DeliveryState.PENDING)
+        if None not in numbers:  # the first one has the files: that it is out is no news
+            begun.promise(1)
 
     async def _known(self, scope: Scope, message: str) -> asyncio.Future[Settled]:
         """What has become of a message that an earlier life of the gateway stored."""

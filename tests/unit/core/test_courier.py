@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from chamade_mcp.kit.testing import SCRIPTED, ScriptedConnector
 from chamade_mcp.model.access import Principal
 from chamade_mcp.model.errors import PlatformRefused
 from chamade_mcp.model.events import START
-from chamade_mcp.model.messages import DeliveryState
+from chamade_mcp.model.messages import Delivery, DeliveryState, Outgoing
 from tests.support.house import House, open_house
 from tests.support.waiting import BOUND_S
 
@@ -95,6 +97,57 @@ async def test_of_files_a_failure_alone_is_told(house: House) -> None:
     assert event == {"type": "dm_failed", "message_id": sent, "status": "failed", "detail": "too big"}
 
 
+async def in_parts(house: House, owner: Principal, refused: str, **how: Any) -> asyncio.Task[SendResult]:
+    """Sends "one two", then "three", of which one is refused once `hold` is let go."""
+    answer = house.platform.messages.answer
+
+    async def refuse_one(outgoing: Outgoing) -> Delivery:
+        delivery = await answer(outgoing)
+        if outgoing.text == refused:
+            raise PlatformRefused("no such word")
+        return delivery
+
+    house.platform.messages.answer = refuse_one
+    house.platform.script.hold = asyncio.Event()
+    send = house.inbox.send(owner, SCRIPTED, "one two three", split=True, message_id="msg_x", **how)
+    sending = asyncio.create_task(send)
+    await stored(house, owner, "three")
+    return sending
+
+
+@pytest.fixture
+async def narrow(database_path: Path) -> AsyncGenerator[House]:
+    """Its platform takes ten characters at a time."""
+    platform = ScriptedConnector()
+    platform.manifest = replace(platform.manifest, text_limit=10)
+    async with open_house(database_path, platform=platform) as house:
+        yield house
+
+
+@pytest.mark.parametrize(
+    ("refused", "failed"), [("one two", ["msg_x", "msg_x_2"]), ("three", ["msg_x_2"]), ("", [])]
+)
+async def test_what_follows_a_file_is_told_either_way(narrow: House, refused: str, failed: list[str]) -> None:
+    owner = await written_to(narrow)
+    sending = await in_parts(narrow, owner, refused, attachments=[FILE])
+    assert ((await sending).status, (await sending).body["status"]) == (200, "pending")
+    assert narrow.platform.script.hold is not None
+    narrow.platform.script.hold.set()
+    events = await told(narrow, owner, len(failed) or 1)
+    assert [e["message_id"] for e in events if e["type"] == "dm_failed"] == failed
+    assert [e["delivered_ids"] for e in events if e["type"] == "dm_delivered"] == [["msg_x_2"]] * (not failed)
+
+
+async def test_of_parts_whose_sender_went_away_each_is_told(narrow: House) -> None:
+    owner = await written_to(narrow)
+    sending = await in_parts(narrow, owner, "one two")
+    sending.cancel()
+    await asyncio.wait([sending])
+    assert narrow.platform.script.hold is not None
+    narrow.platform.script.hold.set()
+    assert [e["message_id"] for e in await told(narrow, owner, 2)] == ["msg_x", "msg_x_2"]
+
+
 async def test_a_promise_outlives_the_gateway(database_path: Path) -> None:
     async with open_house(database_path) as house:
         owner = await written_to(house)
@@ -109,13 +162,13 @@ async def begun(house: House, owner: Principal) -> asyncio.Task[SendResult]:
     """A message that the platform is just being asked to take; `hold` is to be let go."""
     house.platform.script.hold = asyncio.Event()
     sending = asyncio.create_task(house.inbox.send(owner, SCRIPTED, "1", message_id="msg_x"))
-    await stored(house, owner)
+    await stored(house, owner, "1")
     return sending
 
 
-async def stored(house: House, owner: Principal) -> None:
+async def stored(house: House, owner: Principal, text: str) -> None:
     async with asyncio.timeout(BOUND_S):
-        while (await house.inbox.detail(owner, SCRIPTED))["conversations"][0]["messages"][-1]["text"] != "1":
+        while (await house.inbox.detail(owner, SCRIPTED))["conversations"][0]["messages"][-1]["text"] != text:
             pass
 
 
