@@ -20,6 +20,7 @@ _CHANGING: Final = {
     503: ("UNAVAILABLE", "RECONNECT_NEEDED"),
 }
 _OWN: Final = {**_CHANGING, 403: ("NOT_OWN_MESSAGE",)}
+_SAYING: Final = {409: ("MESSAGE_NOT_SENT", "CONVERSATION_CLOSED")}
 _DONE: Final = {"status": "ok"}
 
 
@@ -68,7 +69,7 @@ class MessageGroup:
                     reply=SentWire,
                     also={202: "Stored; it goes out when the platform allows, or can be reached"},
                     errors={
-                        409: ("MESSAGE_NOT_FAILED",),
+                        409: ("MESSAGE_NOT_FAILED", "CONVERSATION_CLOSED"),
                         502: ("SEND_FAILED", "DELIVERY_UNKNOWN"),
                         503: ("UNAVAILABLE", "RECONNECT_NEEDED"),
                     },
@@ -82,7 +83,7 @@ class MessageGroup:
                     message,
                     body=EditBody,
                     reply=DoneWire,
-                    errors=_OWN,
+                    errors={**_OWN, **_SAYING},
                     notes="The person sees it changed once this is answered. Attachments stay.",
                 ),
                 Operation(
@@ -103,7 +104,7 @@ class MessageGroup:
                     message,
                     body=ReactBody,
                     reply=DoneWire,
-                    errors=_CHANGING,
+                    errors={**_CHANGING, **_SAYING},
                     notes="On anybody's message; either twice is harmless. What platforms take differs.",
                 ),
             ),

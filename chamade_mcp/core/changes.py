@@ -13,6 +13,7 @@ from sqlalchemy import Row
 
 from chamade_mcp.core import dms, sent
 from chamade_mcp.core.composing import outgoing
+from chamade_mcp.core.departures import conversation_closed
 from chamade_mcp.core.inbox_deps import InboxDeps
 from chamade_mcp.core.supervisor import reaching
 from chamade_mcp.core.wording import no_such_feature, require_feature
@@ -22,7 +23,7 @@ from chamade_mcp.kit.waiting import to_the_end
 from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.capabilities import MessageFeature
 from chamade_mcp.model.errors import Action, Conflict, Forbidden, message_not_found
-from chamade_mcp.model.ids import ConnectionId, ConversationRef, MessageRef
+from chamade_mcp.model.ids import ConnectionId, ConversationRef, MessageRef, Platform
 from chamade_mcp.model.messages import DeliveryState
 
 FacetT = TypeVar("FacetT")
@@ -30,7 +31,8 @@ FacetT = TypeVar("FacetT")
 
 class Changes:
     """Every method raises `NotFound`, `InvalidRequest` where the platform cannot do that, `Conflict` while
-    the message is not out, `Unavailable`, and `PlatformRefused`."""
+    the message is not out, `Unavailable`, and `PlatformRefused`. In a conversation that is closed things can
+    be taken back alone: all else raises `Conflict`."""
 
     def __init__(self, deps: InboxDeps) -> None:
         self._d = deps
@@ -54,6 +56,7 @@ class Changes:
             row, manifest = await self._own(principal, message)
             edits = self._facet(row, manifest, MessageFeature.EDIT, Edits)
             said = outgoing(manifest, row.id, text, row.sender_name, thread=row.thread)
+            _require_open(row)
             ref = _out(row)
             with reaching(manifest.platform):
                 await edits.edit(ConversationRef(row.conversation_ref), ref, said)
@@ -76,6 +79,7 @@ class Changes:
         async with self._lock(message):
             row, manifest = await self._find(scope, message)
             reacts = self._facet(row, manifest, MessageFeature.REACT, Reacts)
+            _require_open(row)
             ref = _out(row)
             with reaching(manifest.platform):
                 await reacts.react(ConversationRef(row.conversation_ref), ref, emoji, on=on)
@@ -109,6 +113,12 @@ class Changes:
         if not isinstance(messages, kind):
             raise no_such_feature(manifest, feature)
         return messages
+
+
+def _require_open(row: Row[Any]) -> None:
+    """What is said in other words, or put there, is said to them."""
+    if row.place_status == dms.CLOSED:
+        raise conversation_closed(Platform(row.platform))
 
 
 def _out(row: Row[Any]) -> MessageRef:

@@ -10,8 +10,9 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Row
 
-from chamade_mcp.core import dms, event_log, held, sent
+from chamade_mcp.core import dms, event_log, held, places, sent
 from chamade_mcp.core.composing import outgoing as outgoing_of
+from chamade_mcp.core.departures import conversation_closed
 from chamade_mcp.core.dm_events import dm_event
 from chamade_mcp.core.inbox_deps import InboxDeps
 from chamade_mcp.core.outbox import Errand, Outbox, Settled
@@ -50,6 +51,10 @@ class _Note(NamedTuple):
         return Became(
             MessageId(self.errand.outgoing.key), delivery.state, delivery.detail or None, delivery.ref
         )
+
+
+class _Gone(Exception):
+    """The conversation went, with its agent or its account: there is nobody to tell, and nothing to note."""
 
 
 class Courier:
@@ -127,8 +132,12 @@ class Courier:
             raise PlatformRefused(platform=whom.platform)
         stopped = self._replies.stop(whom.conversation) if errand.answers else None
         try:
+            if self._outbox.promised(errand):  # it had to wait
+                await self._require_open(whom)
             with reaching(whom.platform):
                 delivery = await self._d.messages(*whom.link).send(whom.ref, errand.outgoing)
+        except _Gone:
+            raise
         except Unavailable:
             if errand.answers:
                 self._replies.answered(whom.conversation)  # the agent has done its part
@@ -154,6 +163,15 @@ class Courier:
             self._replies.prolong(whom)
             await self.show_typing(whom)
         return delivery.state
+
+    async def _require_open(self, whom: Correspondent) -> None:
+        """Raises `GatewayError` where nobody may write any more."""
+        status = await self._d.database.read(partial(places.status_of, conversation=whom.conversation))
+        if status is None:
+            raise _Gone
+        if status == dms.CLOSED:
+            self._d.messages(*whom.link)
+            raise conversation_closed(whom.platform)
 
     async def show_typing(self, whom: Correspondent) -> None:
         try:

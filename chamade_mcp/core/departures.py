@@ -24,6 +24,7 @@ from chamade_mcp.model.errors import (
     no_active_conversation,
 )
 from chamade_mcp.model.events import Envelope
+from chamade_mcp.model.ids import Platform
 
 
 class Departure(NamedTuple):
@@ -109,12 +110,7 @@ class Departures:
             raise NotFound("Conversation not found", code="CONVERSATION_NOT_FOUND", param="conversation_id")
         if place.status == dms.CLOSED:
             self.deps.messages(*place.whom.link)
-            raise Conflict(
-                "This person may not write to the agent any more, so it may not write to them",
-                code="CONVERSATION_CLOSED",
-                action=Action.ASK_HUMAN,
-                platform=to.platform,
-            )
+            raise conversation_closed(to.platform)
         return place.whom
 
     def _require_link(self, whom: Correspondent) -> None:
@@ -124,3 +120,12 @@ class Departures:
         except Unavailable as error:
             if error.action is not Action.RETRY:
                 raise
+
+
+def conversation_closed(platform: Platform) -> Conflict:
+    return Conflict(
+        "This person may not write to the agent any more, so it may not write to them",
+        code="CONVERSATION_CLOSED",
+        action=Action.ASK_HUMAN,
+        platform=platform,
+    )

@@ -69,6 +69,12 @@ def find(conn: Connection, wanted: Sequence[Destination]) -> list[Place | None]:
     ]
 
 
+def status_of(conn: Connection, conversation: ConversationId) -> str | None:
+    """Whosever it is; None for one that is gone."""
+    found = select(conversations.c.status).where(conversations.c.id == conversation)
+    return conn.execute(found).scalar_one_or_none()
+
+
 def _most_recent(conn: Connection, to: Destination) -> tuple[Any, ...] | None:
     whose: dict[str, object] = {"account": to.scope.account, "agent": to.scope.agent, "platform": to.platform}
     return _ACTIVE.row(conn, whose)

@@ -169,6 +169,7 @@ class Sending:
             row = sent.outbound(conn, scope, message)
             if row is None:
                 raise message_not_found()
+            self._departures.find(conn, Destination(scope, row.platform, row.conversation_id))
             if not sent.set_state(conn, MessageId(row.id), DeliveryState.PENDING):
                 raise Conflict(f"The message is {row.status}", code="MESSAGE_NOT_FAILED", action=Action.WAIT)
             trouble_rows.show_again(conn, scope, row.id)
@@ -280,7 +281,9 @@ class Sending:
         await self._begin(whom, [outgoing], [text], waits=False).answer
 
     async def tell_no_reply(self, whom: Correspondent) -> None:
+        to = Destination(whom.scope, whom.platform, whom.conversation)
         try:
+            await self._d.database.read(partial(self._departures.find, to=to))  # it may be closed meanwhile
             await self.say(whom, NO_REPLY)
         except GatewayError as error:
             log.warning("%s was not told that nobody answers: %s", whom.conversation, error)

@@ -111,6 +111,7 @@ _ANY = (
         conversations.c.platform,
         conversations.c.ref.label("conversation_ref"),
         conversations.c.connection_id,
+        conversations.c.status.label("place_status"),
         case((messages.c.direction == INBOUND, messages.c.ref), else_=messages.c.sent_ref).label(
             "platform_ref"
         ),

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from chamade_mcp.core import dms
 from chamade_mcp.core.changes import Changes
 from chamade_mcp.kit.testing import SCRIPTED, ScriptedConnector
 from chamade_mcp.model.access import Principal
 from chamade_mcp.model.errors import GatewayError, PlatformRefused, Unavailable
 from chamade_mcp.model.messages import DeliveryState
+from chamade_mcp.store import schema
 from tests.support.house import House, open_house
 from tests.support.waiting import until
 
@@ -166,3 +168,19 @@ async def test_not_where_the_platform_cannot(bare: House, change: Change) -> Non
     with pytest.raises(GatewayError) as caught:
         await change(bare.inbox.changes, owner, await sent(bare, owner))
     assert (caught.value.status, caught.value.code) == (400, "CAPABILITY_MISSING")
+
+
+@every_change
+async def test_in_a_closed_conversation_things_are_only_taken_back(
+    house: House, owner: Principal, change: Change
+) -> None:
+    message = await sent(house, owner)
+    close = schema.conversations.update().values(status=dms.CLOSED)
+    await house.database.write(lambda conn: conn.execute(close) and None)
+    if change is delete:
+        await change(house.inbox.changes, owner, message)
+        return
+    with pytest.raises(GatewayError) as caught:
+        await change(house.inbox.changes, owner, message)
+    assert caught.value.code == "CONVERSATION_CLOSED"
+    assert house.platform.delivered[0][1].text == "words"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from chamade_mcp.core import pairing_rows
+from chamade_mcp.core.pairings import WELCOME
 from chamade_mcp.core.roster import Listed
 from chamade_mcp.kit.testing_bots import BOTS, ScriptedBots
 from chamade_mcp.model.access import Principal
@@ -16,7 +17,7 @@ from chamade_mcp.store import schema
 from tests.support.bots import connected, texts
 from tests.support.house import House, open_house
 from tests.support.requirement import requirement
-from tests.support.waiting import until
+from tests.support.waiting import BOUND_S, until
 
 
 async def asked(house: House, listed: Listed, sender: str = "alice") -> str:
@@ -237,6 +238,61 @@ async def test_taking_back_stops_the_flow_at_once_in_both_directions(house: Hous
     with pytest.raises(GatewayError) as caught:
         await house.inbox.send(owner, BOTS, "you?", conversation_id=conversation["conversation_id"])
     assert caught.value.code == "CONVERSATION_CLOSED"
+
+
+async def answer_to(house: House, owner: Principal, conversation: str) -> dict[str, object]:
+    """The agent's newest message, once it is no longer pending."""
+    async with asyncio.timeout(BOUND_S):
+        while True:
+            whole = await house.inbox.conversation(owner, conversation)
+            if whole["messages"][-1]["status"] != "pending":
+                return whole["messages"][-1]
+
+
+@pytest.mark.parametrize("act", ["revoke", "deny"])
+async def test_what_is_pending_for_somebody_taken_back_fails(house: House, act: str) -> None:
+    owner = await house.owner()
+    listed = await connected(house, owner)
+    await house.pairings.approve_code(owner, await asked(house, listed))
+    await until(lambda: WELCOME in house.bots.heard("alice"))
+    await house.bots.write(listed.id, "one")
+    (conversation,) = (await house.inbox.snapshot(owner))["conversations"]
+    house.bots.down = True
+    sent = await house.inbox.send(owner, BOTS, "still there?")
+    assert sent.status == 202
+    (person,) = await house.pairings.page(owner)
+    await getattr(house.pairings, act)(owner, str(person["id"]))
+    house.bots.down = False
+    await house.clock.advance(61)
+    answer = await answer_to(house, owner, conversation["conversation_id"])
+    assert (answer["status"], "may not write" in str(answer["detail"])) == ("failed", True)
+    with pytest.raises(GatewayError) as caught:
+        await house.inbox.retry(owner, sent.body["message_id"])
+    assert caught.value.code == "CONVERSATION_CLOSED"
+    assert house.bots.heard("alice")[-1] == WELCOME
+    if act == "deny":
+        await house.pairings.approve(owner, str(person["id"]))
+        await house.bots.write(listed.id, "two")
+        assert (await house.inbox.retry(owner, sent.body["message_id"])).status == 200
+
+
+async def test_somebody_taken_back_is_not_told_that_nobody_answers(
+    database_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_house(database_path, reply_timeout_s=60) as house:
+        owner = await house.owner()
+        listed = await connected(house, owner)
+        await house.pairings.approve_code(owner, await asked(house, listed))
+        await house.bots.write(listed.id, "one")
+        (person,) = await house.pairings.page(owner)
+        await house.pairings.deny(owner, str(person["id"]))
+        (conversation,) = (await house.inbox.snapshot(owner, status="closed"))["conversations"]
+        said = house.bots.heard("alice")
+        await house.clock.advance(61)
+        await until(lambda: "was not told that nobody answers" in caplog.text)
+        whole = await house.inbox.conversation(owner, conversation["conversation_id"])
+        assert [m["text"] for m in whole["messages"]] == ["one"]
+        assert house.bots.heard("alice") == said
 
 
 async def test_one_who_is_let_in_again_goes_on_in_the_same_conversation(house: House) -> None:
