@@ -173,13 +173,19 @@ class Recordings:
         """How many recordings went because of their age."""
         for row in await self._d.database.read(rows.unfinished):
             if row.id not in self.under_way:
-                await self.collect(RecordingId(row.id), RecordingFormat(row.format), StopReason.INTERRUPTED)
+                await self._take_up(RecordingId(row.id), RecordingFormat(row.format))
         gone = await self._d.database.read(partial(rows.out_of_date, now=self._d.clock.now()))
         for recording in gone:
             await self._remove(recording)
         if gone:
             await self._d.database.scrub()
         return len(gone)
+
+    async def _take_up(self, recording: RecordingId, format: RecordingFormat) -> None:
+        try:
+            await self.collect(recording, format, StopReason.INTERRUPTED)
+        except Exception:  # whatever it was: others are taken up, and what is too old goes, all the same
+            log.exception("the recording %s is not taken up yet", recording)
 
     async def _remove(self, recording: RecordingId) -> None:
         # The bytes first: a crash in between leaves a row by which it is tried again.

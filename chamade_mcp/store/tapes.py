@@ -65,6 +65,8 @@ def _settle_wav(path: Path) -> float:
         if len(head) < _WAV.size:
             return 0.0
         rate_hz = _WAV.unpack(head)[7]
+        if not rate_hz:  # a power cut took the head: its samples stay as they are
+            return 0.0
         size = (path.stat().st_size - _WAV.size) // 2 * 2
         file.seek(0)
         file.write(_wav_header(rate_hz, size))

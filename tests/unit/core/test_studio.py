@@ -20,6 +20,7 @@ from chamade_mcp.model.access import Principal
 from chamade_mcp.model.capabilities import Capability
 from chamade_mcp.model.errors import Conflict, Gone, InvalidRequest, NotFound, TooLarge, Unavailable
 from chamade_mcp.model.events import START
+from chamade_mcp.model.ids import RecordingId
 from chamade_mcp.model.recording import RecordingFormat, StopReason
 from chamade_mcp.store import schema
 from chamade_mcp.store.reel import read_back
@@ -351,6 +352,20 @@ async def test_a_recording_under_way_goes_with_its_account(house: House) -> None
     assert house.engine.count(account) == 0
 
 
+async def cut_off(house: House, owner: Principal) -> RecordingId:
+    """A recording as a new process finds it: nobody writes it, and nothing says that it is over."""
+    call, leg = await joined(house, owner, record_as=WAV)
+    await say(house, leg, tone(440, 0.1))
+    live = house.engine.find(owner.scope, call)
+    recorder, live.recorder = live.recorder, None
+    assert recorder is not None
+    assert live.mixer is not None
+    live.mixer.set_keep(None)
+    await recorder.close()
+    house.recordings.under_way.discard(recorder.about.id)
+    return recorder.about.id
+
+
 @pytest.mark.parametrize("format", [OPUS, WAV])
 async def test_what_a_crash_left_is_taken_up(house: House, format: RecordingFormat) -> None:
     owner = await house.owner()
@@ -381,3 +396,28 @@ async def test_what_a_crash_left_is_taken_up(house: House, format: RecordingForm
     recorder._reel.close()  # pyright: ignore[reportPrivateUsage]
     await house.recordings.sweep()
     assert len([e for e in await told(house, owner) if e["type"] == "recording_stopped"]) == 1
+
+
+async def test_one_that_cannot_be_taken_up_keeps_no_other_back(house: House) -> None:
+    owner = await house.owner()
+    old, _ = await finished(house, owner)
+    retention = Retention(house.database, house.clock, lambda _: None)
+    await retention.change(owner, {"recordings_days": 1})
+    house.clock.jump(2 * 86_400)
+    broken, whole = [await cut_off(house, owner) for _ in range(2)]
+    (house.recordings.folder_of(broken) / "tracks.jsonl").write_text("{}\n")
+    assert await house.recordings.sweep() == 1
+    with pytest.raises(NotFound):
+        await house.recordings.get(owner.scope, old)
+    taken: Any = await house.recordings.get(owner.scope, whole)
+    assert (taken["end_reason"], len(taken["tracks"])) == ("interrupted", 2)
+
+
+async def test_a_track_whose_head_a_power_cut_took(house: House) -> None:
+    owner = await house.owner()
+    recording = await cut_off(house, owner)
+    for track in read_back(house.recordings.folder_of(recording), WAV):
+        track.path.write_bytes(bytes(track.path.stat().st_size))
+    await house.recordings.sweep()
+    taken: Any = await house.recordings.get(owner.scope, recording)
+    assert (taken["end_reason"], taken["duration_ms"]) == ("interrupted", 0)
