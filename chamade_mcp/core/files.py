@@ -112,9 +112,11 @@ class Files:
         async with self._d.fetcher.open(scope, url, field=field, timeout_s=timeout_s) as found:
             return await self.upload(scope, name or found.name, mime or found.mime, found.chunks)
 
-    async def save(self, scope: Scope, *, name: str, mime: str, chunks: AsyncIterator[bytes]) -> Attachment:
-        """A file that a person sent, for 30 days."""
-        return self._to_attachment(await self._take_in(scope, name, mime, chunks, RECEIVED_LIFE))
+    async def save(
+        self, scope: Scope, *, name: str, mime: str, chunks: AsyncIterator[bytes], **over: str
+    ) -> Attachment:
+        """A file that a person sent, for 30 days. `over`: the `platform` and `connection_id` it came by."""
+        return self._to_attachment(await self._take_in(scope, name, mime, chunks, RECEIVED_LIFE, **over))
 
     async def keep(
         self,
@@ -272,10 +274,10 @@ class Files:
     # --- inside ------------------------------------------------------------------------------------------
 
     async def _take_in(
-        self, scope: Scope, name: str, mime: str, chunks: AsyncIterator[bytes], life: timedelta
+        self, scope: Scope, name: str, mime: str, chunks: AsyncIterator[bytes], life: timedelta, **more: str
     ) -> Row[Any]:
         file, mime = new_file_id(), clean_mime(mime)
-        await self._add(scope, file, clean_name(name), mime, self._d.clock.now() + UNDER_WAY_LIFE)
+        await self._add(scope, file, clean_name(name), mime, self._d.clock.now() + UNDER_WAY_LIFE, **more)
         return await self._fill(file, scope.account, mime, chunks, life)
 
     async def _add(

@@ -19,7 +19,8 @@ class LinkFiles:
         return self._files.max_bytes
 
     async def save(self, scope: Scope, *, name: str, mime: str, chunks: AsyncIterator[bytes]) -> Attachment:
-        return await self._files.save(scope, name=name, mime=mime, chunks=chunks)
+        over = {"platform": self._link[0], "connection_id": self._link[1]}
+        return await self._files.save(scope, name=name, mime=mime, chunks=chunks, **over)
 
     async def keep(
         self, scope: Scope, ref: str, *, name: str, mime: str, size_bytes: int | None

@@ -1,17 +1,19 @@
 """Files that stay at their platform: fetched when somebody wants them."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
+from chamade_mcp.core import agent_rows
 from chamade_mcp.core.files import RECEIVED_LIFE
 from chamade_mcp.core.hot_cache import HOT_LIFE, HotCache, HotCacheDeps
 from chamade_mcp.core.retention import Retention
 from chamade_mcp.core.roster import Listed
 from chamade_mcp.kit.testing_bots import ScriptedBot
-from chamade_mcp.model.access import Principal
+from chamade_mcp.model.access import Principal, Scope
 from chamade_mcp.model.connections import Access, Standing
 from chamade_mcp.model.errors import Gone, NotFound, Unavailable
 from chamade_mcp.model.messages import Attachment
@@ -26,6 +28,10 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(500)
 
 def link(house: House, listed: Listed) -> ScriptedBot:
     return house.bots.links[listed.id]
+
+
+async def once(body: bytes) -> AsyncIterator[bytes]:
+    yield body
 
 
 async def keep(house: House, owner: Principal, listed: Listed, ref: str = "file-1") -> Attachment:
@@ -204,3 +210,24 @@ async def test_a_connector_reads_what_it_sends(house: House) -> None:
     opened = await files.open(await keep(house, owner, listed))
     assert opened.size_bytes == len(PNG)
     assert b"".join([chunk async for chunk in opened.chunks]) == PNG
+
+
+async def test_what_came_over_a_connection_goes_with_it(house: House) -> None:
+    owner = await house.owner()
+    listed = await connected(house, owner)
+    house.bots.kept["file-1"] = PNG
+    files = link(house, listed).ctx.files
+    came = [
+        await keep(house, owner, listed),
+        await files.save(owner.scope, name="cat.png", mime="image/png", chunks=once(PNG)),
+    ]
+    own = await house.files.save(owner.scope, name="mine.png", mime="image/png", chunks=once(PNG))
+    other = await house.database.write(
+        lambda conn: agent_rows.insert(conn, owner.account, "Other", house.clock.now())
+    )
+    await house.connections.hand_over(listed, Scope(owner.account, other))
+    await house.files.forget_agent(owner.scope)
+    for file in came:
+        assert await content(house, file) == PNG
+    with pytest.raises(Gone):
+        await content(house, own)
