@@ -69,8 +69,8 @@ def answer(
 
 
 def etag_of(file: ServedFile) -> str:
-    """Strong: the bytes behind an id never change. The id itself stays its owner's."""
-    return f'"{hashlib.sha256(file.id.encode()).hexdigest()[:32]}"'
+    """Strong: the bytes of an id, or of one fetch of it, never change. The id itself stays its owner's."""
+    return f'"{hashlib.sha256((file.id + file.fetched).encode()).hexdigest()[:32]}"'
 
 
 def span_of(asked: bytes | None, size_bytes: int) -> Span:

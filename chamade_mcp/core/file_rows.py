@@ -22,7 +22,7 @@ def add(conn: Connection, scope: Scope, **values: Any) -> None:
 
 def keep(conn: Connection, scope: Scope, now: datetime, **values: Any) -> Row[Any]:
     """A file that its platform keeps: the one that is known by this `source_ref`, as if it came now, or a new
-    one."""
+    one. What is here of it may have changed there since, and is fetched again."""
     same = (
         (files.c.account_id == scope.account)
         & (files.c.source_ref == values["source_ref"])
@@ -30,8 +30,8 @@ def keep(conn: Connection, scope: Scope, now: datetime, **values: Any) -> Row[An
         & (files.c.platform == values["platform"])
         & (files.c.connection_id == values["connection_id"])
     )
-    anew = {name: values[name] for name in ("created_at", "expires_at")}
-    again = update(files).where(same, files.c.expires_at > now).values(**anew)
+    told = {name: values[name] for name in ("created_at", "expires_at", "size_bytes") if values[name]}
+    again = update(files).where(same, files.c.expires_at > now).values(**told, cached_until=now)
     known = conn.execute(again.returning(files)).first()
     if known is not None:
         return known

@@ -72,6 +72,8 @@ class ServedFile:
     name: str
     mime: str
     size_bytes: int
+    fetched: str = ""
+    """Tells one fetch from another where a platform keeps it: it may have changed there."""
 
 
 class Files:
@@ -229,7 +231,8 @@ class Files:
             row = await self._hot.bring(row)
         elif gone or await self._d.blobs.size(row.id) != row.size_bytes:
             raise Gone("This file is no longer kept", code="FILE_GONE")
-        return ServedFile(row.id, row.name, row.mime, row.size_bytes)
+        fetched = iso(row.cached_until) if row.source_ref is not None else ""
+        return ServedFile(row.id, row.name, row.mime, row.size_bytes, fetched)
 
     def read(self, file: ServedFile, start: int, end: int) -> AsyncGenerator[bytes]:
         """The bytes from `start` up to, not including, `end`."""

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from chamade_mcp.api.serving import etag_of
 from chamade_mcp.core import agent_rows
 from chamade_mcp.core.files import RECEIVED_LIFE
 from chamade_mcp.core.hot_cache import HOT_LIFE, HotCache, HotCacheDeps
@@ -119,6 +120,31 @@ async def test_a_file_told_again_lasts_from_then_on(house: House) -> None:
     await retention.change(owner, {"files_days": 7})
     await retention.sweep()
     assert await content(house, first) == PNG
+
+
+async def test_a_file_told_again_is_fetched_again(house: House) -> None:
+    owner = await house.owner()
+    listed = await connected(house, owner)
+    house.bots.kept["file-1"] = PNG
+    first = await keep(house, owner, listed)
+    assert await content(house, first) == PNG
+    house.bots.kept["file-1"] = changed = PNG + b"corrected"
+    files = link(house, listed).ctx.files
+    again = await files.keep(owner.scope, "file-1", name="cat.png", mime="image/png", size_bytes=len(changed))
+    assert (again.file_id, again.size_bytes) == (first.file_id, len(changed))
+    assert await content(house, first) == changed
+
+
+async def test_what_changed_at_its_platform_has_another_tag(house: House) -> None:
+    owner = await house.owner()
+    listed = await connected(house, owner)
+    house.bots.kept["file-1"] = PNG
+    file = await keep(house, owner, listed)
+    tags = [etag_of(await house.files.serve(token(file))) for _ in range(2)]
+    house.bots.kept["file-1"] = PNG[::-1]
+    await house.clock.advance(HOT_LIFE.total_seconds())
+    tags += [etag_of(await house.files.serve(token(file))) for _ in range(2)]
+    assert tags[0] == tags[1] != tags[2] == tags[3]
 
 
 async def test_a_stranger_who_sends_the_same_file_takes_it_from_nobody(house: House) -> None:
