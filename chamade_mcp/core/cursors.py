@@ -42,6 +42,11 @@ def cursor_of(row: Any) -> str:
     return iso(_EPOCH) if row is None else f"{iso(row.created_at)}|{row.id}"
 
 
+def is_moment(cursor: str) -> bool:
+    """Whether it names no message."""
+    return not cursor.partition("|")[2]
+
+
 def seq_at(conn: Connection, scope: Scope, cursor: str) -> int | None:
     """Where in the agent's messages a cursor points; None when it names a message that is not there.
 

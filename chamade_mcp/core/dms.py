@@ -183,15 +183,18 @@ def newest(conn: Connection, conversation: Row[Any], limit: int) -> list[Row[Any
     return list(reversed(conn.execute(_SEEN, where).all()))
 
 
-def head(conn: Connection, scope: Scope) -> Row[str, int, datetime] | None:
-    """The agent's newest message of all: where its cursor stands."""
-    return conn.execute(
+def head(conn: Connection, scope: Scope, until: int | None = None) -> Row[str, int, datetime] | None:
+    """The agent's newest message of all, or of those up to the number `until`: where its cursor stands."""
+    query = (
         select(messages.c.id, messages.c.seq, messages.c.created_at)
         .join(conversations, conversations.c.id == messages.c.conversation_id)
         .where(mine(scope), _numbered(scope))
         .order_by(messages.c.seq.desc())
         .limit(1)
-    ).one_or_none()
+    )
+    if until is not None:
+        query = query.where(messages.c.seq <= until)
+    return conn.execute(query).one_or_none()
 
 
 def seq_of(conn: Connection, account: AccountId, message: str) -> int | None:

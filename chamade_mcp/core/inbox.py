@@ -156,13 +156,14 @@ class Inbox:
         """
         if platform not in (None, PROBE):
             self._d.platforms.require(platform)
-        question = (principal.scope, cursor, platform, limit)
-        query = partial(
-            self._views.delta, scope=principal.scope, cursor=cursor, platform=platform, limit=limit
-        )
+        ask = partial(self._views.delta, scope=principal.scope, platform=platform, limit=limit)
 
         async def look() -> dict[str, Any]:
+            nonlocal cursor
+            question = (principal.scope, cursor, platform, limit)
+            query = partial(ask, cursor=cursor)
             answer = await self._looks.ask(question, partial(self._d.database.read, query))
+            cursor = answer["last_message_cursor"]
             probed = self._d.probes.polled(principal, platform)
             return answer | {"conversations": answer["conversations"] + probed} if probed else answer
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row
 
 from chamade_mcp.core import dms, listing
-from chamade_mcp.core.cursors import cursor_of, seq_at
+from chamade_mcp.core.cursors import cursor_of, is_moment, seq_at
 from chamade_mcp.core.listing import Wanted
 from chamade_mcp.core.windows import Windows
 from chamade_mcp.model.access import Scope
@@ -46,6 +46,9 @@ class Views:
         seq = seq_at(conn, scope, cursor)
         if seq is None:
             return {"reset": True, **self.snapshot(conn, scope, Wanted(limit, platform=platform))}
+        if is_moment(cursor):
+            # A place from here on: by its clock, or by ours, what comes next may be older than the moment.
+            cursor = cursor_of(dms.head(conn, scope, seq))
         return self._news(conn, scope, seq, platform, limit, cursor)
 
     def _news(

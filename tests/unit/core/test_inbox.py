@@ -153,6 +153,22 @@ async def test_a_plain_timestamp_is_a_cursor(house: House) -> None:
     assert texts(await house.inbox.delta(owner, "9999-12-31T23:59:59Z")) == []
 
 
+@pytest.mark.parametrize("ahead_s", [0, 90])
+async def test_what_comes_after_a_look_is_new_whatever_moment_was_named(house: House, ahead_s: float) -> None:
+    """The client's clock may be ahead of the gateway's, and the gateway's may be set back."""
+    owner = await house.owner()
+    await house.platform.write(owner.scope, "old")
+    moment = iso(house.clock.now() + timedelta(seconds=ahead_s))
+    looked = await house.inbox.delta(owner, moment)
+    assert texts(looked) == []
+    polling = asyncio.create_task(house.inbox.delta(owner, moment, 55))
+    await asleep(house, polling)
+    house.clock.jump(-1)
+    await house.platform.write(owner.scope, "new")
+    assert texts(await asyncio.wait_for(polling, BOUND_S)) == ["new"]
+    assert texts(await house.inbox.delta(owner, looked["last_message_cursor"])) == ["new"]
+
+
 async def test_a_clock_that_was_set_back_hides_nothing(house: House) -> None:
     owner = await house.owner()
     await house.platform.write(owner.scope, "from the future")
