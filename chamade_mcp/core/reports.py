@@ -47,9 +47,9 @@ class Reports:
     async def observe(self, scope: Scope, link: tuple[Platform, ConnectionId], fact: Report) -> None:
         """Not what somebody does to messages who may not write to the agent any more."""
         platform, connection = link
-        if isinstance(fact, DeliveryChanged) and fact.state is DeliveryState.FAILED:
-            # It may overtake the answer, which would then say that the message is sent.
-            await self.answered(fact.ref)
+        if isinstance(fact, DeliveryChanged) and (fact.key or fact.state is DeliveryState.FAILED):
+            # It may overtake the answer, which would then say that the message is sent, and its id.
+            await self.answered(fact.key or fact.ref)
         now = self.clock.now()
 
         held: list[tuple[Correspondent, str]] = []
@@ -62,7 +62,7 @@ class Reports:
             if place.status == dms.CLOSED and not isinstance(fact, DeliveryChanged):
                 return []
             conversation = ConversationId(place.id)
-            row = sent.by_ref(conn, conversation, fact.ref)
+            row = _meant(conn, conversation, fact)
             if row is None or row.status == dms.DELETED:
                 return []
             whom = Correspondent(scope, platform, conversation, fact.conversation, connection)
@@ -101,6 +101,15 @@ class Reports:
                 return _reacted(conn, row, fact, tell)
             case DeliveryChanged():
                 return _delivered(conn, row, fact, tell)
+
+
+def _meant(conn: Connection, conversation: ConversationId, fact: Report) -> Row[Any] | None:
+    row = sent.by_ref(conn, conversation, fact.ref)
+    if row is not None or not isinstance(fact, DeliveryChanged) or not fact.key:
+        return row
+    row = sent.by_ref(conn, conversation, fact.key)
+    # With a name of its own it is another part of the message that is told of.
+    return None if row is None or row.sent_ref is not None else row
 
 
 def _reacted(conn: Connection, row: Row[Any], fact: ReactionChanged, tell: Tell) -> Event | None:

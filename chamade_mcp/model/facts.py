@@ -71,12 +71,15 @@ class DeliveryChanged:
 
     conversation: ConversationRef
     ref: str
-    """The platform's id of it; or its `Outgoing.key`, where the platform gives that back."""
+    """The platform's id of it; or its `Outgoing.key`, where the platform has none."""
     state: DeliveryState
     detail: str = ""
     """Why it failed, in the platform's words."""
     window_closed: bool = False
     """It failed because the person has to write again first, as `kit.connector.WindowClosed` says at once."""
+    key: str = ""
+    """The `Outgoing.key`, where the platform gives that back beside an id of its own: what it tells may come
+    before its answer to the sending, and that may be lost."""
 
 
 MessageFact = MessageReceived | MessageEdited | MessageDeleted | ReactionChanged | DeliveryChanged

@@ -95,6 +95,7 @@ class Ears:
                     state,
                     problem.words if problem else "",
                     window_closed=problem is not None and problem.code == WINDOW_CLOSED,
+                    key=status.key,
                 )
                 await self._ctx.emit(scope, fact)
 

@@ -45,6 +45,8 @@ class WhatsAppEmulator:
         """The names of those that Meta has approved."""
         self.calls: dict[str, int] = defaultdict(int)
         self.down = False
+        self.hasty = False
+        """People have read what they get before its sending is answered."""
         self.next_errors: list[Refusal] = []
         """What sends are refused with, in this order, before they are looked at."""
         route = f"/{VERSION}"
@@ -147,6 +149,9 @@ class WhatsAppEmulator:
         told = {"id": message, "status": status, "timestamp": self._world.now(), **more}
         if person.wa_id:
             told["recipient_id"] = person.wa_id
+        for said in self.said(number, person):
+            if said["id"] == message and "biz_opaque_callback_data" in said:
+                told["biz_opaque_callback_data"] = said["biz_opaque_callback_data"]
         self._world.tell(self._world.numbers[number], person, statuses=[told])
 
     def close_window(self, number: str, person: Person) -> None:
@@ -211,6 +216,8 @@ class WhatsAppEmulator:
         message["mine"] = True
         message |= {key: body[key] for key in ("context", "biz_opaque_callback_data") if key in body}
         number.chats.setdefault(person.user_id, []).append(message)
+        if self.hasty:
+            self.status(number.id, person, message["id"], "read")
         to = {"input": body.get("to") or body.get("recipient"), "wa_id": person.wa_id or None}
         return {
             "messaging_product": "whatsapp",

@@ -190,6 +190,7 @@ class Status(_Wire):
     recipient_id: str = ""
     recipient_user_id: str = ""
     errors: tuple[Problem, ...] = ()
+    key: str = Field(default="", validation_alias="biz_opaque_callback_data")
 
 
 class Value(_Wire):

@@ -82,6 +82,17 @@ async def test_what_becomes_of_a_message_is_told(whatsapp: WhatsApp, gateway: Ho
     await gateway.newest_is("read")
 
 
+async def test_what_is_told_before_the_answer_is_heard(whatsapp: WhatsApp, gateway: Hosted) -> None:
+    emulator, _ = whatsapp
+    number, _ = await connect(gateway, emulator)
+    ann = emulator.person("Ann")
+    emulator.write(number, ann, "hello")
+    (message,) = await gateway.heard()
+    emulator.hasty = True
+    await gateway.answer(message, "answer")
+    await gateway.newest_is("read")
+
+
 async def test_reactions_edits_and_deletions(whatsapp: WhatsApp, gateway: Hosted) -> None:
     emulator, _ = whatsapp
     number, _ = await connect(gateway, emulator)

@@ -1,5 +1,6 @@
 """What platforms tell of messages that are there already."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from chamade_mcp.core import event_log
 from chamade_mcp.kit.testing import SCRIPTED
 from chamade_mcp.model.access import Principal
+from chamade_mcp.model.errors import PlatformRefused, delivery_unknown
 from chamade_mcp.model.events import START
 from chamade_mcp.model.facts import (
     DeliveryChanged,
@@ -21,6 +23,7 @@ from chamade_mcp.model.ids import ConversationRef, MessageRef
 from chamade_mcp.model.messages import DeliveryState, Sender
 from tests.support.house import House
 from tests.support.requirement import requirement
+from tests.support.waiting import BOUND_S, Gate, until
 
 ALICE, HERS = ConversationRef("alice"), MessageRef("m1")
 
@@ -124,6 +127,46 @@ async def test_a_receipt_may_name_a_message_by_its_key(house: House) -> None:
     owner, answer, _ = await answered(house)
     await house.platform.tell(owner.scope, DeliveryChanged(ALICE, answer, DeliveryState.READ))
     assert await told(house, owner) == [{"type": "dm_read", "message_id": answer}]
+
+
+@pytest.mark.parametrize("state", ["delivered", "read"])
+async def test_a_receipt_tells_what_became_of_a_message_whose_answer_was_lost(
+    house: House, state: str
+) -> None:
+    house.platform.script.send_error = delivery_unknown(SCRIPTED)
+    owner, _ = await written_to(house)
+    with pytest.raises(PlatformRefused):
+        await house.inbox.send(owner, SCRIPTED, "answer")
+    answer = (await shown(house, owner))[1]
+    assert answer["status"] == "unknown"
+    fact = DeliveryChanged(ALICE, MessageRef("never heard of"), DeliveryState(state), key=answer["id"])
+    await house.platform.tell(owner.scope, fact)
+    assert (await shown(house, owner))[1]["status"] == state
+
+
+@pytest.mark.parametrize(("state", "event"), [("read", "dm_read"), ("failed", "dm_failed")])
+async def test_a_receipt_that_overtakes_the_answer_counts(house: House, state: str, event: str) -> None:
+    house.platform.script.delivery = DeliveryState.SENT
+    owner, _ = await written_to(house)
+    hold = house.platform.script.hold = Gate()
+    sending = asyncio.create_task(house.inbox.send(owner, SCRIPTED, "answer"))
+    await until(hold.reached.is_set)
+    answer = (await shown(house, owner))[1]["id"]
+    fact = DeliveryChanged(ALICE, MessageRef(f"sent-{answer}"), DeliveryState(state), key=answer)
+    telling = asyncio.create_task(house.platform.tell(owner.scope, fact))
+    await house.database.write(lambda _: None)
+    hold.set()
+    await asyncio.wait_for(asyncio.gather(sending, telling), BOUND_S)
+    assert (await shown(house, owner))[1]["status"] == state
+    assert [e["type"] for e in await told(house, owner)] == [event]
+
+
+async def test_a_receipt_of_another_part_of_a_message_is_none_of_it(house: House) -> None:
+    house.platform.script.delivery = DeliveryState.SENT
+    owner, answer, _ = await answered(house)
+    fact = DeliveryChanged(ALICE, MessageRef("its second part"), DeliveryState.READ, key=answer)
+    await house.platform.tell(owner.scope, fact)
+    assert (await shown(house, owner))[1]["status"] == "sent"
 
 
 SOMEBODY = Sender("a", "Alice")

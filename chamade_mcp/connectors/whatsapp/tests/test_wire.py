@@ -96,6 +96,10 @@ def test_a_status() -> None:
     assert isinstance(told, Status)
     assert told.recipient_user_id == ADA["user_id"]
     assert (told.errors[0].code, told.errors[0].words) == (131047, "24 hours")
+    assert told.key == ""
+    (told,) = read(contacts=[ADA], statuses=[status | {"biz_opaque_callback_data": "msg_1"}])
+    assert isinstance(told, Status)
+    assert told.key == "msg_1"
 
 
 def test_another_number_is_not_ours() -> None:
