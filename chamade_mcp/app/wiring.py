@@ -16,6 +16,7 @@ from chamade_mcp.app.metrics import metrics_served
 from chamade_mcp.app.reach import Reach
 from chamade_mcp.app.secret_key import load_secret_key, prepare_data_dir
 from chamade_mcp.app.settings import Settings
+from chamade_mcp.core import file_rows, recording_rows
 from chamade_mcp.core.accounts import Accounts
 from chamade_mcp.core.agents import AgentDeps, Agents
 from chamade_mcp.core.allowances import Allowances
@@ -242,6 +243,8 @@ class _House:
             core.probes.forget, core.operators.forget, core.relay.forget, core.webhooks.leave,
         ):  # fmt: skip
             core.accounts.on_delete(leave)
+        core.accounts.on_erase(file_rows.ids_of, core.files.remove_bytes)
+        core.accounts.on_erase(recording_rows.tracks_within, self._studio.recordings.remove_bytes)
         for end in (
             core.accounts.keys.revoke_all, core.grants.revoke_of, core.invitations.revoke_of,
             self._studio.forget_agent, core.webhooks.leave_agent, core.files.forget_agent,

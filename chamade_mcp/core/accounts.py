@@ -1,7 +1,7 @@
 """Accounts and everything that identifies one: sign-in sessions, keys, profile, the way out."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -15,18 +15,23 @@ from chamade_mcp.core.keys import Keys, NewKey
 from chamade_mcp.core.limits import Attempts
 from chamade_mcp.core.sign_ins import NO_DEVICE, Device, SignIns, confirm, end_all
 from chamade_mcp.kit.clock import Clock, iso
-from chamade_mcp.model.access import ALL_PERMISSIONS, Permission, Principal, Scope
+from chamade_mcp.model.access import ALL_PERMISSIONS, Bounds, Permission, Principal, Scope
 from chamade_mcp.model.errors import FieldError, Forbidden, Unauthenticated, ValidationFailed
 from chamade_mcp.model.ids import AccountId, AgentId
 from chamade_mcp.store.database import Database
-from chamade_mcp.store.schema import accounts
+from chamade_mcp.store.schema import accounts, calls, connections
 
 log = logging.getLogger(__name__)
 audit = logging.getLogger("chamade_mcp.audit")
 
+Find = Callable[[Connection, Bounds], Sequence[str]]
+Remove = Callable[[Sequence[str]], Awaitable[None]]
+
 ATTEMPTS: Final = 10
 ATTEMPTS_WINDOW_S: Final = 900
 """So many wrong passwords of one account in so long."""
+_ROUNDS: Final = 5
+"""So often is ended what an account that goes has begun, however much its keys begin meanwhile."""
 
 
 class Accounts:
@@ -38,6 +43,7 @@ class Accounts:
         """What went wrong at a network address, with whatever account."""
         self._credentials: dict[str, Callable[[str], Awaitable[Principal]]] = {}
         self._leaving: list[Callable[[AccountId], Awaitable[None]]] = []
+        self._erasing: list[tuple[Find, Remove]] = []
         self.keys = Keys(database, clock)
         self.sign_ins = SignIns(database, clock)
 
@@ -150,23 +156,44 @@ class Accounts:
         audit.info("password changed: %s", account)
 
     def on_delete(self, leave: Callable[[AccountId], Awaitable[None]]) -> None:
-        """`leave(account)` is awaited before the account's rows go."""
+        """`leave(account)` is awaited before the account's rows go: again, where something was begun
+        meanwhile."""
         self._leaving.append(leave)
+
+    def on_erase(self, find: Find, remove: Remove) -> None:
+        """`find` looks in the transaction by which the account's rows go for what else goes with them;
+        `remove` is given that."""
+        self._erasing.append((find, remove))
 
     async def delete(self, principal: Principal, password: str | None) -> None:
         """Erases the account and everything that is its own. Without a password: see `vouch`."""
+        account = principal.account
         await self.vouch(principal, password)
-        for leave in self._leaving:
-            await leave(principal.account)
-
-        def erase(conn: Connection) -> None:
-            # Every owned table cascades from here.
-            conn.execute(delete(accounts).where(accounts.c.id == principal.account))
-
-        await self._database.write(erase)
-        self.keys.forget(principal.account)
+        for more in reversed(range(_ROUNDS)):
+            for leave in self._leaving:
+                await leave(account)
+            if await self._erase(account, anyway=more == 0):
+                break
+        self.keys.forget(account)
         if not await self._database.scrub():
             log.warning("what a deleted account leaves in the write-ahead log goes with the next sweep")
+
+    async def _erase(self, account: AccountId, *, anyway: bool) -> bool:
+        """False: something was begun meanwhile that has to end first."""
+        bounds = Bounds(account, None)
+
+        def erase(conn: Connection) -> list[tuple[Remove, Sequence[str]]] | None:
+            if not anyway and _is_alive(conn, account):
+                return None
+            left = [(remove, find(conn, bounds)) for find, remove in self._erasing]
+            # Every owned table cascades from here.
+            conn.execute(delete(accounts).where(accounts.c.id == account))
+            return left
+
+        erased = await self._database.write(erase)
+        for remove, left in erased or ():
+            await remove(left)
+        return erased is not None
 
     # --- keys ------------------------------------------------------------------------------------------
 
@@ -209,6 +236,13 @@ class Accounts:
         if not await passwords.verify(password, row.password_hash):
             raise Forbidden(f"{field} is wrong", code="WRONG_PASSWORD")
         self._attempts.clear(principal.account)
+
+
+def _is_alive(conn: Connection, account: AccountId) -> bool:
+    """Whether there is a link or a call, which would go on without its row."""
+    tied = select(connections.c.id).where(connections.c.account_id == account)
+    calling = select(calls.c.id).where(calls.c.account_id == account, calls.c.ended_at.is_(None))
+    return any(conn.execute(found.limit(1)).first() is not None for found in (tied, calling))
 
 
 def require_verified(principal: Principal) -> None:

@@ -253,6 +253,10 @@ class Files:
         its end, and stays neither."""
         await self._remove(Bounds(account, None))
 
+    async def remove_bytes(self, ids: Sequence[str]) -> None:
+        """Of files whose rows have gone."""
+        await self._d.blobs.delete(ids)
+
     async def forget_agent(self, scope: Scope) -> None:
         """The agent goes: as above."""
         await self._remove(Bounds(scope.account, scope.agent))

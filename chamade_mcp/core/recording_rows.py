@@ -132,6 +132,12 @@ def track_ids(conn: Connection, recording: RecordingId) -> list[str]:
     return list(conn.execute(select(recording_tracks.c.id).where(mine)).scalars())
 
 
+def tracks_within(conn: Connection, bounds: Bounds) -> list[str]:
+    theirs = select(recordings.c.id).where(inside(recordings, bounds))
+    tracks = select(recording_tracks.c.id).where(recording_tracks.c.recording_id.in_(theirs))
+    return list(conn.execute(tracks).scalars())
+
+
 def _ids(conn: Connection, condition: ColumnElement[bool]) -> list[RecordingId]:
     return [RecordingId(i) for i in conn.execute(select(recordings.c.id).where(condition)).scalars()]
 

@@ -165,6 +165,10 @@ class Recordings:
         for recording in await self._d.database.read(partial(rows.within, bounds=bounds)):
             await self._remove(recording)
 
+    async def remove_bytes(self, tracks: Sequence[str]) -> None:
+        """Of tracks whose rows have gone."""
+        await self._d.blobs.delete(tracks)
+
     async def sweep_forever(self) -> None:
         """Takes up what a crash left, and removes what its account keeps no longer."""
         await forever(self._d.clock, _SWEEP_EVERY_S, self.sweep, "recordings were not looked after this time")

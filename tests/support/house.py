@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from sqlalchemy import Connection
 
+from chamade_mcp.core import file_rows, recording_rows
 from chamade_mcp.core.accounts import Accounts
 from chamade_mcp.core.allowances import Allowances
 from chamade_mcp.core.call_deps import CallDeps
@@ -280,6 +281,8 @@ def _build(
         probes.forget,
     ):
         accounts.on_delete(leave)
+    accounts.on_erase(file_rows.ids_of, files.remove_bytes)
+    accounts.on_erase(recording_rows.tracks_within, recordings.remove_bytes)
     receiver, time = Receiver(), SteadyTime(clock)
     outbound = receiver.outbound()
     carrier = Carrier(outbound, box, clock, receiver.hosts)
