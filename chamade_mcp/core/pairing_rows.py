@@ -55,6 +55,8 @@ class Found:
     standing: Standing
     until: datetime | None
     """When a request expires; None for what stays."""
+    conversation: str
+    """Theirs with the agent; "" while it is not known."""
 
 
 def new_code() -> str:
@@ -64,11 +66,11 @@ def new_code() -> str:
 def standing(conn: Connection, connection: ConnectionId, sender: str) -> Found | None:
     """None for a stranger."""
     row = conn.execute(
-        select(pairings.c.state, pairings.c.expires_at).where(
+        select(pairings.c.state, pairings.c.expires_at, pairings.c.conversation_ref).where(
             pairings.c.connection_id == connection, pairings.c.sender_ref == sender
         )
     ).one_or_none()
-    return None if row is None else Found(Standing(row.state), row.expires_at)
+    return None if row is None else Found(Standing(row.state), row.expires_at, row.conversation_ref)
 
 
 def as_of(found: Found | None, now: datetime) -> Standing | None:
@@ -102,6 +104,13 @@ def pair(conn: Connection, listed: Listed, person: Person, now: datetime) -> Row
             action=Action.ASK_HUMAN,
         )
     return _insert(conn, listed, person, Standing.PAIRED, now)
+
+
+def place(conn: Connection, connection: ConnectionId, sender: str, conversation: ConversationRef) -> None:
+    """Somebody who was let in before they wrote has written: this is their conversation."""
+    who = (pairings.c.connection_id == connection, pairings.c.sender_ref == sender)
+    unknown = pairings.c.conversation_ref == ""
+    conn.execute(update(pairings).where(*who, unknown).values(conversation_ref=conversation))
 
 
 def settle(conn: Connection, asking: Row[Any], state: Standing) -> Row[Any]:

@@ -84,6 +84,9 @@ class Pairings:
         standing = await self._standings.of(listed.id, sender.ref, self._clock.now())
         agent = self._roster.is_bot(listed.platform, sender.ref)
         if standing is Standing.PAIRED:
+            if conversation is not None and not group and self._standings.is_unplaced(listed.id, sender.ref):
+                seen = partial(rows.place, connection=listed.id, sender=sender.ref, conversation=conversation)
+                await self._standings.change(seen)
             return Trust.AGENT if agent else Trust.PAIRED
         if standing is Standing.DENIED:
             return None

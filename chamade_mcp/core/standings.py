@@ -45,6 +45,11 @@ class Standings:
                     self._known.popitem(last=False)
         return rows.as_of(found, now)
 
+    def is_unplaced(self, connection: ConnectionId, sender: str) -> bool:
+        """Whether somebody stands here of whose conversation nothing is known; as far as is remembered."""
+        found = self._known.get((connection, sender))
+        return found is not None and not found.conversation
+
     async def change(self, store: Callable[[Connection], T]) -> T:
         """Whatever changes how somebody stands; to its end, even when nobody waits for it any more."""
         return await to_the_end(self._change(store))

@@ -240,6 +240,18 @@ async def test_taking_back_stops_the_flow_at_once_in_both_directions(house: Hous
     assert caught.value.code == "CONVERSATION_CLOSED"
 
 
+async def test_so_it_does_for_one_who_was_let_in_before_they_wrote(house: House) -> None:
+    owner = await house.owner()
+    listed = await connected(house, owner)
+    person = await house.pairings.add(owner, listed, "alice", "Alice")
+    await house.bots.write(listed.id, "one", conversation="a-place-of-its-own")
+    (conversation,) = (await house.inbox.snapshot(owner))["conversations"]
+    await house.pairings.deny(owner, str(person["id"]))
+    with pytest.raises(GatewayError) as caught:
+        await house.inbox.send(owner, BOTS, "you?", conversation_id=conversation["conversation_id"])
+    assert caught.value.code == "CONVERSATION_CLOSED"
+
+
 async def answer_to(house: House, owner: Principal, conversation: str) -> dict[str, object]:
     """The agent's newest message, once it is no longer pending."""
     async with asyncio.timeout(BOUND_S):
