@@ -3,23 +3,29 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 
 from chamade_mcp.core import event_log, sent
+from chamade_mcp.core.admission import still
 from chamade_mcp.core.dm_events import dm_chat
-from chamade_mcp.core.dms import NewMessage
+from chamade_mcp.core.dms import CLOSED, NewMessage
 from chamade_mcp.core.held import Released
 from chamade_mcp.core.replies import Correspondent
-from chamade_mcp.core.said import Newest, Party, Said, add_conversation, add_messages, conversations_of
+from chamade_mcp.core.said import Known, Newest, Party, Said, add_conversation, add_messages, conversations_of
 from chamade_mcp.core.windows import Flushed, Windows
 from chamade_mcp.model.events import Envelope, Event
 from chamade_mcp.model.ids import ConversationId, MessageId, MessageRef
 
+_NOWHERE: Final = ConversationId("")
+"""Of what is not stored."""
+
 
 class Arrival(NamedTuple):
     party: Party
+    sender: str
+    """The platform's id of who wrote."""
     new: NewMessage
     quotes: MessageRef | None
     """The platform's id of the message it answers to."""
@@ -30,7 +36,7 @@ class Arrived(NamedTuple):
     whom: Correspondent
     new: NewMessage
     envelopes: Sequence[Envelope]
-    """Empty for a repeated delivery."""
+    """Empty for a repeated delivery, and for what may not come in any more."""
     released: Released
 
 
@@ -43,7 +49,7 @@ class Arrivals:
         said, newest = _placed(conn, arrivals)
         told: list[tuple[Correspondent, NewMessage, Released, list[Event]]] = []
         for one, place, seq in zip(arrivals, said, add_messages(conn, said, newest), strict=True):
-            whom, new = _whom(one.party, place.conversation), place.new
+            whom, new = _whom(one.party, place), place.new
             if seq is None:
                 told.append((whom, new, Released(), []))
                 continue
@@ -56,27 +62,34 @@ class Arrivals:
         ]
 
 
-def _whom(party: Party, conversation: ConversationId) -> Correspondent:
-    return Correspondent(party.scope, party.platform, conversation, party.ref, party.connection)
+def _whom(party: Party, place: Said) -> Correspondent:
+    return Correspondent(place.scope, party.platform, place.conversation, party.ref, party.connection)
 
 
 def _placed(conn: Connection, arrivals: Sequence[Arrival]) -> tuple[list[Said], Newest]:
     """Each in its conversation, which is made on the first message."""
-    made: dict[Party, tuple[ConversationId, None]] = {}
+    made: dict[Party, Known] = {}
     newest: dict[ConversationId, int | None] = {}
     said: list[Said] = []
     found = conversations_of(conn, [one.party for one in arrivals])
     for one, known in zip(arrivals, found, strict=True):
-        party, new = one.party, one.new
-        place = known or made.get(party)
+        party, new, place = one.party, one.new, known or made.get(one.party)
+        if place is None or place.status == CLOSED:
+            now = still(conn, party, one.sender, new.trust)
+            if now is None:
+                said.append(Said(party.scope, _NOWHERE, new))
+                continue
+            if now != party:
+                party = now
+                place = made.get(party) or conversations_of(conn, [party])[0]
         if place is None:
             is_group = new.group is not None
-            place = add_conversation(conn, party, new.remote_name, new.at, is_group=is_group), None
+            place = Known(add_conversation(conn, party, new.remote_name, new.at, is_group=is_group), None)
             made[party] = place
-        conversation, newest[conversation] = place
+        newest[place.id] = place.last_seq
         if one.quotes is not None:
-            new = new._replace(reply_to=_quoted(conn, conversation, one.quotes, said))
-        said.append(Said(party.scope, conversation, new))
+            new = new._replace(reply_to=_quoted(conn, place.id, one.quotes, said))
+        said.append(Said(party.scope, place.id, new))
     return said, newest
 
 

@@ -223,7 +223,8 @@ class Inbox:
     ) -> Arrival:
         flushed = await self._sending.flush(scope, link, fact)
         new = self._inbound(link[0], fact, "received", trust)
-        return Arrival(Party(scope, *link, fact.conversation), new, fact.reply_to, flushed)
+        party = Party(scope, *link, fact.conversation)
+        return Arrival(party, fact.sender.ref, new, fact.reply_to, flushed)
 
     def _arrived(self, arrived: Arrived) -> Sequence[str]:
         """The messages it has set free."""

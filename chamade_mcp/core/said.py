@@ -26,7 +26,8 @@ from chamade_mcp.store.schema import accounts, conversations
 
 _CONVERSATIONS: Final = Rows(
     "WITH given (n, account_id, agent_id, platform, connection_id, ref) AS ({rows}) "
-    "SELECT json_group_array(json_array(n, found.id, last_seq)) FROM given JOIN conversations AS found "
+    "SELECT json_group_array(json_array(n, found.id, last_seq, status)) "
+    "FROM given JOIN conversations AS found "
     "USING (account_id, agent_id, platform, connection_id, ref)",
     6,
 )
@@ -101,15 +102,23 @@ class Said(NamedTuple):
     new: NewMessage
 
 
-def conversations_of(
-    conn: Connection, parties: Sequence[Party]
-) -> list[tuple[ConversationId, int | None] | None]:
-    """The conversation with each, and the number of its newest message; None where there is none yet."""
+class Known(NamedTuple):
+    """A conversation that there is."""
+
+    id: ConversationId
+    last_seq: int | None
+    """The number of its newest message."""
+    status: str = ACTIVE
+
+
+def conversations_of(conn: Connection, parties: Sequence[Party]) -> list[Known | None]:
+    """The conversation with each; None where there is none yet."""
     wanted = [
         (number, one.scope.account, one.scope.agent, one.platform, one.connection, one.ref)
         for number, one in enumerate(parties)
     ]
-    found = {number: (ConversationId(key), last) for number, key, last in _CONVERSATIONS.found(conn, wanted)}
+    rows = _CONVERSATIONS.found(conn, wanted)
+    found = {number: Known(ConversationId(key), last, status) for number, key, last, status in rows}
     return [found.get(number) for number in range(len(parties))]
 
 

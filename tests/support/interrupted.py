@@ -36,6 +36,16 @@ class Held(Database):
             self.waiting -= 1
         return await super().write(fn)
 
+    def write_together(self, fn: Any, item: Any, then: Any = None) -> Awaitable[Any]:
+        return self._together(fn, item, then)
+
+    async def _together(self, fn: Any, item: Any, then: Any) -> Any:
+        if self.gate is not None:
+            self.waiting += 1
+            await self.gate.wait()
+            self.waiting -= 1
+        return await super().write_together(fn, item, then)
+
     async def at_once(
         self, first: Coroutine[Any, Any, object], *then: Coroutine[Any, Any, object]
     ) -> list[Any]:
