@@ -62,6 +62,14 @@ def compose(
     return parts
 
 
+def part_before(key: str) -> str | None:
+    """The key of the part before the one that bears `key`; None for a first one, and for a whole message."""
+    first, _, number = key.rpartition("_")
+    if "_" not in first or not number.isdecimal():  # ids have one of their own
+        return None
+    return first if number == "2" else f"{first}_{int(number) - 1}"
+
+
 def outgoing(
     manifest: Manifest,
     key: str,

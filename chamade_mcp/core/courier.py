@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row
 
 from chamade_mcp.core import dms, event_log, held, places, sent
 from chamade_mcp.core.composing import outgoing as outgoing_of
+from chamade_mcp.core.composing import part_before
 from chamade_mcp.core.departures import conversation_closed
 from chamade_mcp.core.dm_events import dm_event
 from chamade_mcp.core.inbox_deps import InboxDeps
@@ -114,9 +115,12 @@ class Courier:
 
     def _put_all(self, rows: Sequence[Row[Any]]) -> list[asyncio.Future[Settled]]:
         told: list[asyncio.Future[Settled]] = []
+        before = {row.id: part_before(row.id) for row in rows}
+        followed = set(before.values())
         for row in rows:
+            after = before[row.id] if before[row.id] in before else None
             try:
-                told.append(self.put(self.errand(row)))
+                told.append(self.put(self.errand(row)._replace(after=after, more=row.id in followed)))
             except GatewayError as error:  # its connector is no longer there, or takes less than it did
                 log.warning("message %s stays pending: %s", row.id, error)
         return told

@@ -148,6 +148,33 @@ async def test_parts_outlive_the_gateway(database_path: Path, platform: Scripted
         assert said(house) == PARTS
 
 
+@pytest.mark.parametrize("failing", [0, 1])
+async def test_a_part_that_fails_in_the_next_life_ends_it(
+    database_path: Path, platform: ScriptedConnector, failing: int
+) -> None:
+    async with open_house(database_path, platform=platform) as house:
+        owner = await house.owner()
+        await house.platform.write(owner.scope, "hello")
+        platform.script.send_error = PlatformUnavailable("down")
+        await house.inbox.send(owner, SCRIPTED, TEXT, split=True)
+        assert (await house.inbox.send(owner, SCRIPTED, "And you?")).status == 202
+    platform.script.send_error = None
+    answer = platform.messages.answer
+
+    async def refuse_one(outgoing: Outgoing) -> Any:
+        if outgoing.text == PARTS[failing]:
+            raise PlatformRefused("no such word")
+        return await answer(outgoing)
+
+    platform.messages.answer = refuse_one
+    async with open_house(database_path, platform=platform) as house:
+        await until(lambda: "And you?" in said(house))
+        assert said(house) == [*PARTS[:failing], "And you?"]
+        await house.inbox.stop()
+        states = [status for _, _, status in await stored(house, owner)]
+        assert states == ["delivered"] * failing + ["failed"] * (3 - failing) + ["delivered"]
+
+
 async def test_what_cannot_be_cut_is_refused_with_both_numbers(house: House, owner: Principal) -> None:
     with pytest.raises(GatewayError) as caught:
         await house.inbox.send(owner, SCRIPTED, f"see [{'x' * 40}](https://a.example) there", split=True)

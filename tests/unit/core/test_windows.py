@@ -432,6 +432,30 @@ async def test_all_the_parts_of_a_long_message_wait(database_path: Path) -> None
         assert said(house) == ["one two", "three"]
 
 
+async def test_a_part_that_fails_once_the_person_writes_ends_it(database_path: Path) -> None:
+    platform = windowed()
+    platform.manifest = replace(platform.manifest, text_limit=10)
+    answer = platform.messages.answer
+
+    async def refuse_one(outgoing: Outgoing) -> Delivery:
+        if outgoing.text == "one two":
+            raise PlatformRefused("no such word")
+        return await answer(outgoing)
+
+    platform.messages.answer = refuse_one
+    async with open_house(database_path, platform=platform) as house:
+        owner = await house.owner()
+        await house.platform.write(owner.scope, "hello")
+        await house.clock.advance(DAY_S)
+        body = await send(house, owner, "one two three", split=True)
+        await send(house, owner, "more")
+        await house.platform.write(owner.scope, "here I am")
+        assert said(house) == ["more"]
+        *failed, delivered, _ = await events(house, owner)
+        assert [e["message_id"] for e in failed] == body["message_ids"]
+        assert delivered["type"] == "dm_delivered"
+
+
 @requirement("R-098")
 async def test_other_platforms_have_no_window(database_path: Path) -> None:
     async with open_house(database_path) as house:
