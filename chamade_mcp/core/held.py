@@ -44,20 +44,27 @@ class Released:
 
 
 def hold_if_closed(
-    conn: Connection, window: Window, conversation: ConversationId, new: Sequence[str], now: datetime
+    conn: Connection,
+    window: Window,
+    conversation: ConversationId,
+    new: Sequence[str],
+    now: datetime,
+    since: datetime,
 ) -> bool:
-    """Holds messages that were just stored, if the window is closed or others wait before them."""
+    """Holds messages that are to go out, if at `now` the window is closed or others wait before them; `since`
+    is for how long."""
     row = conn.execute(select(conversations).where(conversations.c.id == conversation)).one()
     if _within(row, window, now) and not _count(conn, conversation):
         return False
-    conn.execute(update(messages).where(messages.c.id.in_(new)).values(held=True))
+    conn.execute(update(messages).where(messages.c.id.in_(new)).values(held=True, held_since=since))
     return True
 
 
-def hold(conn: Connection, message: str, states: Sequence[DeliveryState]) -> bool:
+def hold(conn: Connection, message: str, states: Sequence[DeliveryState], since: datetime) -> bool:
     """The platform says that the window is closed. Whether the message, in one of `states`, is held now."""
     held = update(messages).where(messages.c.id == message, messages.c.status.in_(states))
-    return conn.execute(held.values(status=DeliveryState.PENDING, held=True, detail=None)).rowcount == 1
+    values = {"status": DeliveryState.PENDING, "held": True, "held_since": since, "detail": None}
+    return conn.execute(held.values(values)).rowcount == 1
 
 
 def files_of(conn: Connection, held: Sequence[str]) -> list[FileId]:
@@ -110,7 +117,7 @@ def release(conn: Connection, conversation: ConversationId, *, still_closed: boo
 
 def drop_older(conn: Connection, platform: Platform, than: datetime, detail: str) -> Sequence[Row[Any]]:
     """Gives up some of what has waited too long: as it was, as `sent.outbound` gives it."""
-    here = _HELD & (conversations.c.platform == platform) & (messages.c.created_at <= than)
+    here = _HELD & (conversations.c.platform == platform) & (messages.c.held_since <= than)
     rows = conn.execute(sent.TO_SEND.where(here).order_by(messages.c.seq).limit(_PAGE)).all()
     if not rows:
         return rows

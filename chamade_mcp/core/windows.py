@@ -99,7 +99,8 @@ class Windows:
         window = self.of(whom.platform)
         if window is None or not new:
             return False
-        held_now = held.hold_if_closed(conn, window, whom.conversation, new, self._time.now())
+        now, since = self._time.now(), self._d.clock.now()
+        held_now = held.hold_if_closed(conn, window, whom.conversation, new, now, since)
         self._quiet = self._quiet and not held_now
         if held_now:
             self._keep_files(conn, window, new)
@@ -123,7 +124,7 @@ class Windows:
     ) -> bool:
         """The platform says that the window is closed. Whether the message, in one of `states`, waits now."""
         self._quiet = False
-        held_now, window = held.hold(conn, message, states), self.of(platform)
+        held_now, window = held.hold(conn, message, states, self._d.clock.now()), self.of(platform)
         if held_now and window is not None:
             self._keep_files(conn, window, [message])
         return held_now

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, inspect, text
 from chamade_mcp.store.database import immediate, sqlite_engine
 from chamade_mcp.store.schema import metadata
 
-HEAD = "0026"
+HEAD = "0027"
 """The newest revision in ``migrations/versions``; a test compares the two."""
 
 

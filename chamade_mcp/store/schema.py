@@ -159,6 +159,8 @@ messages = Table(
     Column("reactions", JSON),
     # Waits for the person to write again; pending otherwise.
     Column("held", Boolean, nullable=False, server_default=false()),
+    # Not as long as it is old, where it was sent again.
+    Column("held_since", Instant),
     UniqueConstraint("account_id", "seq"),
     # A platform that repeats a delivery repeats its ref: the second insert is refused here. Refs come first:
     # those of one moment are alike, so messages share pages of the index, and fewer are written. What we send

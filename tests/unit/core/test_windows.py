@@ -315,6 +315,36 @@ async def test_what_nobody_writes_for_is_given_up(house: House, owner: Principal
     assert said(house) == ["new"]
 
 
+async def given_up(house: House, owner: Principal, count: int) -> list[str]:
+    """The messages that nobody wrote for, once there are `count`."""
+    async with asyncio.timeout(BOUND_S):
+        while True:
+            failed = [e["message_id"] for e in await events(house, owner) if e["type"] == "dm_failed"]
+            if len(failed) >= count:
+                return failed
+            await house.clock.advance(60)
+
+
+async def test_what_was_given_up_and_is_sent_again_waits_as_long_again(
+    house: House, owner: Principal
+) -> None:
+    first, second = [(await send(house, owner, text))["message_id"] for text in ("1", "2")]
+    await house.clock.advance(7 * DAY_S)
+    assert await given_up(house, owner, 2) == [first, second]
+    assert (await house.inbox.retry(owner, first)).body["template_sent"] is True
+    assert (await house.inbox.retry(owner, second)).body["queue_position"] == 2
+    await house.clock.advance(6 * DAY_S)
+    await house.platform.write(owner.scope, "here I am")
+    assert said(house) == ["1", "2"]
+    await house.clock.advance(DAY_S)
+    third = (await send(house, owner, "3"))["message_id"]
+    await house.clock.advance(7 * DAY_S)
+    await given_up(house, owner, 3)
+    await house.inbox.retry(owner, third)
+    await house.clock.advance(7 * DAY_S)
+    assert await given_up(house, owner, 4) == [first, second, third, third]
+
+
 @pytest.mark.parametrize("jump_s", [2 * HOUR_S, -HOUR_S])
 async def test_setting_the_clock_opens_and_closes_nothing(house: House, jump_s: float) -> None:
     owner = await house.owner()
