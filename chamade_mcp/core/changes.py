@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
 from chamade_mcp.core import dms, sent
 from chamade_mcp.core.composing import outgoing
@@ -68,12 +68,20 @@ class Changes:
             row, manifest = await self._own(principal, message)
             if row.status == dms.DELETED:
                 return
-            if row.platform_ref is not None or row.status != DeliveryState.FAILED:
+            out = row.platform_ref is not None or row.status != DeliveryState.FAILED
+            if out:
                 deletes = self._facet(row, manifest, MessageFeature.DELETE, Deletes)
                 ref = _out(row)
                 with reaching(manifest.platform):
                     await deletes.delete(ConversationRef(row.conversation_ref), ref)
-            await self._d.database.write(partial(dms.erase, message=row.id))
+
+            def erase(conn: Connection) -> None:
+                found = sent.any_message(conn, principal.scope, row.id)
+                if not out and found is not None and found.status != DeliveryState.FAILED:
+                    raise _not_sent(found)  # it was sent again meanwhile
+                dms.erase(conn, row.id)
+
+            await self._d.database.write(erase)
 
     async def _react(self, scope: Scope, message: str, emoji: str, *, on: bool) -> None:
         async with self._lock(message):
@@ -124,5 +132,9 @@ def _require_open(row: Row[Any]) -> None:
 def _out(row: Row[Any]) -> MessageRef:
     """The platform's name of it; raises `Conflict` while it has none."""
     if row.platform_ref is None or row.status == dms.DELETED:
-        raise Conflict(f"The message is {row.status}", code="MESSAGE_NOT_SENT", action=Action.WAIT)
+        raise _not_sent(row)
     return MessageRef(row.platform_ref)
+
+
+def _not_sent(row: Row[Any]) -> Conflict:
+    return Conflict(f"The message is {row.status}", code="MESSAGE_NOT_SENT", action=Action.WAIT)

@@ -118,7 +118,9 @@ def heard_since(conn: Connection, message: Row[Any]) -> bool:
 
 
 def change(conn: Connection, message: str, **values: object) -> None:
-    conn.execute(update(messages).where(messages.c.id == message).values(**values))
+    """Unless it was taken back."""
+    here = update(messages).where(messages.c.id == message, messages.c.status != DELETED)
+    conn.execute(here.values(**values))
 
 
 def erase(conn: Connection, message: str) -> None:
@@ -129,7 +131,7 @@ def erase(conn: Connection, message: str) -> None:
 def put_reaction(conn: Connection, message: str, emoji: str, *, on: bool) -> None:
     """The agent's own, whose sender has no name."""
     query = select(messages.c.reactions).where(messages.c.id == message)
-    reactions: list[dict[str, str]] = conn.execute(query).scalar_one() or []
+    reactions: list[dict[str, str]] = conn.execute(query).scalar_one_or_none() or []
     others = [r for r in reactions if (r["ref"], r["emoji"]) != ("", emoji)]
     mine = [{"emoji": emoji, "sender": "", "ref": ""}] if on else []
     change(conn, message, reactions=[*others, *mine])

@@ -12,10 +12,12 @@ from chamade_mcp.core.changes import Changes
 from chamade_mcp.kit.testing import SCRIPTED, ScriptedConnector
 from chamade_mcp.model.access import Principal
 from chamade_mcp.model.errors import GatewayError, PlatformRefused, Unavailable
+from chamade_mcp.model.facts import MessageDeleted
+from chamade_mcp.model.ids import ConversationRef, MessageRef
 from chamade_mcp.model.messages import DeliveryState
 from chamade_mcp.store import schema
 from tests.support.house import House, open_house
-from tests.support.waiting import until
+from tests.support.waiting import BOUND_S, Gate, until
 
 HERS = "m1"
 Change = Callable[[Changes, Principal, str], Awaitable[None]]
@@ -184,3 +186,45 @@ async def test_in_a_closed_conversation_things_are_only_taken_back(
         await change(house.inbox.changes, owner, message)
     assert caught.value.code == "CONVERSATION_CLOSED"
     assert house.platform.delivered[0][1].text == "words"
+
+
+async def while_asked(house: House, change: Awaitable[None], meanwhile: Awaitable[object]) -> None:
+    """`meanwhile` happens while the platform is being asked."""
+    hold = house.platform.script.hold = Gate()
+    changing = asyncio.ensure_future(change)
+    await until(hold.reached.is_set)
+    await meanwhile
+    hold.set()
+    await asyncio.wait_for(changing, BOUND_S)
+
+
+async def test_what_somebody_took_back_meanwhile_stays_so(house: House, owner: Principal) -> None:
+    message = await sent(house, owner)
+    deleted = MessageDeleted(ConversationRef("alice"), MessageRef(f"sent-{message}"))
+    await while_asked(
+        house, edit(house.inbox.changes, owner, message), house.platform.tell(owner.scope, deleted)
+    )
+    assert [(m["text"], m["status"]) for m in await shown(house, owner)][1:] == [("", "deleted")]
+
+
+async def test_what_went_by_age_meanwhile_is_reacted_to_all_the_same(house: House, owner: Principal) -> None:
+    hers = (await shown(house, owner))[0]["id"]
+    gone = house.database.write(lambda conn: conn.execute(schema.messages.delete()) and None)
+    await while_asked(house, react(house.inbox.changes, owner, hers), gone)
+
+
+async def test_what_is_sent_again_meanwhile_is_not_taken_back(house: House, owner: Principal) -> None:
+    for _ in range(20):
+        house.platform.script.send_error = PlatformRefused("no")
+        with pytest.raises(PlatformRefused):
+            await sent(house, owner)
+        message = (await shown(house, owner))[-1]["id"]
+        house.platform.script.send_error = None
+        await asyncio.gather(
+            house.inbox.retry(owner, message),
+            delete(house.inbox.changes, owner, message),
+            return_exceptions=True,
+        )
+        mine = (await shown(house, owner))[-1]
+        there = any(outgoing.key == message for _, outgoing in house.platform.delivered)
+        assert (mine["status"], there) in (("delivered", True), ("deleted", False))
