@@ -82,8 +82,10 @@ async def test_a_message_is_tried_for_an_hour_when_the_wall_clock_jumps(house: H
     assert (await house.inbox.send(owner, SCRIPTED, "y", conversation_id=late)).status == 202
     house.clock.jump(jump_s)
     house.platform.script.send_error = None
-    await house.clock.advance(61)
-    await until(lambda: len(house.platform.delivered) == 2)
+    async with asyncio.timeout(BOUND_S):
+        while len(house.platform.delivered) < 2:
+            await house.clock.advance(0.1)
+            await asyncio.sleep(0.001)
 
 
 @pytest.mark.parametrize("jump_s", [7_200.0, -3_600.0])
@@ -96,7 +98,6 @@ async def test_a_message_is_given_up_after_an_hour_when_the_wall_clock_jumps(
     assert (await house.inbox.send(owner, SCRIPTED, "x")).status == 202
     house.clock.jump(jump_s)
     await house.clock.advance(GIVE_UP_S + 61)
-    house.platform.script.send_error = None
     async with asyncio.timeout(BOUND_S):
         while (await last_message(house, owner))["status"] != "failed":  # noqa: ASYNC110
             await asyncio.sleep(0.001)
