@@ -237,6 +237,7 @@ class _House:
         core = self._core
         core.probes.presence = core.relay.line = self._front.sessions
         self._front.on_revoke(core.calls.revoke_tokens)
+        self._front.on_revoke(core.inbox.revoked)
         for leave in (
             core.connections.forget, self._engine.end_all, self._studio.forget, core.invitations.revoke_all,
             core.files.remove_all, core.inbox.forget, core.grants.revoke_all, self._front.sessions.leave,

@@ -30,6 +30,8 @@ from chamade_mcp.model.facts import MessageReceived
 from chamade_mcp.model.ids import (
     AccountId,
     ConnectionId,
+    GrantId,
+    KeyId,
     Platform,
     new_message_id,
 )
@@ -66,6 +68,10 @@ class Inbox:
         """The account goes."""
         self._heads.forget(account)
         self._sending.forget(account)
+
+    async def revoked(self, holder: KeyId | GrantId) -> None:
+        """A key or a grant has ended: who waits with it hears nothing more."""
+        self._polls.end(holder)
 
     def handed_over(self, link: tuple[Platform, ConnectionId], before: Scope, to: Scope) -> None:
         """The conversations over a link are another agent's now."""
@@ -169,7 +175,7 @@ class Inbox:
 
         if wait <= 0:
             return await look()
-        return await self._polls.wait(principal.scope, min(wait, LONGEST_WAIT_S), look)
+        return await self._polls.wait(principal, min(wait, LONGEST_WAIT_S), look)
 
     # --- writing -------------------------------------------------------------------------------------------
 

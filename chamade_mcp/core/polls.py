@@ -5,9 +5,11 @@ from collections.abc import Awaitable, Callable, Hashable
 from heapq import heappop, heappush
 from typing import Any
 
+from chamade_mcp.core.credentials import credential_of
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.kit.clock import Clock
-from chamade_mcp.model.access import Scope
+from chamade_mcp.model.access import Principal
+from chamade_mcp.model.errors import Unauthenticated
 
 Answer = dict[str, Any]
 
@@ -64,22 +66,29 @@ class Polls:
         self._due: list[_Wait] = []
         self._timer: asyncio.Task[None] | None = None
 
-    async def wait(self, scope: Scope, seconds: float, look: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def wait(
+        self, principal: Principal, seconds: float, look: Callable[[], Awaitable[Answer]]
+    ) -> Answer:
         """The first answer of `look` that has conversations, or its last after `seconds`.
 
-        `look` is called at once, and whenever something has happened to the agent.
+        `look` is called at once, and whenever something has happened to the agent. Raises `Unauthenticated`
+        once what `principal` came in with is revoked.
         """
-        wait = _Wait(self._clock.monotonic() + seconds)
+        wait = _Wait(self._clock.monotonic() + seconds, principal)
         # Before the first look: what happens during it wakes.
-        following = self._hub.follow(scope, wait.wake)
+        following = self._hub.follow(principal.scope, wait.wake)
+        self._waits.add(wait)
         try:
             while True:
                 last = self._closing or self._clock.monotonic() >= wait.due
                 wait.news = False
                 answer = await look()
+                if wait.void:
+                    by_key = principal.key is not None
+                    raise Unauthenticated(code="REVOKED_API_KEY" if by_key else "REVOKED_ACCESS_TOKEN")
                 if last or answer["conversations"] or "reset" in answer:
                     return answer
-                if wait not in self._waits:
+                if not wait.entered:
                     self._enter(wait)
                 await wait.woken()
         finally:
@@ -92,10 +101,17 @@ class Polls:
         for wait in self._waits:
             wait.wake()
 
+    def end(self, credential: str) -> None:
+        """A key or a grant is revoked: whoever waits with it is told so."""
+        for wait in self._waits:
+            if credential_of(wait.principal) == credential:
+                wait.void = True
+                wait.wake()
+
     def _enter(self, wait: "_Wait") -> None:
         if self._closing:
             wait.wake()
-        self._waits.add(wait)
+        wait.entered = True
         heappush(self._due, wait)
         if self._timer is None or self._due[0] is wait:
             self._stop_timer()
@@ -123,11 +139,13 @@ class Polls:
 
 
 class _Wait:
-    __slots__ = ("_waiting", "due", "news")
+    __slots__ = ("_waiting", "due", "entered", "news", "principal", "void")
 
-    def __init__(self, due: float) -> None:
+    def __init__(self, due: float, principal: Principal) -> None:
         self.due = due
         """On the clock's monotonic time."""
+        self.principal = principal
+        self.entered = self.void = False
         self.news = False
         """Something has happened since the last look."""
         self._waiting: asyncio.Future[None] | None = None

@@ -46,6 +46,20 @@ async def test_a_poll_ends_when_somebody_writes(house: House, api: httpx2.AsyncC
     assert answer.json()["conversations"][0]["messages"][0]["text"] == "at last"
 
 
+async def test_a_poll_ends_with_the_key_it_came_with(house: House, api: httpx2.AsyncClient) -> None:
+    cursor = (await api.get("/api/account")).json()["last_message_cursor"]
+    key = (await api.post("/api/api-keys", json={"name": "second"})).json()
+    wanted, mine = {"last_message_cursor": cursor, "wait": 50}, {"X-API-Key": key["key"]}
+    poll = asyncio.create_task(api.get("/api/inbox", params=wanted, headers=mine))
+    other = asyncio.create_task(api.get("/api/inbox", params=wanted))
+    hub = cast(MemoryHub, house.gateway.core.hub)
+    await until(lambda: hub.subscribers == 2)
+    assert (await api.delete(f"/api/api-keys/{key['id']}")).status_code == 200
+    assert_problem(await asyncio.wait_for(poll, BOUND_S), 401, "REVOKED_API_KEY")
+    await house.scripted.write(house.owner.scope, "secret")
+    assert (await asyncio.wait_for(other, BOUND_S)).json()["conversations"]
+
+
 @requirement("R-089", "R-090")
 async def test_what_a_poll_may_ask(api: httpx2.AsyncClient) -> None:
     assert_problem(await api.get("/api/inbox?wait=5"), 400, "CURSOR_REQUIRED")

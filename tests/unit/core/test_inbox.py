@@ -1,6 +1,7 @@
 """The inbox: its three modes, and waiting."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,8 +12,8 @@ from chamade_mcp.core import dms
 from chamade_mcp.kit.clock import iso
 from chamade_mcp.kit.testing import SCRIPTED
 from chamade_mcp.model.access import Principal
-from chamade_mcp.model.errors import InvalidRequest, NotFound, ValidationFailed
-from chamade_mcp.model.ids import ConversationRef
+from chamade_mcp.model.errors import InvalidRequest, NotFound, Unauthenticated, ValidationFailed
+from chamade_mcp.model.ids import ConversationRef, KeyId
 from chamade_mcp.model.limits import LONGEST_WAIT_S
 from tests.support.house import House
 from tests.support.requirement import requirement
@@ -290,6 +291,22 @@ async def test_every_poll_of_an_agent_is_answered(house: House) -> None:
     await until(lambda: house.hub.subscribers == 5)
     await house.platform.write(owner.scope, "hello")
     assert [texts(a) for a in await asyncio.wait_for(asyncio.gather(*polls), BOUND_S)] == [["hello"]] * 5
+
+
+async def test_who_waits_with_what_is_revoked_hears_nothing_more(house: House) -> None:
+    owner = await house.owner()
+    first, second = (replace(owner, key=KeyId(f"key_{n}")) for n in range(2))
+    cursor = await house.inbox.cursor(owner)
+    polling = asyncio.create_task(house.inbox.delta(first, cursor, 55))
+    staying = asyncio.create_task(house.inbox.delta(second, cursor, 55))
+    await until(lambda: house.hub.subscribers == 2)
+    await house.inbox.revoked(KeyId("key_0"))
+    await house.platform.write(owner.scope, "secret")
+    with pytest.raises(Unauthenticated) as caught:
+        await asyncio.wait_for(polling, BOUND_S)
+    assert caught.value.code == "REVOKED_API_KEY"
+    assert texts(await asyncio.wait_for(staying, BOUND_S)) == ["secret"]
+    assert (house.clock.sleeping, house.hub.subscribers) == (0, 0)
 
 
 async def test_the_end_of_the_gateway_answers_every_poll(house: House) -> None:
