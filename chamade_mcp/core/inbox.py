@@ -11,6 +11,7 @@ from chamade_mcp.core import dms, event_log
 from chamade_mcp.core.arrivals import Arrival, Arrivals, Arrived
 from chamade_mcp.core.changes import Changes
 from chamade_mcp.core.composing import HowToSend
+from chamade_mcp.core.credentials import credential_of
 from chamade_mcp.core.cursors import Heads, cursor_of
 from chamade_mcp.core.held import Released
 from chamade_mcp.core.inbox_deps import InboxDeps
@@ -66,12 +67,13 @@ class Inbox:
 
     async def forget(self, account: AccountId) -> None:
         """The account goes."""
+        self._polls.end(lambda waiting: waiting.account == account)
         self._heads.forget(account)
         self._sending.forget(account)
 
     async def revoked(self, holder: KeyId | GrantId) -> None:
         """A key or a grant has ended: who waits with it hears nothing more."""
-        self._polls.end(holder)
+        self._polls.end(lambda waiting: credential_of(waiting) == holder)
 
     def handed_over(self, link: tuple[Platform, ConnectionId], before: Scope, to: Scope) -> None:
         """The conversations over a link are another agent's now."""

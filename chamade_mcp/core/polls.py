@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Hashable
 from heapq import heappop, heappush
 from typing import Any
 
-from chamade_mcp.core.credentials import credential_of
 from chamade_mcp.core.hub import EventHub
 from chamade_mcp.kit.clock import Clock
 from chamade_mcp.model.access import Principal
@@ -101,10 +100,10 @@ class Polls:
         for wait in self._waits:
             wait.wake()
 
-    def end(self, credential: str) -> None:
-        """A key or a grant is revoked: whoever waits with it is told so."""
+    def end(self, over: Callable[[Principal], bool]) -> None:
+        """What some came in with is revoked: who of them waits is told so."""
         for wait in self._waits:
-            if credential_of(wait.principal) == credential:
+            if over(wait.principal):
                 wait.void = True
                 wait.wake()
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, delete, event
 
 from chamade_mcp.core import dms
 from chamade_mcp.kit.clock import iso
@@ -15,6 +15,7 @@ from chamade_mcp.model.access import Principal
 from chamade_mcp.model.errors import InvalidRequest, NotFound, Unauthenticated, ValidationFailed
 from chamade_mcp.model.ids import ConversationRef, KeyId
 from chamade_mcp.model.limits import LONGEST_WAIT_S
+from chamade_mcp.store.schema import accounts
 from tests.support.house import House
 from tests.support.requirement import requirement
 from tests.support.waiting import BOUND_S, until
@@ -307,6 +308,18 @@ async def test_who_waits_with_what_is_revoked_hears_nothing_more(house: House) -
     assert caught.value.code == "REVOKED_API_KEY"
     assert texts(await asyncio.wait_for(staying, BOUND_S)) == ["secret"]
     assert (house.clock.sleeping, house.hub.subscribers) == (0, 0)
+
+
+async def test_who_waits_while_the_account_goes_is_told(house: House) -> None:
+    owner = await house.owner()
+    polling = asyncio.create_task(house.inbox.delta(owner, await house.inbox.cursor(owner), 55))
+    await asleep(house, polling)
+    await house.inbox.forget(owner.account)
+    gone = delete(accounts).where(accounts.c.id == owner.account)
+    await house.database.write(lambda conn: conn.execute(gone).rowcount)
+    await house.clock.advance(55)
+    with pytest.raises(Unauthenticated):
+        await asyncio.wait_for(polling, BOUND_S)
 
 
 async def test_the_end_of_the_gateway_answers_every_poll(house: House) -> None:
