@@ -174,16 +174,21 @@ class Files:
     # --- attach ------------------------------------------------------------------------------------------
 
     async def attach(self, scope: Scope, wanted: Sequence[Mapping[str, Any]]) -> tuple[Attachment, ...]:
-        """What an agent asks to send: `file_id`, or a `url`, or `bytes_b64` with name and mime."""
-        until = self._d.clock.monotonic() + FETCH_S
-        return tuple(
-            [await self._attach(scope, f"attachments.{i}", item, until) for i, item in enumerate(wanted)]
-        )
+        """What an agent asks to send: `file_id`, or a `url`, or `bytes_b64` with name and mime. All, or none:
+        then nothing stays of what was taken in."""
+        until, ready = self._d.clock.monotonic() + FETCH_S, list[Attachment]()
+        try:
+            for i, item in enumerate(wanted):
+                ready.append(await self._attach(scope, f"attachments.{i}", item, until))
+        except BaseException:
+            await to_the_end(self.discard(scope, ready))
+            raise
+        return tuple(ready)
 
     async def _attach(self, scope: Scope, field: str, item: Mapping[str, Any], until: float) -> Attachment:
         if "bytes_b64" in item:
             made = await self.upload_base64(scope, item["bytes_b64"], item["name"], item["mime"])
-            return await self._own(scope, f"{field}.bytes_b64", files.c.id == made["file_id"])
+            return await self._own(scope, f"{field}.bytes_b64", files.c.id == made["file_id"], known=False)
         if "file_id" in item:
             return await self._own(scope, f"{field}.file_id", files.c.id == item["file_id"])
         url, field = str(item["url"]), f"{field}.url"
@@ -193,14 +198,16 @@ class Files:
         left_s = max(0.0, until - self._d.clock.monotonic())
         name, mime = item.get("name"), item.get("mime")
         made = await self.upload_url(scope, url, name, mime, field=field, timeout_s=left_s)
-        return await self._own(scope, field, files.c.id == made["file_id"])
+        return await self._own(scope, field, files.c.id == made["file_id"], known=False)
 
-    async def _own(self, scope: Scope, field: str, condition: ColumnElement[bool]) -> Attachment:
+    async def _own(
+        self, scope: Scope, field: str, condition: ColumnElement[bool], *, known: bool = True
+    ) -> Attachment:
         mine = files.c.account_id == scope.account
         row = await self._d.database.read(lambda conn: file_rows.find(conn, condition, mine))
         if row is None or row.expires_at <= self._d.clock.now():
             raise NotFound(f"{field}: file not found", code="FILE_NOT_FOUND")
-        return self._to_attachment(row)
+        return replace(self._to_attachment(row), known=known)
 
     # --- out ---------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ class Attachment:
     url: str
     file_id: FileId
     known: bool = field(default=False, compare=False)
-    """It came with another message before."""
+    """It was here before the message that it comes with."""
 
     def to_wire(self) -> dict[str, object]:
         """The shape of CONTRACT section 4.3."""

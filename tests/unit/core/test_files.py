@@ -156,6 +156,17 @@ async def test_what_cannot_be_attached(house: House) -> None:
         await house.files.attach(scope, [{"url": "https://elsewhere.test/a.png"}])
 
 
+async def test_what_came_with_one_that_cannot_be_attached_is_not_kept(house: House) -> None:
+    owner = await house.owner()
+    mine = await house.files.upload(owner.scope, "a.txt", "text/plain", stream(b"abc"))
+    inline = {"bytes_b64": base64.b64encode(b"x" * 900).decode(), "name": "b.txt", "mime": "text/plain"}
+    wanted = [inline, {"file_id": mine["file_id"]}, {"url": mine["url"]}, {"file_id": "f_none"}]
+    with pytest.raises(NotFound):
+        await house.files.attach(owner.scope, wanted)
+    assert await rows(house) == [mine["file_id"]]
+    assert (await house.files.space(owner.account))[0] == 3
+
+
 @requirement("R-129")
 async def test_another_accounts_file_is_not_there(house: House) -> None:
     owner, other = await house.owner(), await house.owner()
