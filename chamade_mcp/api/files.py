@@ -106,8 +106,7 @@ class FileGroup:
         return await self.files.reserve(asked.principal.scope, asked.body.name, asked.body.mime)
 
     async def upload_reserved(self, asked: Asked[None, None]) -> Answer:
-        self._check_length(asked)
-        upload = Upload(asked.headers, stream_body(asked.receive))
+        upload = Upload(asked.headers, self._body(asked))
         return await self.files.upload_reserved(asked.ids["upload_token"], upload.chunks())
 
     async def serve(self, asked: Asked[None, None]) -> Answer:
@@ -115,8 +114,7 @@ class FileGroup:
         return answer(file, partial(self.files.read, file), asked.scope["method"], asked.headers)
 
     async def _upload_form(self, asked: Asked[None, None]) -> Answer:
-        self._check_length(asked)
-        upload = Upload(asked.headers, stream_body(asked.receive))
+        upload = Upload(asked.headers, self._body(asked))
         # The fields may follow the file, so it is kept aside until they are known.
         with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as spool:
             kept = cast(IO[bytes], spool)
@@ -146,11 +144,22 @@ class FileGroup:
             raise ValidationFailed([FieldError(n, "is required with bytes_b64") for n in absent])
         return await self.files.upload_base64(scope, body.bytes_b64, body.name, body.mime)
 
-    def _check_length(self, asked: Asked[None, None]) -> None:
+    def _body(self, asked: Asked[None, None]) -> AsyncIterator[bytes]:
+        """Of a form: no more than a file and what may stand around it, also where no length was told."""
+        cap_bytes = self.files.max_bytes + OVERHEAD_BYTES
         try:
-            check_length(asked.headers, self.files.max_bytes + OVERHEAD_BYTES)
+            check_length(asked.headers, cap_bytes)
         except TooLarge:
             raise self.files.too_large() from None
+        return self._capped(stream_body(asked.receive), cap_bytes)
+
+    async def _capped(self, body: AsyncIterator[bytes], cap_bytes: int) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in body:
+            size += len(chunk)
+            if size > cap_bytes:
+                raise self.files.too_large()
+            yield chunk
 
     def group(self) -> Group:
         message = Permission.MESSAGE

@@ -188,26 +188,26 @@ class Files:
     async def _attach(self, scope: Scope, field: str, item: Mapping[str, Any], until: float) -> Attachment:
         if "bytes_b64" in item:
             made = await self.upload_base64(scope, item["bytes_b64"], item["name"], item["mime"])
-            return await self._own(scope, f"{field}.bytes_b64", files.c.id == made["file_id"], known=False)
+            return await self._own(scope, f"{field}.bytes_b64", files.c.id == made["file_id"])
         if "file_id" in item:
-            return await self._own(scope, f"{field}.file_id", files.c.id == item["file_id"])
+            own = await self._own(scope, f"{field}.file_id", files.c.id == item["file_id"])
+            return replace(own, known=True)
         url, field = str(item["url"]), f"{field}.url"
         prefix = f"{self._d.public_url}/api/files/"
         if url.startswith(prefix):
-            return await self._own(scope, field, files.c.serve_token == url.removeprefix(prefix))
+            own = await self._own(scope, field, files.c.serve_token == url.removeprefix(prefix))
+            return replace(own, known=True)
         left_s = max(0.0, until - self._d.clock.monotonic())
         name, mime = item.get("name"), item.get("mime")
         made = await self.upload_url(scope, url, name, mime, field=field, timeout_s=left_s)
-        return await self._own(scope, field, files.c.id == made["file_id"], known=False)
+        return await self._own(scope, field, files.c.id == made["file_id"])
 
-    async def _own(
-        self, scope: Scope, field: str, condition: ColumnElement[bool], *, known: bool = True
-    ) -> Attachment:
+    async def _own(self, scope: Scope, field: str, condition: ColumnElement[bool]) -> Attachment:
         mine = files.c.account_id == scope.account
         row = await self._d.database.read(lambda conn: file_rows.find(conn, condition, mine))
         if row is None or row.expires_at <= self._d.clock.now():
             raise NotFound(f"{field}: file not found", code="FILE_NOT_FOUND")
-        return replace(self._to_attachment(row), known=known)
+        return self._to_attachment(row)
 
     # --- out ---------------------------------------------------------------------------------------------
 
@@ -247,11 +247,8 @@ class Files:
 
     async def discard(self, scope: Scope, attachments: Sequence[Attachment]) -> None:
         """What came with words that nobody was told of, and with no others before."""
-        mine = files.c.account_id == scope.account
-        for attachment in attachments:
-            if attachment.known:
-                continue
-            which = mine & (files.c.id == attachment.file_id)
+        for attachment in (one for one in attachments if not one.known):
+            which = (files.c.account_id == scope.account) & (files.c.id == attachment.file_id)
             if await self._d.database.read(partial(_find, which=which)) is not None:
                 await self._discard(attachment.file_id)
 

@@ -2,11 +2,13 @@
 
 import base64
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from chamade_mcp.kit.multipart import OVERHEAD_BYTES
 from tests.integration.api.conftest import FILE_CAP, PASSWORD, House, client_of
 from tests.support.problems import assert_problem
 from tests.support.requirement import requirement
@@ -76,6 +78,23 @@ async def test_the_cap_of_a_file(api: httpx2.AsyncClient) -> None:
     assert_problem(await api.post("/api/files", json=as_json), 413, "FILE_TOO_LARGE", detail=detail)
     far_over = {"file": ("a", b"x" * (FILE_CAP * 3))}
     assert_problem(await api.post("/api/files", files=far_over), 413, "FILE_TOO_LARGE", detail=detail)
+
+
+@requirement("R-131")
+async def test_a_form_without_a_length_ends_somewhere(
+    api: httpx2.AsyncClient, nobody: httpx2.AsyncClient
+) -> None:
+    place = (await api.post("/api/files/reserve", json={})).json()
+    media = {"content-type": "multipart/form-data; boundary=x"}
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield b'--x\r\ncontent-disposition: form-data; name="file"\r\n\r\nabc\r\n--x--\r\n'
+        yield bytes(FILE_CAP)
+        yield bytes(OVERHEAD_BYTES)
+
+    for client, url in ((api, "/api/files"), (nobody, place["upload_url"])):
+        answer = await client.post(url, headers=media, content=endless())
+        assert_problem(answer, 413, "FILE_TOO_LARGE")
 
 
 @requirement("R-133", "R-134", "R-136")
