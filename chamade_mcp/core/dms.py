@@ -213,12 +213,13 @@ MILESTONE: Final[ColumnElement[bool]] = literal_column("messages.seq % 64 = 0")
 def seq_before(conn: Connection, scope: Scope, moment: datetime) -> int:
     """The number before the first message after `moment`: between two of those that are indexed.
 
-    Where the wall clock was set back this repeats messages, and never misses one.
+    Where the wall clock was set back this repeats messages, and never misses one. 0 for an account that has
+    gone meanwhile.
     """
     number, later = func.min(messages.c.seq), (_numbered(scope), messages.c.created_at > moment)
     milestone: int | None = conn.execute(select(number).where(*later, MILESTONE)).scalar_one()
     newest = select(accounts.c.message_seq).where(accounts.c.id == scope.account)
-    end: int = conn.execute(newest).scalar_one() + 1 if milestone is None else milestone
+    end: int = milestone or (conn.execute(newest).scalar_one_or_none() or 0) + 1
     before = select(func.max(messages.c.seq)).where(_numbered(scope), messages.c.seq < end, MILESTONE)
     start: int = conn.execute(before).scalar_one() or 0
     between = (messages.c.seq > start, messages.c.seq < end)

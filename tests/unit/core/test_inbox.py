@@ -312,11 +312,13 @@ async def test_who_waits_with_what_is_revoked_hears_nothing_more(house: House) -
 
 async def test_who_waits_while_the_account_goes_is_told(house: House) -> None:
     owner = await house.owner()
-    polling = asyncio.create_task(house.inbox.delta(owner, await house.inbox.cursor(owner), 55))
+    cursor = await house.inbox.cursor(owner)
+    polling = asyncio.create_task(house.inbox.delta(owner, cursor, 55))
     await asleep(house, polling)
     await house.inbox.forget(owner.account)
     gone = delete(accounts).where(accounts.c.id == owner.account)
     await house.database.write(lambda conn: conn.execute(gone).rowcount)
+    assert texts(await house.inbox.delta(owner, cursor, 0)) == [], "who looks just then finds nothing"
     await house.clock.advance(55)
     with pytest.raises(Unauthenticated):
         await asyncio.wait_for(polling, BOUND_S)
